@@ -1,0 +1,35 @@
+# Thin on purpose: each target makes the tools if they are missing, then calls the CLI or one tool.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3 || command -v python)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help up down wipe test check format tools
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+up: tools  ## Run the whole stack on this machine and print its URL
+	@djambda up
+
+down: tools  ## Stop it; the data stay
+	@djambda down
+
+wipe: tools  ## Stop it and delete its data
+	@djambda down --wipe
+
+test: tools  ## Run every test
+	@pytest
+
+check: tools  ## Lint, types and every test: what CI runs
+	@ruff check
+	@ruff format --check
+	@mypy
+	@pytest
+
+format: tools  ## Format the code
+	@ruff check --fix --quiet
+	@ruff format
+
+tools:
+	@test -n "$(PYTHON)" || { echo "Python is missing: install Python 3.13 (https://www.python.org/downloads/), then run this again."; exit 1; }
+	@$(PYTHON) cli/bootstrap.py

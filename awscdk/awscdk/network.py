@@ -1,0 +1,82 @@
+"""The VPC: where Django and its database are, and how they reach the rest of the world.
+
+By default it is dual-stack without a NAT gateway and without a public IPv4 address, so that nothing
+in it bills by the hour: functions get out over IPv6 through a free egress-only internet gateway, and
+to S3 through a free gateway endpoint. `EGRESS` adds a NAT for hosts that have IPv4 only.
+"""
+
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from awscdk.findings import acknowledge
+
+AVAILABILITY_ZONES = 2  # The fewest that an Aurora subnet group takes.
+
+
+class Network(Construct):
+    """`vpc`, the security group of the Django function, and the two kinds of subnets."""
+
+    functions = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    databases = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+
+    def __init__(self, scope: Construct, id: str, *, egress: str) -> None:
+        super().__init__(scope, id)
+        nat = _nat_provider(egress)
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_protocol=ec2.IpProtocol.DUAL_STACK,
+            max_azs=AVAILABILITY_ZONES,
+            create_internet_gateway=nat is not None,
+            nat_gateways=1 if nat else 0,
+            nat_gateway_provider=nat,
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                *([_subnets("Nat", ec2.SubnetType.PUBLIC, 28)] if nat else []),
+                _subnets("Functions", ec2.SubnetType.PRIVATE_WITH_EGRESS, 20),
+                _subnets("Database", ec2.SubnetType.PRIVATE_ISOLATED, 24),
+            ],
+        )
+        # Dual-stack as well, or the functions' IPv6 traffic to S3 would bypass it.
+        self.vpc.add_gateway_endpoint(
+            "S3",
+            service=ec2.GatewayVpcEndpointAwsService.S3,
+            subnets=[self.functions],
+            ip_address_type=ec2.VpcEndpointIpAddressType.DUALSTACK,
+            dns_record_ip_type=ec2.VpcEndpointDnsRecordIpType.DUALSTACK,
+        )
+        self.functions_group = ec2.SecurityGroup(
+            self,
+            "FunctionsGroup",
+            vpc=self.vpc,
+            description="The Django function: out to anywhere, in from nowhere",
+            allow_all_outbound=True,
+            allow_all_ipv6_outbound=True,
+        )
+        acknowledge(
+            self.vpc,
+            "AwsSolutions-VPC7",
+            "Flow logs bill per GB, and nothing in this VPC accepts connections from outside.",
+        )
+
+
+def _subnets(name: str, kind: ec2.SubnetType, mask: int) -> ec2.SubnetConfiguration:
+    return ec2.SubnetConfiguration(name=name, subnet_type=kind, cidr_mask=mask)
+
+
+def _nat_provider(egress: str) -> ec2.NatProvider | None:
+    match egress:
+        case "nat-gateway":
+            return ec2.NatProvider.gateway()
+        case "nat-instance":
+            return ec2.NatProvider.instance_v2(
+                instance_type=ec2.InstanceType.of(
+                    ec2.InstanceClass.T4G, ec2.InstanceSize.NANO
+                ),
+                machine_image=ec2.MachineImage.latest_amazon_linux2023(
+                    cpu_type=ec2.AmazonLinuxCpuType.ARM_64
+                ),
+                default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
+            )
+        case _:
+            return None

@@ -1,0 +1,73 @@
+"""The release: a new version serves only after its migrations and static files are in place.
+
+CloudFormation publishes the version, then this custom resource (`awslambda/release.py`) runs the
+deploy-time management commands in it, and only then does the alias `live`, which the front door
+calls, move. If a command fails, the deploy fails with its output and the alias stays where it was.
+"""
+
+from aws_cdk import CustomResource, Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from awscdk.findings import acknowledge
+from awscdk.functions import DjangoFunction, HelperFunction
+
+ALIAS = "live"
+LIMIT = Duration.minutes(15)
+
+
+class Release(Construct):
+    """`alias`: the version of Django that serves."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        django: DjangoFunction,
+        function_name: str,
+        log_days: int,
+    ) -> None:
+        super().__init__(scope, id)
+        releaser = HelperFunction(
+            self,
+            "Releaser",
+            function_name=function_name,
+            handler="release.lambda_handler",
+            description="Runs migrate and collectstatic in a new version (at deploys)",
+            timeout=LIMIT,
+            log_days=log_days,
+        )
+        releaser.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["lambda:InvokeFunction", "lambda:GetAlias"],
+                resources=[django.function.function_arn, f"{django.function.function_arn}:*"],
+            )
+        )
+        acknowledge(
+            releaser,
+            "AwsSolutions-IAM5",
+            "It invokes versions of one function, whose numbers are not known before the deploy.",
+        )
+        release = CustomResource(
+            self,
+            "Run",
+            service_token=releaser.function.function_arn,
+            resource_type="Custom::DjangoRelease",
+            properties={
+                "FunctionName": django.function.function_name,
+                "Version": django.version.version,
+                "Alias": ALIAS,
+            },
+            service_timeout=LIMIT.plus(Duration.minutes(1)),
+        )
+        self.alias = lambda_.Alias(
+            self,
+            "Live",
+            alias_name=ALIAS,
+            version=django.version,
+            description="The version that serves the site",
+        )
+        self.alias.node.add_dependency(release)
+        self.run = release

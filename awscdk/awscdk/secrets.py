@@ -1,0 +1,65 @@
+"""The secrets that nobody has to invent: generated at the first deploy, kept in SSM for free.
+
+A custom resource makes the SecureString parameters that are missing (`awslambda/
+generated_secrets.py`). None of them is in the template; the database's password passes through
+CloudFormation as a NoEcho attribute, Django reads the others from SSM itself.
+"""
+
+from aws_cdk import CustomResource, Duration, SecretValue, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from awscdk.functions import HelperFunction
+
+
+class Secrets(Construct):
+    """`path`, under which the parameters are, and `database_password`."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, path: str, function_name: str, log_days: int
+    ) -> None:
+        super().__init__(scope, id)
+        self.path = path
+        self.parameters_arn = Stack.of(self).format_arn(
+            service="ssm", resource="parameter", resource_name=f"{path.lstrip('/')}/*"
+        )
+        generator = HelperFunction(
+            self,
+            "Generator",
+            function_name=function_name,
+            handler="generated_secrets.lambda_handler",
+            description="Generates the secrets that are missing in SSM (at deploys)",
+            timeout=Duration.minutes(2),
+            log_days=log_days,
+        )
+        generator.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=[
+                    "ssm:DeleteParameters",
+                    "ssm:GetParameters",
+                    "ssm:GetParametersByPath",
+                    "ssm:PutParameter",
+                ],
+                resources=[self.parameters_arn, self.parameters_arn.removesuffix("/*")],
+            )
+        )
+        generated = CustomResource(
+            self,
+            "Generated",
+            service_token=generator.function.function_arn,
+            resource_type="Custom::GeneratedSecrets",
+            properties={"Path": path},
+            service_timeout=Duration.minutes(3),
+        )
+        self.database_password = SecretValue.resource_attribute(
+            generated.get_att_string("DatabasePassword")
+        )
+
+    def grant_read(self, grantee: iam.IGrantable) -> None:
+        """Allow reading all of the path's parameters in one call."""
+        grantee.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["ssm:GetParametersByPath"],
+                resources=[self.parameters_arn.removesuffix("/*")],
+            )
+        )

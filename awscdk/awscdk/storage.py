@@ -1,0 +1,69 @@
+"""The assets bucket: `static/` for everybody to read, `media/` private behind signed URLs."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from awscdk.findings import acknowledge
+
+STATIC = "static/*"
+MEDIA = "media/*"
+
+
+class Storage(Construct):
+    """`bucket`, with a name that CloudFormation makes up, as bucket names are the whole world's."""
+
+    def __init__(self, scope: Construct, id: str, *, throw_away: bool) -> None:
+        super().__init__(scope, id)
+        self.bucket = s3.Bucket(
+            self,
+            "Assets",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            # No object can be made public by its own ACL; only the statement below is.
+            block_public_access=s3.BlockPublicAccess(
+                block_public_acls=True,
+                ignore_public_acls=True,
+                block_public_policy=False,
+                restrict_public_buckets=False,
+            ),
+            cors=[
+                # Browsers load fonts and modules from another origin with CORS only.
+                s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"])
+            ],
+            lifecycle_rules=[
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7))
+            ],
+            removal_policy=RemovalPolicy.DESTROY if throw_away else RemovalPolicy.RETAIN,
+        )
+        self.bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="StaticFilesForEverybody",
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:GetObject"],
+                resources=[self.bucket.arn_for_objects(STATIC)],
+            )
+        )
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S1",
+            "Access logs bill per GB; signed URLs are handed out by Django, whose log says to whom.",
+        )
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S2",
+            "Only static/* is public, by a policy: it is the site's CSS, JavaScript and images.",
+        )
+
+    def grant_use(self, grantee: iam.IGrantable) -> None:
+        """Allow what django-storages does: read, write and delete files, and look for them."""
+        for statement in (
+            iam.PolicyStatement(
+                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                resources=[self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA)],
+            ),
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
+        ):
+            grantee.grant_principal.add_to_principal_policy(statement)

@@ -1,0 +1,134 @@
+"""What the front door answers when Django did not: a page for people, JSON for programs.
+
+The page is one file: nothing to load, no script, light or dark as the visitor prefers. It
+never says more than the visitor may know; the front door's log has the rest, under the same
+request id.
+"""
+
+import html
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lambda_types import GatewayAnswer, GatewayEvent
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+"""They change nothing (RFC 9110, section 9.2.1), so asking again is always fine."""
+
+NOTHING_RAN = "Nothing was changed. Go back and send it again in a moment."
+MAY_HAVE_RUN = (
+    "It is not known whether what you sent was carried out, so check before you send it again."
+)
+
+
+class Problem:
+    """One reason why there is no answer from Django: how to say it in HTTP, and to people.
+
+    `error` is its name in JSON and in the log, `may_have_run` whether Django may have acted on
+    the request, `retry_after` the seconds for that header, None where asking again is no use.
+    """
+
+    __slots__ = ("error", "may_have_run", "message", "retry_after", "status", "title")
+
+    def __init__(  # noqa: PLR0913 (a row of a table)
+        self,
+        status: int,
+        error: str,
+        title: str,
+        message: str,
+        *,
+        may_have_run: bool = False,
+        retry_after: int | None = None,
+    ) -> None:
+        self.status = status
+        self.error = error
+        self.title = title
+        self.message = message
+        self.may_have_run = may_have_run
+        self.retry_after = retry_after
+
+
+def answer(problem: Problem, event: "GatewayEvent", request_id: str) -> "GatewayAnswer":
+    """The proxy answer that tells whoever sent `event` about the problem."""
+    safe = event["httpMethod"] in SAFE_METHODS
+    advice = _advice(problem, safe=safe)
+    headers = {"Cache-Control": "no-store"}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    if _wants_html(event):
+        headers["Content-Type"] = "text/html; charset=utf-8"
+        reload = safe and (problem.may_have_run or problem.retry_after is not None)
+        body = _page(problem, advice, request_id, reload=reload)
+    else:
+        headers["Content-Type"] = "application/json"
+        message = f"{problem.message} {advice}".rstrip()
+        body = json.dumps({"error": problem.error, "message": message, "requestId": request_id})
+    return {
+        "statusCode": problem.status,
+        "headers": headers,
+        "body": "" if event["httpMethod"] == "HEAD" else body,
+        "isBase64Encoded": False,
+    }
+
+
+def _advice(problem: Problem, *, safe: bool) -> str:
+    if safe:
+        return ""
+    if problem.may_have_run:
+        return MAY_HAVE_RUN
+    return NOTHING_RAN if problem.retry_after is not None else ""
+
+
+def _wants_html(event: "GatewayEvent") -> bool:
+    """Whether a browser is navigating. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header"""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    return headers.get("sec-fetch-mode") == "navigate" or "text/html" in headers.get("accept", "")
+
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6876; --paper: #f4f6f8;
+  --card: #fff; --line: #dfe5ea; --accent: #0c6b58 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8edf2; --soft: #9aa7b4;
+  --paper: #12181f; --card: #1a222b; --line: #2b3641; --accent: #5cc9b0 } }
+* { box-sizing: border-box }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
+  background: var(--paper); color: var(--ink); line-height: 1.55;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+main { width: 100%; max-width: 32rem; padding: 2.5rem; background: var(--card);
+  border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: 12px }
+.status { margin: 0; color: var(--accent); font-weight: 600; letter-spacing: .04em }
+h1 { margin: .25rem 0 1rem; font-size: 1.6rem; line-height: 1.25 }
+p { margin: 0 0 1rem }
+.button { display: inline-block; margin: .5rem 0 1rem; padding: .6rem 1.2rem; border-radius: 8px;
+  background: var(--accent); color: var(--card); font-weight: 600; text-decoration: none }
+.button:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px }
+footer { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line);
+  color: var(--soft); font-size: .875rem }
+code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wrap: anywhere }
+"""
+
+
+def _page(problem: Problem, advice: str, request_id: str, *, reload: bool) -> str:
+    paragraphs = "\n".join(f"<p>{text}</p>" for text in (problem.message, advice) if text)
+    # An empty href is the page's own address.
+    button = '<a class="button" href="">Try again</a>' if reload else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{problem.title}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<p class="status">{problem.status}</p>
+<h1>{problem.title}</h1>
+{paragraphs}
+{button}
+<footer>Request <code>{html.escape(request_id)}</code></footer>
+</main>
+</body>
+</html>
+"""

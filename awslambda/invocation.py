@@ -1,0 +1,167 @@
+"""One synchronous invocation of the Django Lambda, and everything that can become of it.
+
+The front door and the release both invoke Django, and both must know of a failure whether
+anything ran. This module knows the Lambda API; its errors say what the two can act on.
+Beside those below, `NotSent` and `OutcomeUnknown` of `djambda.aws_api` come through.
+"""
+# ruff: noqa: N818 (an outcome is called what it is)
+
+import http.client
+import json
+import time
+
+from djambda.aws_api import NotSent, OutcomeUnknown, Response, call, encoded, error_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_PAYLOAD = 6 * 1024 * 1024
+"""Bytes of a synchronous request or answer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+TRIES_TO_SEND = 3
+PAUSE_TO_SEND = 0.1
+PAUSE_WHEN_NOT_READY = 1.0
+LEAST_SECONDS = 1.0
+"""A further attempt with less time than this would most likely be cut off half way."""
+
+# Of the errors in https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+NOT_READY = {
+    "CodeArtifactUserPendingException",
+    "ENINotReadyException",
+    "ResourceConflictException",  # Pending: the function is being created, updated or woken.
+    "ResourceNotReadyException",  # Inactive: the first invocation fails, and wakes it.
+    "SnapStartNotReadyException",
+}
+THROTTLED = {"EC2ThrottledException", "TooManyRequestsException"}
+REFUSED_WITH_5XX = {
+    "EC2AccessDeniedException",
+    "EC2UnexpectedException",
+    "ENILimitReachedException",
+    "InvalidRuntimeException",
+    "InvalidSecurityGroupIDException",
+    "InvalidSubnetIDException",
+    "InvalidZipFileException",
+    "KMSAccessDeniedException",
+    "KMSDisabledException",
+    "KMSInvalidStateException",
+    "KMSNotFoundException",
+    "SubnetIPAddressLimitReachedException",
+}
+
+
+class InvocationError(Exception):
+    """An invocation that did not end well. `error_type` is AWS's or Python's name for it."""
+
+    def __init__(self, error_type: str, message: str, request_id: str = "") -> None:
+        super().__init__(f"{error_type}: {message}")
+        self.error_type = error_type
+        self.message = message
+        self.request_id = request_id
+
+
+class NotReady(InvocationError):
+    """Nothing ran: the function is being set up, and will be ready in a while."""
+
+
+class Throttled(InvocationError):
+    """Nothing ran: there is no capacity at this moment."""
+
+
+class TooLarge(InvocationError):
+    """Nothing ran: the request is over Lambda's limit."""
+
+
+class Refused(InvocationError):
+    """Nothing ran, and nothing will until somebody changes the set-up."""
+
+
+class FunctionFailed(InvocationError):
+    """The function ran and failed; it may have done a part of its work."""
+
+
+class FunctionTimedOut(FunctionFailed):
+    """The function was stopped at its time limit."""
+
+
+class AnswerTooLarge(FunctionFailed):
+    """The function did its work, but its answer is over Lambda's limit."""
+
+
+def invoke(
+    function: str,
+    payload: bytes,
+    *,
+    seconds: float,
+    wait_for: tuple[type[InvocationError], ...] = (NotReady,),
+) -> "Any":
+    """Invoke `function` (a name or ARN, with version or alias) and return its decoded answer.
+
+    `seconds` is for everything, waiting and retrying included. What is sent again is only a
+    request that cannot have run: one that was `NotSent`, a few times, or one that met an error
+    in `wait_for`, while there is time.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise TooLarge("RequestTooLarge", f"{len(payload)} bytes, over the limit of {MAX_PAYLOAD}")
+    deadline = time.monotonic() + seconds
+    repeatable: tuple[type[Exception], ...] = (NotSent, *wait_for)
+    unsent = 0
+    while True:
+        try:
+            return _answer(_send(function, payload, timeout=deadline - time.monotonic()))
+        except repeatable as error:
+            unsent = unsent + 1 if isinstance(error, NotSent) else 0
+            pause = PAUSE_TO_SEND if unsent else PAUSE_WHEN_NOT_READY
+            if unsent == TRIES_TO_SEND or time.monotonic() + pause + LEAST_SECONDS > deadline:
+                raise
+        time.sleep(pause)
+
+
+def _send(function: str, payload: bytes, *, timeout: float) -> Response:
+    return call(
+        "lambda",
+        path=f"/2015-03-31/functions/{encoded(function)}/invocations",
+        headers={
+            "Content-Type": "application/json",
+            "X-Amz-Invocation-Type": "RequestResponse",
+        },
+        body=payload,
+        timeout=timeout,
+    )
+
+
+def _answer(response: Response) -> "Any":
+    request_id = response.headers.get("x-amzn-requestid", "")
+    if response.status >= http.client.BAD_REQUEST:
+        raise _api_error(response, request_id)
+    answer = json.loads(response.body)
+    if "x-amz-function-error" in response.headers:
+        raise _function_error(answer, request_id)
+    return answer
+
+
+def _api_error(response: Response, request_id: str) -> Exception:
+    """The Lambda API turned the invocation down, or broke down itself."""
+    error_type, message = error_of(response)
+    if error_type in NOT_READY:
+        return NotReady(error_type, message, request_id)
+    if error_type in THROTTLED or response.status == http.client.TOO_MANY_REQUESTS:
+        return Throttled(error_type, message, request_id)
+    if response.status == http.client.REQUEST_ENTITY_TOO_LARGE:
+        return TooLarge(error_type, message, request_id)
+    if response.status < http.client.INTERNAL_SERVER_ERROR or error_type in REFUSED_WITH_5XX:
+        return Refused(error_type, message, request_id)
+    return OutcomeUnknown(f"lambda: HTTP {response.status} {error_type}: {message}")
+
+
+def _function_error(answer: object, request_id: str) -> FunctionFailed:
+    """https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html"""
+    details = answer if isinstance(answer, dict) else {}
+    error_type = str(details.get("errorType") or "")
+    message = str(details.get("errorMessage") or "")
+    kind = FunctionFailed
+    if error_type == "Sandbox.Timedout" or "Task timed out after" in message:
+        kind = FunctionTimedOut
+    elif error_type == "Function.ResponseSizeTooLarge":
+        kind = AnswerTooLarge
+    return kind(error_type or kind.__name__, message, request_id)

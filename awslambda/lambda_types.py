@@ -1,0 +1,55 @@
+"""The shapes that Lambda hands to the functions in this folder.
+
+The front door imports them for the type checker only: `typing` would be a tenth of its start.
+"""
+
+from typing import Protocol, TypedDict
+
+
+class Context(Protocol):
+    """https://docs.aws.amazon.com/lambda/latest/dg/python-context.html"""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda stops the function."""
+        ...
+
+
+class RequestContext(TypedDict, total=False):
+    """What API Gateway adds to a request."""
+
+    requestId: str
+    requestTimeEpoch: int
+
+
+class GatewayEvent(TypedDict):
+    """The parts the front door reads of a REST API's proxy event.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
+    """
+
+    httpMethod: str
+    headers: dict[str, str] | None
+    requestContext: RequestContext
+
+
+class GatewayAnswer(TypedDict):
+    """A REST API's proxy answer; Django's has `multiValueHeaders` as well."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
+    isBase64Encoded: bool
+
+
+class CustomResourceEvent(TypedDict, total=False):
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html"""
+
+    RequestType: str
+    RequestId: str
+    ResponseURL: str
+    StackId: str
+    LogicalResourceId: str
+    PhysicalResourceId: str
+    ResourceProperties: dict[str, str]

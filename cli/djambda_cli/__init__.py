@@ -1,0 +1,1 @@
+"""The `djambda` command: what a person does with the project from a terminal."""

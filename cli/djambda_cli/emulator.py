@@ -1,0 +1,76 @@
+"""The AWS emulator, with the CloudFormation types of a dual-stack VPC that it does not have yet.
+
+The keeper runs this file with the emulator's own interpreter, where neither djambda nor its
+dependencies are installed, so it imports nothing but the emulator. Its EC2 already keeps records of
+these things; what it lacks is CloudFormation's way to them. Each type is left to the emulator as
+soon as a release has it, so a new one is tried by raising the pin in `pyproject.toml`.
+"""
+
+from typing import Any
+
+from ministack.app import main
+from ministack.services import ec2
+from ministack.services.cloudformation import provisioners
+
+type Created = tuple[str, dict[str, Any]]
+
+IPV6_CIDR = "2600:1f18:4000:1200::/56"  # What AWS hands out: 56 bits of its own address space.
+
+
+def create_ipv6_cidr(_logical_id: str, props: dict[str, Any], _stack: str) -> Created:
+    """AWS::EC2::VPCCidrBlock: the VPC's IPv6 addresses, which are always the same here."""
+    return f"vpc-cidr-assoc-{props['VpcId']}", {"Ipv6CidrBlock": IPV6_CIDR}
+
+
+def create_egress_only_gateway(_logical_id: str, props: dict[str, Any], _stack: str) -> Created:
+    """AWS::EC2::EgressOnlyInternetGateway."""
+    known = set(ec2._egress_igws)
+    ec2._create_egress_only_igw({"VpcId": [props["VpcId"]]})
+    gateway = next(iter(set(ec2._egress_igws) - known))
+    return gateway, {"Id": gateway}
+
+
+def delete_egress_only_gateway(physical_id: str, _props: dict[str, Any]) -> None:
+    """AWS::EC2::EgressOnlyInternetGateway."""
+    ec2._egress_igws.pop(physical_id, None)
+
+
+def create_ingress(logical_id: str, props: dict[str, Any], _stack: str) -> Created:
+    """AWS::EC2::SecurityGroupIngress: a rule of a group that is another resource."""
+    rules = provisioners._ec2_sg_permissions([props])
+    ec2._security_groups[props["GroupId"]]["IpPermissions"] += rules
+    return f"sgr-{logical_id}", {"Id": f"sgr-{logical_id}"}
+
+
+def delete_ingress(_physical_id: str, props: dict[str, Any]) -> None:
+    """AWS::EC2::SecurityGroupIngress; the rule may have gone with its group."""
+    group = ec2._security_groups.get(props["GroupId"], {"IpPermissions": []})
+    for rule in provisioners._ec2_sg_permissions([props]):
+        if rule in group["IpPermissions"]:
+            group["IpPermissions"].remove(rule)
+
+
+def create_vpc(logical_id: str, props: dict[str, Any], stack: str) -> Created:
+    """AWS::EC2::VPC with the attribute that its dual-stack subnets are cut out of."""
+    vpc_id, attributes = provisioners._ec2_vpc_create(logical_id, props, stack)
+    return vpc_id, {**attributes, "Ipv6CidrBlocks": [IPV6_CIDR]}
+
+
+def complete(handlers: dict[str, dict[str, Any]]) -> None:
+    """Add what is missing to the emulator's table of CloudFormation types."""
+    handlers.setdefault(
+        "AWS::EC2::VPCCidrBlock", {"create": create_ipv6_cidr, "delete": lambda *_: None}
+    )
+    handlers.setdefault(
+        "AWS::EC2::EgressOnlyInternetGateway",
+        {"create": create_egress_only_gateway, "delete": delete_egress_only_gateway},
+    )
+    handlers.setdefault(
+        "AWS::EC2::SecurityGroupIngress", {"create": create_ingress, "delete": delete_ingress}
+    )
+    handlers["AWS::EC2::VPC"]["create"] = create_vpc
+
+
+if __name__ == "__main__":
+    complete(provisioners._RESOURCE_HANDLERS)
+    main()

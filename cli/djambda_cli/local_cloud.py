@@ -1,0 +1,247 @@
+"""The local cloud as the commands see it: start, stop, is it running, how to talk to it.
+
+A local cloud is a folder (`.local/cloud`; tests use their own) with a Postgres, an AWS emulator
+and their state, kept running by `keeper.py`. `environment()` is the only way to call a tool
+against it: endpoint and dummy credentials are pinned to loopback, whatever the caller has.
+"""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from djambda_cli import layer, postgres
+from djambda_cli.errors import CommandError
+from djambda_cli.paths import LOCAL, TOOLS
+
+DEFAULT_FOLDER = LOCAL / "cloud"
+PREFERRED_PORT = 4566
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+DATABASE_USER = DATABASE_NAME = "djambda"
+START_SECONDS = 60
+
+NOT_INHERITED = ("AWS_", "CDK_", "PG", "POSTGRES_", "DJANGO_", "PYTHON", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running local cloud: its keeper's process id and its two ports."""
+
+    pid: int
+    port: int
+    postgres_port: int
+
+
+class LocalCloud:
+    """The local cloud in `folder`."""
+
+    def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
+        self.folder = folder
+
+    @property
+    def variables_file(self) -> Path:
+        """The file to source in a shell: `.local/variables` for the default cloud."""
+        return self.folder.with_name("variables")
+
+    @property
+    def log(self) -> Path:
+        """What the keeper, Postgres and the emulator print."""
+        return self.folder / "cloud.log"
+
+    def running(self) -> Running | None:
+        """The keeper that runs this cloud; None if there is none or its file is stale."""
+        try:
+            said = json.loads((self.folder / "running.json").read_text())
+            keeper = psutil.Process(said["pid"])
+            if abs(keeper.create_time() - said["started"]) > 1:
+                return None
+        except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
+            return None
+        return Running(said["pid"], said["port"], said["postgres_port"])
+
+    def require_running(self) -> Running:
+        """The running cloud, or a CommandError that says how to start it."""
+        running = self.running()
+        if running is None:
+            raise CommandError("The local cloud is not running. Start it: make up")
+        return running
+
+    def start(self, *, port: int | None, owner: int) -> Running:
+        """Start Postgres and the emulator, and wait until both answer.
+
+        `port` None takes the last port, else 4566, else a free one; 0 a free one. The cloud ends
+        with the process `owner` until `release` is called. Raises CommandError with the log's end.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        postgres.initialize(self.folder / "postgres", user=DATABASE_USER, database=DATABASE_NAME)
+        port = self._port("port", asked=port, preferred=PREFERRED_PORT)
+        postgres_port = self._port("postgres-port", asked=None, preferred=0)
+        with self.log.open("wb") as log:
+            keeper = subprocess.Popen(
+                [sys.executable, "-m", "djambda_cli.keeper", str(self.folder)]
+                + ["--port", str(port), "--postgres-port", str(postgres_port)]
+                + ["--owner", str(owner)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not (_listens(postgres_port) and _emulator_is_ready(port)):
+            if keeper.poll() is not None or time.monotonic() > deadline:
+                keeper.terminate()
+                raise CommandError(
+                    f"The local cloud did not start. Its log: {self.log}", output=self.log_tail()
+                )
+            time.sleep(0.1)
+        (self.folder / "port").write_text(str(port))
+        (self.folder / "postgres-port").write_text(str(postgres_port))
+        return self.require_running()
+
+    def release(self) -> None:
+        """Let the cloud outlive the process that started it."""
+        os.kill(self.require_running().pid, signal.SIGUSR1)
+
+    def save(self) -> None:
+        """Restart the emulator, which writes its state only when it stops."""
+        running = self.require_running()
+        os.kill(running.pid, signal.SIGHUP)
+        deadline = time.monotonic() + START_SECONDS
+        while _emulator_is_ready(running.port) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        while not _emulator_is_ready(running.port):
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"The AWS emulator did not come back. Its log: {self.log}",
+                    output=self.log_tail(),
+                )
+            time.sleep(0.1)
+
+    def stop(self) -> bool:
+        """Stop the cloud in order; whether it was running."""
+        running = self.running()
+        if running is None:
+            return False
+        keeper = psutil.Process(running.pid)
+        keeper.terminate()
+        try:
+            keeper.wait(timeout=60)
+        except psutil.TimeoutExpired:
+            raise CommandError(
+                f"The local cloud does not stop. Its log: {self.log}. "
+                f"To end it at once: kill -KILL {running.pid}"
+            ) from None
+        return True
+
+    def wipe(self) -> None:
+        """Delete the stopped cloud's state and data."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def environment(self) -> dict[str, str]:
+        """The environment for a tool (`aws`, `cdk`, boto3) that is to reach this cloud only.
+
+        No variable of the caller's that could name an account, a profile, an endpoint or a proxy
+        is passed on, the shared configuration files are off, and the credentials are dummies: even
+        a call that ignored the endpoint could not get into a real account.
+        """
+        running = self.require_running()
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(NOT_INHERITED) and not name.upper().endswith("_PROXY")
+        }
+        return kept | self.variables(running) | {"PATH": self.path()}
+
+    def variables(self, running: Running) -> dict[str, str]:
+        """What makes AWS's tools talk to this cloud, and the app's name and environment there."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{running.port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_ACCOUNT_ID": ACCOUNT,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "CDK_DISABLE_VERSION_CHECK": "true",
+            "ENVIRONMENT": "local",
+            "APP_NAME": "djambda",
+            "THROW_AWAY": "true",
+            "LAMBDA_ARCHITECTURE": layer.this_machine(),
+            "DJANGO_SUPERUSER_USERNAME": "admin",
+        }
+
+    def isolate(self) -> None:
+        """Make `environment()` this process's own, for boto3 and whatever it starts."""
+        isolated = self.environment()
+        os.environ.clear()
+        os.environ.update(isolated)
+
+    def path(self) -> str:
+        """The search path with the project's own `cdk`, `aws` and Node first."""
+        return os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)])
+
+    def log_tail(self, lines: int = 30) -> str:
+        """The last lines of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _port(self, name: str, *, asked: int | None, preferred: int) -> int:
+        if asked and not _is_free(asked):
+            raise CommandError(
+                f"Port {asked} is taken by another program. "
+                "Choose another with --port, or leave it out to get a free one."
+            )
+        if asked is not None:
+            return asked or _free()
+        last = self.folder / name
+        candidates = [int(last.read_text())] if last.exists() else []
+        return next((port for port in [*candidates, preferred] if port and _is_free(port)), _free())
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _emulator_is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/ready")
+        return connection.getresponse().status == 200  # noqa: PLR2004
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

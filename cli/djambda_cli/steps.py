@@ -1,0 +1,51 @@
+"""A list of steps on the terminal: a line each, with a tick and a time, live while it runs.
+
+Every long command (`up`, later `deploy`) is told through this. On a terminal the running step
+shows a spinner and the last line of its output; in a log each finished step is one plain line.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.text import Text
+
+from djambda_cli.errors import CommandError
+
+type Progress = Callable[[str], None]
+
+
+class Steps:
+    """Prints steps to `console` as they are entered and left."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[Progress]:
+        """Time the block; the function it yields shows a line of progress beside the label.
+
+        A `CommandError` in the block marks the step failed and goes on to the caller.
+        """
+        begin = time.monotonic()
+        with self.console.status(escape(label)) as status:
+            try:
+                yield lambda line: _show(status, label, line, self.console.width)
+            except BaseException as error:
+                status.stop()
+                if isinstance(error, CommandError | KeyboardInterrupt):
+                    self.console.print(f"  [red]✗[/red] {escape(label)}", highlight=False)
+                raise
+        seconds = time.monotonic() - begin
+        self.console.print(
+            f"  [green]✓[/green] {escape(label):<30}[dim]{seconds:6.1f} s[/dim]", highlight=False
+        )
+
+
+def _show(status: Status, label: str, line: str, width: int) -> None:
+    text = Text.assemble(label, "  ", (line.strip(), "dim"))
+    text.truncate(max(20, width - 6), overflow="ellipsis")
+    status.update(text)

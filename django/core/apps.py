@@ -1,0 +1,8 @@
+"""Tells Django about this app."""
+
+from django.apps import AppConfig
+
+
+class CoreConfig(AppConfig):
+    name = "core"
+    verbose_name = "Notes"

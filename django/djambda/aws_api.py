@@ -1,0 +1,296 @@
+"""One signed call to an AWS API, for functions that must start fast and must not act twice.
+
+boto3 takes longer to import than Django takes to answer, and retries a request whose answer
+it has not seen. This module does neither. The front door and the release invoke Django
+through it, the secrets function and Django itself reach SSM. Standard library only, and
+importable without Django: it ships in the Django asset and in the one of the helper functions.
+
+A call that fails says which of two things is true. `NotSent`: the service cannot have acted
+on it, so sending it again is safe. `OutcomeUnknown`: it may have.
+"""
+# ruff: noqa: N818 (what these two say is their name)
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from functools import cache
+from urllib.parse import quote, urlsplit
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds for TCP and TLS together, for each address of the host."""
+
+MAX_IDLE = 10.0
+"""Seconds after which a kept connection is not trusted any more.
+
+A frozen function sees neither its peer's goodbye nor that of a NAT on the way, and a request
+written into a dead connection ends as `OutcomeUnknown`.
+"""
+
+UNRESERVED = "-_.~"
+"""What SigV4 leaves unencoded besides letters and digits (RFC 3986, section 2.3)."""
+
+_idle: dict[str, tuple[http.client.HTTPConnection, float]] = {}
+"""Endpoint -> its open connection, and the time it was last used at."""
+
+
+class NotSent(OSError):
+    """The service cannot have acted on the request: sending it again is safe."""
+
+
+class OutcomeUnknown(OSError):
+    """The request was sent and its answer never came: the service may have acted on it."""
+
+
+class Request:
+    """What to send. `path` is as on the wire: percent-encoded, with the query string."""
+
+    __slots__ = ("body", "headers", "method", "path")
+
+    def __init__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+
+
+class Response:
+    """What a service answered, errors included: header names in lower case, the body whole."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+def call(  # noqa: PLR0913 (one keyword per part of an HTTP request)
+    service: str,
+    *,
+    method: str = "POST",
+    path: str = "/",
+    headers: Mapping[str, str] = {},
+    body: bytes = b"",
+    timeout: float,
+) -> Response:
+    """Send one request to `service` ("lambda", "ssm") and return its answer, whatever its status.
+
+    `path` goes out as it is, query string included, so it must be percent-encoded already
+    (`encoded` does that for one segment or value). `timeout` is the seconds, connecting
+    included, within which the answer must begin. Credentials and region come from the
+    environment, as Lambda sets them.
+
+    Raises `NotSent` or `OutcomeUnknown`; never sends anything twice.
+    """
+    endpoint = endpoint_url(service)
+    request = Request(method, path, headers, body)
+    request.headers = sign(request, service, endpoint, at=time.time())
+    deadline = time.monotonic() + timeout
+    connection = _take(endpoint) or _open(endpoint, timeout)
+    try:
+        response = _exchange(connection, request, deadline)
+    except BaseException:
+        connection.close()
+        raise
+    if connection.sock is not None:  # None: the service asked to close it.
+        _keep(endpoint, connection)
+    return response
+
+
+def connect(service: str) -> None:
+    """Open the connection that the next call to `service` will use.
+
+    For a function's INIT phase, where Lambda gives it a full CPU: reading the certificate
+    authorities and shaking hands takes many times longer in a small function's INVOKE.
+    Where it fails, the call connects again and has the error.
+    """
+    endpoint = endpoint_url(service)
+    try:
+        connection = _open(endpoint, CONNECT_TIMEOUT)
+    except NotSent:
+        return
+    _keep(endpoint, connection)
+
+
+def error_of(response: Response) -> tuple[str, str]:
+    """The type and message of an error answer, each "" where AWS gives none.
+
+    REST APIs such as Lambda's name the type in a header, JSON ones such as SSM in the body:
+    https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization
+    """
+    try:
+        body = json.loads(response.body)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        body = {}
+    name = str(response.headers.get("x-amzn-errortype") or body.get("__type") or "")
+    message = str(body.get("message") or body.get("Message") or "")
+    return name.partition(":")[0].rpartition("#")[2], message
+
+
+def encoded(text: str) -> str:
+    """Percent-encode one path segment or query value as AWS does (":" and "/" too)."""
+    return quote(text, safe=UNRESERVED)
+
+
+def endpoint_url(service: str) -> str:
+    """The base URL of a service: AWS_ENDPOINT_URL, or AWS's own host in AWS_REGION.
+
+    Hosts: https://docs.aws.amazon.com/general/latest/gr/rande.html#dual-stack-endpoints
+    """
+    if local := os.environ.get("AWS_ENDPOINT_URL"):
+        return local.rstrip("/")
+    region = _required("AWS_REGION")
+    china = region.startswith("cn-")
+    if os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true":
+        domain = "api.amazonwebservices.com.cn" if china else "api.aws"
+    else:
+        domain = "amazonaws.com.cn" if china else "amazonaws.com"
+    return f"https://{service}.{region}.{domain}"
+
+
+def sign(request: Request, service: str, endpoint: str, *, at: float) -> dict[str, str]:
+    """The headers to send: those of the request plus Host, the date and the Authorization.
+
+    Signature Version 4, https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
+    `at` is the time to sign for, in seconds since the epoch.
+    """
+    region = _required("AWS_REGION")
+    timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+    signed = {name.lower(): value for name, value in request.headers.items()}
+    signed |= {"host": urlsplit(endpoint).netloc, "x-amz-date": timestamp}
+    if token := os.environ.get("AWS_SESSION_TOKEN"):
+        signed["x-amz-security-token"] = token
+
+    names = ";".join(sorted(signed))
+    resource, _, query = request.path.partition("?")
+    canonical = "\n".join(
+        [
+            request.method,
+            quote(resource, safe="/" + UNRESERVED),  # Encoded twice everywhere but in S3.
+            "&".join("=".join(pair) for pair in sorted(_pairs(query))),
+            *(f"{name}:{' '.join(signed[name].split())}" for name in sorted(signed)),
+            "",
+            names,
+            hashlib.sha256(request.body).hexdigest(),
+        ]
+    )
+    scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
+    to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{_sha256(canonical)}"
+    key = f"AWS4{_required('AWS_SECRET_ACCESS_KEY')}".encode()
+    for part in (*scope.split("/"), to_sign):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signed["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={_required('AWS_ACCESS_KEY_ID')}/{scope}, "
+        f"SignedHeaders={names}, Signature={key.hex()}"
+    )
+    return signed
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, request: Request, deadline: float
+) -> Response:
+    """Send and receive, once. The line between the two errors is the last byte sent."""
+    where = f"{request.method} {connection.host}:{connection.port}"
+    timeout = deadline - time.monotonic()
+    if timeout <= 0:
+        raise NotSent(f"{where}: no time left after connecting")
+    connection.sock.settimeout(timeout)
+    try:
+        connection.request(request.method, request.path, request.body, request.headers)
+    except OSError as error:
+        # The kernel refused the rest of the request. What arrived is short of its
+        # Content-Length (RFC 9112, section 8), nor does it match the hash that was signed.
+        raise NotSent(f"{where}: the connection broke while sending: {error}") from error
+    try:
+        answer = connection.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        if not headers.keys() & {"content-length", "transfer-encoding"}:
+            # http.client takes an end within the headers for the end of the answer.
+            raise http.client.IncompleteRead(b"")
+        return Response(answer.status, headers, answer.read())
+    except TimeoutError as error:
+        raise OutcomeUnknown(f"{where}: no answer within {timeout:.1f} s") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise OutcomeUnknown(f"{where}: the connection broke before the answer: {error}") from error
+
+
+def _open(endpoint: str, timeout: float) -> http.client.HTTPConnection:
+    url = urlsplit(endpoint)
+    timeout = min(timeout, CONNECT_TIMEOUT)
+    connection = (
+        http.client.HTTPSConnection(url.netloc, timeout=timeout, context=_tls())
+        if url.scheme == "https"
+        else http.client.HTTPConnection(url.netloc, timeout=timeout)
+    )
+    try:
+        connection.connect()
+    except OSError as error:
+        connection.close()
+        raise NotSent(f"{url.netloc}: cannot connect: {error}") from error
+    # A synchronous invocation is silent while the function runs, for up to 15 minutes, and a
+    # NAT forgets a silent connection after 350 s.
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):  # Not on macOS, whose default will do for local use.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    return connection
+
+
+def _take(endpoint: str) -> http.client.HTTPConnection | None:
+    """The endpoint's idle connection if it can be used; it belongs to the caller from here on."""
+    connection, used = _idle.pop(endpoint, (None, 0.0))
+    if connection is None:
+        return None
+    # The wall clock: a monotonic one may stand still while the function is frozen.
+    if 0 <= time.time() - used < MAX_IDLE and _is_silent(connection.sock):
+        return connection
+    connection.close()
+    return None
+
+
+def _keep(endpoint: str, connection: http.client.HTTPConnection) -> None:
+    kept = (connection, time.time())
+    if _idle.setdefault(endpoint, kept) is not kept:
+        connection.close()  # Another thread's is there already; one is enough.
+
+
+def _is_silent(sock: socket.socket) -> bool:
+    """Whether there is nothing to read: an end of file means that the peer has closed.
+
+    A read, not a poll: it also takes in TLS's session tickets, which are no such sign.
+    """
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    parts = (pair.partition("=") for pair in query.split("&") if pair)
+    return [(name, value) for name, _, value in parts]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _required(name: str) -> str:
+    if value := os.environ.get(name):
+        return value
+    raise LookupError(f"{name} is not set: Lambda sets it; anywhere else, export it first")

@@ -1,0 +1,31 @@
+"""Django's PostgreSQL backend with a connection that waits for a paused database.
+
+Django finds the class by its name, https://docs.djangoproject.com/en/6.1/ref/databases/#subclassing-the-built-in-database-backends
+"""
+
+from typing import Any
+
+from django.db.backends.postgresql import base
+
+from djambda.db.resume import patiently
+
+ATTEMPT_SECONDS = 10
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Takes one more entry in OPTIONS: `resume_seconds`, how long connecting may take in all."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params = super().get_connection_params()
+        params.pop("resume_seconds", None)
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        def attempt(seconds_left: float) -> Any:
+            # Whole seconds, and libpq takes 1 for 2.
+            timeout = max(2, int(min(seconds_left, ATTEMPT_SECONDS)))
+            return connect({**conn_params, "connect_timeout": timeout})
+
+        connect = super().get_new_connection
+        seconds = self.settings_dict["OPTIONS"].get("resume_seconds", 25)
+        return patiently(attempt, seconds=seconds, errors=self.Database.OperationalError)
