@@ -134,7 +134,10 @@ def _answer(response: Response) -> "Any":
     request_id = response.headers.get("x-amzn-requestid", "")
     if response.status >= http.client.BAD_REQUEST:
         raise _api_error(response, request_id)
-    answer = json.loads(response.body)
+    try:
+        answer = json.loads(response.body)
+    except ValueError as error:
+        raise OutcomeUnknown(f"lambda: HTTP {response.status}, but no JSON: {error}") from error
     if "x-amz-function-error" in response.headers:
         raise _function_error(answer, request_id)
     return answer
@@ -160,7 +163,7 @@ def _function_error(answer: object, request_id: str) -> FunctionFailed:
     error_type = str(details.get("errorType") or "")
     message = str(details.get("errorMessage") or "")
     kind = FunctionFailed
-    if error_type == "Sandbox.Timedout" or "Task timed out after" in message:
+    if error_type == "Sandbox.Timedout" or (not error_type and "Task timed out" in message):
         kind = FunctionTimedOut
     elif error_type == "Function.ResponseSizeTooLarge":
         kind = AnswerTooLarge

@@ -169,7 +169,8 @@ def _request_context(event: "GatewayEvent") -> "RequestContext":
 def _log(problem: Problem, error: Exception, method: str, request_id: str) -> None:
     """One line for each failed request, without anything that the visitor sent.
 
-    `timestamp` and `level` are what Lambda's log level filter reads:
+    `invocationId` is the request id in Django's log. Lambda's log level filter reads `timestamp`
+    and `level`:
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     """
     line = {
@@ -180,7 +181,7 @@ def _log(problem: Problem, error: Exception, method: str, request_id: str) -> No
         "requestId": request_id,
     }
     if isinstance(error, InvocationError):
-        line |= {"djangoErrorType": error.error_type, "djangoRequestId": error.request_id}
+        line |= {"errorType": error.error_type, "invocationId": error.request_id}
     # What Django's own errors say may quote the visitor; Django's log has it.
     if not isinstance(error, FunctionFailed):
         line["detail"] = str(error)

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from tests.cloud.local import Cloud, read_variables, run_down, run_up
+from tests.cloud.local import Cloud, log_in, read_variables, run_down, run_up
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "CDK_"))]:
     del os.environ[name]
@@ -21,3 +22,17 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield Cloud(folder, read_variables(folder))
     finally:
         run_down(folder)
+
+
+@pytest.fixture
+def visitor(cloud: Cloud) -> Iterator[httpx.Client]:
+    """Somebody who has just opened the site."""
+    with cloud.browser() as client:
+        yield client
+
+
+@pytest.fixture
+def admin(visitor: httpx.Client, cloud: Cloud) -> httpx.Client:
+    """The superuser, logged in."""
+    assert log_in(visitor, cloud).status_code == 302
+    return visitor

@@ -63,11 +63,11 @@ def up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) 
 
 
 def _deploy(cloud: LocalCloud, steps: Steps) -> Site:
-    running = cloud.require_running()
-    cloud.isolate()
     if not layer.is_current(layer.this_machine()):
         with steps.step("Layer with Django's dependencies"):
             layer.build(layer.this_machine())
+    running = cloud.require_running()
+    cloud.isolate()
     cloudformation: CloudFormationClient = boto3.client("cloudformation")
     if _stack(cloudformation, "CDKToolkit") is None:
         with steps.step("CDK bootstrap") as progress:

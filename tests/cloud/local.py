@@ -7,19 +7,18 @@ session, also when that crashes.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 import httpx
-
-if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = Path(sys.executable).parent
@@ -32,7 +31,7 @@ HOSTILE = {
     "AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     "CDK_DEFAULT_ACCOUNT": "123456789012",
-    "HTTPS_PROXY": "http://192.0.2.1:3128",
+    "HTTP_PROXY": "http://192.0.2.1:3128",
     "PGHOST": "192.0.2.1",
     "APP_NAME": "somebody-elses",
 }
@@ -73,15 +72,17 @@ class Cloud:
             timeout=300,
         )
 
-    def client(self, service: str) -> Any:
-        """A boto3 client on this cloud."""
-        return boto3.client(  # type: ignore[call-overload]
+    def call(self, service: str, operation: str, **arguments: Any) -> Any:
+        """One call of boto3 to this cloud: its answer."""
+        client = boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.variables["AWS_ENDPOINT_URL"],
             region_name=self.variables["AWS_DEFAULT_REGION"],
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
+        with closing(client):
+            return getattr(client, operation)(**arguments)
 
     @property
     def function(self) -> str:
@@ -90,8 +91,9 @@ class Cloud:
 
     def manage(self, command: str | list[str]) -> dict[str, Any]:
         """Run a management command in the live version; the invocation's payload."""
-        functions: LambdaClient = self.client("lambda")
-        answer = functions.invoke(
+        answer = self.call(
+            "lambda",
+            "invoke",
             FunctionName=self.function,
             Qualifier="live",
             Payload=json.dumps({"manage": command}).encode(),
@@ -133,3 +135,18 @@ def read_variables(folder: Path) -> dict[str, str]:
         check=True,
     ).stdout
     return dict(line.split("=", 1) for line in printed.split("\0") if line)
+
+
+def log_in(client: httpx.Client, cloud: Cloud) -> httpx.Response:
+    """Log the superuser in, as the form of the log-in page does."""
+    page = client.get("accounts/login/")
+    [token] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[:1]
+    return client.post(
+        "accounts/login/",
+        data={
+            "csrfmiddlewaretoken": token,
+            "username": cloud.variables["DJANGO_SUPERUSER_USERNAME"],
+            "password": cloud.variables["DJANGO_SUPERUSER_PASSWORD"],
+        },
+        headers={"Origin": f"http://{client.headers['Host']}"},
+    )

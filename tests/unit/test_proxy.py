@@ -100,6 +100,11 @@ class TestDjangoAnswers:
 
 FAILURES: dict[str, tuple[Reply, int, str]] = {
     "crashed": (function_fails("KeyError", "'colour'"), 502, "django_failed"),
+    "crashed for somebody else's time-out": (
+        function_fails("RuntimeError", "the report: Task timed out after 3 seconds"),
+        502,
+        "django_failed",
+    ),
     "out of memory": (function_fails("Runtime.OutOfMemory", "exited"), 502, "django_failed"),
     "failed with no dict": (
         answers("boom", x_amz_function_error="Unhandled"),
@@ -136,6 +141,11 @@ FAILURES: dict[str, tuple[Reply, int, str]] = {
     "reset": (resets, 504, "outcome_unknown"),
     "closed": (hangs_up, 504, "outcome_unknown"),
     "no HTTP": (sends(b"nonsense\r\n\r\n"), 504, "outcome_unknown"),
+    "no JSON": (
+        sends(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"),
+        504,
+        "outcome_unknown",
+    ),
     "silent": (keeps_silent, 504, "outcome_unknown"),
 }
 
@@ -204,8 +214,8 @@ class TestLog:
         aws.will(function_fails("KeyError", "the visitor's words"))
         get()
         logged = json.loads(capsys.readouterr().out)
-        assert logged["djangoErrorType"] == "KeyError"
-        assert logged["djangoRequestId"] == "django-request"
+        assert logged["errorType"] == "KeyError"
+        assert logged["invocationId"] == "django-request"
         assert "the visitor's words" not in str(logged)
 
     def test_has_what_aws_said(self, aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
