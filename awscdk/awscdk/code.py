@@ -46,7 +46,5 @@ def release_of(*folders: Path) -> str:
 
 def _copy(source: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="djambda-"))
-    shutil.copytree(
-        source, folder, ignore=shutil.ignore_patterns(*NOT_SHIPPED), dirs_exist_ok=True
-    )
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*NOT_SHIPPED), dirs_exist_ok=True)
     return folder

@@ -108,7 +108,7 @@ VARIABLES = {
         None,
     ),
     "AWS_ACCOUNT_ID": Variable(
-        "The account to deploy to; cdk refuses credentials of any other. Empty: whichever they are of.",
+        "The account to deploy to; cdk refuses credentials of any other. Empty: any account.",
         optional(matching(r"\d{12}", "the account's 12 digits")),
     ),
     "DOMAIN_NAME": Variable(

@@ -21,7 +21,7 @@ BACKUP_DAYS = 7
 class Database(Construct):
     """`cluster`; only the functions' security group reaches it."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         scope: Construct,
         id: str,

@@ -7,7 +7,6 @@ retention, and JSON logs. Code and layer are staged by `code.py` and checked by 
 from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -37,7 +36,7 @@ ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Archite
 class HelperFunction(Construct):
     """A small function from `awslambda/`, outside the VPC: `function`."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         scope: Construct,
         id: str,
@@ -63,6 +62,7 @@ class HelperFunction(Construct):
             memory_size=HELPER_MEMORY_MB,
             timeout=timeout,
             environment=environment,
+            retry_attempts=0,  # CloudFormation waits for one answer: a repeated release is none.
             role=_role(self, log_group),
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -77,7 +77,7 @@ class DjangoFunction(Construct):
     the release has moved the alias to it.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         scope: Construct,
         id: str,

@@ -1,7 +1,7 @@
 """Is the layer the right one? A wrong one deploys well and fails at the first import.
 
-`layers/django/python` is built by `djambda layer`, whose stamp says for what, or by plain pip, where
-the tags of the installed wheels tell (https://packaging.python.org/specifications/
+`layers/django/python` is built by `djambda layer`, whose stamp says for what, or by plain pip,
+where the tags of the installed wheels tell (https://packaging.python.org/specifications/
 platform-compatibility-tags/). Either way synth refuses a layer that Lambda could not load or that
 lacks something that `django/requirements.txt` asks for.
 """
@@ -56,9 +56,7 @@ def _stamp_problems(stamp: dict[str, str], requirements: Path, architecture: str
 
 
 def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list[str]:
-    installed = {
-        canonicalize_name(each.name): each for each in distributions(path=[str(python)])
-    }
+    installed = {canonicalize_name(each.name): each for each in distributions(path=[str(python)])}
     found = []
     for each in installed.values():
         tags = _tags(each)

@@ -1,8 +1,8 @@
 """The VPC: where Django and its database are, and how they reach the rest of the world.
 
-By default it is dual-stack without a NAT gateway and without a public IPv4 address, so that nothing
-in it bills by the hour: functions get out over IPv6 through a free egress-only internet gateway, and
-to S3 through a free gateway endpoint. `EGRESS` adds a NAT for hosts that have IPv4 only.
+By default it is dual-stack without a NAT gateway and without a public IPv4 address, so that
+nothing in it bills by the hour: functions get out over IPv6 through a free egress-only internet
+gateway, and to S3 through a free gateway endpoint. `EGRESS` adds a NAT for hosts with IPv4 only.
 """
 
 from aws_cdk import aws_ec2 as ec2
@@ -70,9 +70,7 @@ def _nat_provider(egress: str) -> ec2.NatProvider | None:
             return ec2.NatProvider.gateway()
         case "nat-instance":
             return ec2.NatProvider.instance_v2(
-                instance_type=ec2.InstanceType.of(
-                    ec2.InstanceClass.T4G, ec2.InstanceSize.NANO
-                ),
+                instance_type=ec2.InstanceType.of(ec2.InstanceClass.T4G, ec2.InstanceSize.NANO),
                 machine_image=ec2.MachineImage.latest_amazon_linux2023(
                     cpu_type=ec2.AmazonLinuxCpuType.ARM_64
                 ),

@@ -16,7 +16,14 @@ class Secrets(Construct):
     """`path`, under which the parameters are, and `database_password`."""
 
     def __init__(
-        self, scope: Construct, id: str, *, path: str, function_name: str, log_days: int
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        path: str,
+        function_name: str,
+        log_days: int,
+        throw_away: bool,
     ) -> None:
         super().__init__(scope, id)
         self.path = path
@@ -34,13 +41,8 @@ class Secrets(Construct):
         )
         generator.function.add_to_role_policy(
             iam.PolicyStatement(
-                actions=[
-                    "ssm:DeleteParameters",
-                    "ssm:GetParameters",
-                    "ssm:GetParametersByPath",
-                    "ssm:PutParameter",
-                ],
-                resources=[self.parameters_arn, self.parameters_arn.removesuffix("/*")],
+                actions=["ssm:DeleteParameters", "ssm:GetParameter", "ssm:PutParameter"],
+                resources=[self.parameters_arn],
             )
         )
         generated = CustomResource(
@@ -48,7 +50,7 @@ class Secrets(Construct):
             "Generated",
             service_token=generator.function.function_arn,
             resource_type="Custom::GeneratedSecrets",
-            properties={"Path": path},
+            properties={"Path": path, "Keep": "false" if throw_away else "true"},
             service_timeout=Duration.minutes(3),
         )
         self.database_password = SecretValue.resource_attribute(

@@ -38,6 +38,7 @@ class DjambdaStack(Stack):
             path=config.secrets_path,
             function_name=f"{name}-secrets",
             log_days=log_days,
+            throw_away=config.throw_away,
         )
         database = Database(
             self,

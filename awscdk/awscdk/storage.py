@@ -49,7 +49,7 @@ class Storage(Construct):
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
-            "Access logs bill per GB; signed URLs are handed out by Django, whose log says to whom.",
+            "Access logs bill per GB, and it is Django that hands out the signed URLs.",
         )
         acknowledge(
             self.bucket,

@@ -183,7 +183,7 @@ def _body(event: Event) -> bytes:
     if not event.get("isBase64Encoded"):
         return bytes(body.encode())
     try:
-        return binascii.a2b_base64(body)
+        return binascii.a2b_base64(body, strict_mode=True)
     except ValueError as error:
         raise ValueError(f"its body is not the base64 it is said to be ({error})") from None
 
@@ -231,7 +231,9 @@ def _decoded(path: str) -> str:
 def _query_string(event: Event) -> str:
     """The query, encoded again: the gateway has decoded names and values."""
     if several := event.get("multiValueQueryStringParameters"):
-        pairs = [(name, value or "") for name in several for value in several[name] or ("",)]
+        pairs = [
+            (name, value or "") for name, values in several.items() for value in values or ("",)
+        ]
     elif single := event.get("queryStringParameters"):
         pairs = [(name, value or "") for name, value in single.items()]
     else:

@@ -27,7 +27,7 @@ class Prefetched[T]:
     def __init__(self, fetch: Callable[[], T]) -> None:
         self._fetch = fetch
         self._fetched: list[T] = []
-        self._thread = Thread(target=self._prefetch, daemon=True)
+        self._thread = Thread(target=self._prefetch, name="prefetch", daemon=True)
         self._thread.start()
 
     def __call__(self) -> T:
