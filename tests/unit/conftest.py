@@ -15,6 +15,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from djambda import aws_api
+
 DJANGO = Path(__file__).parents[2] / "django"
 SECRETS_PATH = "/djambda/dev/mysite"
 SECRETS = {
@@ -95,6 +97,11 @@ class Handler(BaseHTTPRequestHandler):
         self.cloud.objects[self._key()] = (self._body(), dict(self.headers))
         self._answer(200, b"", {"ETag": '"x"'})
 
+    def handle_expect_100(self) -> bool:
+        proceed = super().handle_expect_100()
+        self.wfile.flush()
+        return proceed
+
     def _key(self) -> str:
         return unquote(urlsplit(self.path).path).removeprefix("/bucket/")
 
@@ -122,6 +129,8 @@ def cloud() -> Iterator[Cloud]:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         yield Handler.cloud
         server.shutdown()
+    if kept := aws_api._idle.pop(Handler.cloud.url, None):
+        kept[0].close()
 
 
 @pytest.fixture
