@@ -13,7 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from awscdk import code
-from awscdk.findings import acknowledge
+from awscdk.findings import acknowledge, acknowledge_wildcard
 from awscdk.network import Network
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
@@ -94,6 +94,7 @@ class DjangoFunction(Construct):
     ) -> None:
         super().__init__(scope, id)
         log_group = _log_group(self, function_name, log_days)
+        self.role = _role(self, log_group, in_vpc=True)
         staged = code.django()
         dependencies = lambda_.LayerVersion(
             self,
@@ -121,7 +122,7 @@ class DjangoFunction(Construct):
             vpc_subnets=network.functions,
             security_groups=[network.functions_group],
             ipv6_allowed_for_dual_stack=True,
-            role=_role(self, log_group, in_vpc=True),
+            role=self.role,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
@@ -159,10 +160,8 @@ def _role(scope: Construct, log_group: logs.ILogGroup, *, in_vpc: bool = False) 
                 resources=["*"],
             )
         )
-        acknowledge(
-            role,
-            "AwsSolutions-IAM5",
-            "Lambda checks for these network interface actions on all resources.",
+        acknowledge_wildcard(
+            role, "*", "Lambda checks for these network interface actions on all resources."
         )
     return role
 

@@ -11,6 +11,8 @@ from constructs import Construct
 
 from awscdk.functions import HelperFunction
 
+PARAMETERS = ("database-password", "secret-key", "superuser-password")
+
 
 class Secrets(Construct):
     """`path`, under which the parameters are, and `database_password`."""
@@ -27,8 +29,8 @@ class Secrets(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.path = path
-        self.parameters_arn = Stack.of(self).format_arn(
-            service="ssm", resource="parameter", resource_name=f"{path.lstrip('/')}/*"
+        self.path_arn = Stack.of(self).format_arn(
+            service="ssm", resource="parameter", resource_name=path.lstrip("/")
         )
         generator = HelperFunction(
             self,
@@ -42,7 +44,7 @@ class Secrets(Construct):
         generator.function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ssm:DeleteParameters", "ssm:GetParameter", "ssm:PutParameter"],
-                resources=[self.parameters_arn],
+                resources=[f"{self.path_arn}/{name}" for name in PARAMETERS],
             )
         )
         generated = CustomResource(
@@ -57,11 +59,11 @@ class Secrets(Construct):
             generated.get_att_string("DatabasePassword")
         )
 
-    def grant_read(self, grantee: iam.IGrantable) -> None:
+    def grant_read(self, role: iam.Role) -> None:
         """Allow reading all of the path's parameters in one call."""
-        grantee.grant_principal.add_to_principal_policy(
+        role.add_to_policy(
             iam.PolicyStatement(
                 actions=["ssm:GetParametersByPath"],
-                resources=[self.parameters_arn.removesuffix("/*")],
+                resources=[self.path_arn],
             )
         )

@@ -63,8 +63,8 @@ class DjambdaStack(Stack):
             log_days=log_days,
             environment=self._django_environment(config, database, storage),
         )
-        secrets.grant_read(django.function)
-        storage.grant_use(django.function)
+        secrets.grant_read(django.role)
+        storage.grant_use(django.role)
         release = Release(
             self, "Release", django=django, function_name=f"{name}-release", log_days=log_days
         )

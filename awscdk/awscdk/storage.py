@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from awscdk.findings import acknowledge
+from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
 
 STATIC = "static/*"
 MEDIA = "media/*"
@@ -57,7 +57,7 @@ class Storage(Construct):
             "Only static/* is public, by a policy: it is the site's CSS, JavaScript and images.",
         )
 
-    def grant_use(self, grantee: iam.IGrantable) -> None:
+    def grant_use(self, role: iam.Role) -> None:
         """Allow what django-storages does: read, write and delete files, and look for them."""
         for statement in (
             iam.PolicyStatement(
@@ -66,4 +66,8 @@ class Storage(Construct):
             ),
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
         ):
-            grantee.grant_principal.add_to_principal_policy(statement)
+            role.add_to_policy(statement)
+        for prefix in (STATIC, MEDIA):
+            acknowledge_wildcard(
+                role, f"{arn_of(self.bucket)}/{prefix}", "Files have names that Django chooses."
+            )

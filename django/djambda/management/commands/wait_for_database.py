@@ -24,7 +24,7 @@ class Command(BaseCommand):
         except OperationalError as error:
             waited = time.monotonic() - started
             raise CommandError(
-                f"The database did not answer within {waited:.0f} s: {error}"
+                f"No connection to the database after {waited:.0f} s: {error}"
             ) from error
         self.stdout.write(f"The database answers ({time.monotonic() - started:.1f} s).")
 

@@ -1,0 +1,66 @@
+"""Synthesized stacks, each configuration once a session, checked by cdk-nag on the way."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import Validations
+from cdk_nag import AwsSolutionsChecks
+
+from awscdk.config import Config
+from awscdk.stack import DjambdaStack
+
+type Template = dict[str, Any]
+type Synthesize = Callable[[str], Template]
+
+CONFIGURATIONS = {
+    "default": Config("mysite", "dev", "eu-west-1"),
+    "everything": Config(
+        "mysite",
+        "prod",
+        "us-east-1",
+        aws_account_id="123456789012",
+        domain_name="www.example.com",
+        hosted_zone_id="Z2FDTNDATAQYW2",
+        db_max_acu=8,
+        db_pause_minutes=60,
+        lambda_memory=2048,
+        lambda_timeout=60,
+        lambda_architecture="arm64",
+        lambda_concurrency=20,
+        log_retention_days=90,
+        egress="nat-gateway",
+        django_superuser_username="root",
+        django_superuser_email="root@example.com",
+        debug=True,
+    ),
+    "throw-away": Config("mysite", "trial", "eu-west-1", egress="nat-instance", throw_away=True),
+}
+
+
+@pytest.fixture(scope="session")
+def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like `layers/django`, small."""
+    folder = tmp_path_factory.mktemp("layer")
+    (folder / "python").mkdir()
+    (folder / "python" / "dependency.py").write_text("answer = 42\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder with a named configuration's templates; synth raises on findings of cdk-nag."""
+
+    @cache
+    def synthesize(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        app = cdk.App(outdir=str(folder))
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        DjambdaStack(app, CONFIGURATIONS[name], layer=layer)
+        app.synth()
+        return folder
+
+    return synthesize

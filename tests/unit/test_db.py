@@ -1,0 +1,209 @@
+"""Connecting to a database that is asleep, missing, or says no."""
+
+import logging
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from djambda.db.base import DatabaseWrapper
+from djambda.db.resume import patiently
+
+
+class Clock:
+    """A clock that only sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+class Sleeper:
+    """An attempt that fails with each of `messages`, and succeeds then."""
+
+    def __init__(self, *messages: str) -> None:
+        self.messages = list(messages)
+        self.seconds_left: list[float] = []
+
+    def __call__(self, seconds_left: float) -> str:
+        self.seconds_left.append(seconds_left)
+        if self.messages:
+            raise OperationalError(self.messages.pop(0))
+        return "connected"
+
+
+def wait(attempt: Sleeper, clock: Clock, seconds: float = 25) -> str:
+    return patiently(
+        attempt, seconds=seconds, errors=OperationalError, clock=clock, sleep=clock.sleep
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "mysite", database "mysite"',
+        "FATAL:  the database system is starting up",
+        "timeout expired",
+        "Connection refused",
+        "server closed the connection unexpectedly",
+        'could not translate host name "db" to address: Temporary failure in name resolution',
+    ],
+)
+def test_a_sleeping_database_is_asked_again(message: str) -> None:
+    clock = Clock()
+    sleeper = Sleeper(*[message] * 5)
+
+    assert wait(sleeper, clock) == "connected"
+    assert clock.pauses == [0.25, 0.5, 1.0, 2.0, 2.0]
+    assert sleeper.seconds_left == [25, 24.75, 24.25, 23.25, 21.25, 19.25]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'FATAL:  password authentication failed for user "mysite"',
+        'FATAL:  database "mysite" does not exist',
+        'FATAL:  role "mysite" does not exist',
+        "server does not support SSL, but SSL was required",
+        'invalid sslmode value: "requier"',
+    ],
+)
+def test_a_final_answer_is_raised_at_once(message: str) -> None:
+    clock = Clock()
+
+    with pytest.raises(OperationalError, match=message[:20]):
+        wait(Sleeper(message, message), clock)
+    assert clock.pauses == []
+
+
+def test_the_wait_is_bounded() -> None:
+    clock = Clock()
+
+    with pytest.raises(OperationalError, match="asleep"):
+        wait(Sleeper(*["asleep"] * 1000), clock, seconds=25)
+    assert 100 + 22 < clock.now <= 100 + 25
+
+
+def test_other_errors_are_not_waited_for() -> None:
+    def attempt(_: float) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        patiently(attempt, seconds=25, errors=OperationalError, sleep=lambda _: None)
+
+
+# The backend, with a real server behind
+
+
+class Waking:
+    """A listener in front of the real server: it turns away the first clients, as Aurora does."""
+
+    def __init__(self, turned_away: int, server: str) -> None:
+        self.clients = 0
+        self._turned_away = turned_away
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.clients += 1
+            if self.clients <= self._turned_away:
+                with client:
+                    self._turn_away(client)
+            else:
+                self._forward(client)
+
+    def _turn_away(self, client: socket.socket) -> None:
+        # https://www.postgresql.org/docs/17/protocol-message-formats.html: ErrorResponse.
+        client.recv(8192)
+        fields = b"SFATAL\0C28000\0Mno pg_hba.conf entry for host\0\0"
+        client.sendall(b"E" + struct.pack("!I", len(fields) + 4) + fields)
+
+    def _forward(self, client: socket.socket) -> None:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{self._server}/.s.PGSQL.5432")
+        for source, target in ((client, server), (server, client)):
+            threading.Thread(target=self._copy, args=(source, target)).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with target:
+            while data := source.recv(8192):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+def wrapper(**changes: Any) -> DatabaseWrapper:
+    """The backend under test, connected to the database of these tests."""
+    options = {"sslmode": "disable", "resume_seconds": 2, **changes.pop("OPTIONS", {})}
+    return DatabaseWrapper({**connection.settings_dict, "OPTIONS": options, **changes}, "patient")
+
+
+@pytest.fixture
+def waking(django_db_setup: None) -> Iterator[Waking]:
+    waking = Waking(turned_away=2, server=str(connection.settings_dict["HOST"]))
+    yield waking
+    waking.close()
+
+
+@pytest.mark.django_db
+def test_the_backend_waits_for_a_database_that_wakes_up(
+    waking: Waking, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "djambda.db.resume")
+    patient = wrapper(HOST="127.0.0.1", PORT=waking.port)
+
+    with patient.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    patient.close()
+    assert waking.clients == 3
+    assert caplog.text.count("The database does not answer yet") == 2
+
+
+@pytest.mark.django_db
+def test_the_backend_does_not_wait_for_a_database_that_is_not_there() -> None:
+    started = time.monotonic()
+
+    with pytest.raises(OperationalError, match="does not exist"):
+        wrapper(NAME="nonsense", OPTIONS={"resume_seconds": 25}).ensure_connection()
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.django_db
+def test_the_backend_gives_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+
+    with pytest.raises(OperationalError, match="refused"):
+        wrapper(HOST="127.0.0.1", PORT=port, OPTIONS={"resume_seconds": 1}).ensure_connection()
+
+
+def test_libpq_gets_options_that_it_knows() -> None:
+    params = wrapper().get_connection_params()
+
+    assert "resume_seconds" not in params
+    assert params["sslmode"] == "disable"
