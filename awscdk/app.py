@@ -21,13 +21,12 @@ REQUIREMENTS = ROOT / "django" / "requirements.txt"
 
 def main() -> None:
     """Synthesize the stack that the environment describes; exit 1 with every problem there is."""
+    architecture = os.environ.get("LAMBDA_ARCHITECTURE") or "x86_64"
     try:
-        config = Config.from_environment(os.environ)
-        problems = layer.problems(LAYER, REQUIREMENTS, config.lambda_architecture)
+        problems = layer.problems(LAYER, REQUIREMENTS, architecture)
+        config = Config.from_environment(os.environ, problems)
     except ConfigurationError as error:
-        problems = error.problems
-    if problems:
-        sys.exit("This cannot be deployed:\n" + "\n".join(f"  - {each}" for each in problems))
+        sys.exit(f"This cannot be deployed:\n{error}")
     app = aws_cdk.App()
     DjambdaStack(app, config, layer=LAYER)
     app.synth()

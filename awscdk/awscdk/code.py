@@ -5,6 +5,7 @@ module that both need. Staging is deterministic: the same files give the same as
 deploy without a change changes nothing.
 """
 
+import atexit
 import hashlib
 import shutil
 import tempfile
@@ -46,5 +47,6 @@ def release_of(*folders: Path) -> str:
 
 def _copy(source: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="djambda-"))
+    atexit.register(shutil.rmtree, folder)  # The CDK has its own copy by then.
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*NOT_SHIPPED), dirs_exist_ok=True)
     return folder

@@ -7,7 +7,7 @@ reported, so that one run shows all there is to mend, and nothing is created fro
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,7 +24,7 @@ class ConfigurationError(Exception):
     """The configuration cannot be deployed; `problems` says each reason and what to do."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("\n".join(f"  - {problem}" for problem in problems))
         self.problems = problems
 
 
@@ -212,10 +212,15 @@ class Config:
         return f"/djambda/{self.environment}/{self.app_name}"
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read every variable. Raises ConfigurationError with all problems at once."""
+    def from_environment(
+        cls, environment: Mapping[str, str], found_elsewhere: Sequence[str] = ()
+    ) -> Self:
+        """Read every variable.
+
+        Raises ConfigurationError with all problems at once, those `found_elsewhere` included.
+        """
         values: dict[str, object] = {}
-        problems = list(_misspelt(environment))
+        problems = [*found_elsewhere, *_misspelt(environment)]
         for name, variable in VARIABLES.items():
             text = environment.get(name, "").strip() or variable.default
             if text is None:

@@ -8,14 +8,17 @@ lacks something that `django/requirements.txt` asks for.
 
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import Tag, parse_tag
+from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 from packaging.utils import canonicalize_name
 
 PYTHON = (3, 13)
+GLIBC_MINOR = 34
+"""Amazon Linux 2023 has glibc 2.34: https://docs.aws.amazon.com/linux/al2023/ug/glibc-gcc-and-binutils.html"""
 STAMP = ".djambda-layer.json"
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 REBUILD = (
@@ -33,15 +36,22 @@ def problems(folder: Path, requirements: Path, architecture: str) -> list[str]:
     if not python.is_dir() or not any(python.iterdir()):
         return [f"{_short(python)} is missing or empty, and Django is in it: {REBUILD}"]
     stamp = python / STAMP
+    if architecture not in MACHINES:
+        return []  # A problem of the configuration, reported there.
     found = (
-        _stamp_problems(json.loads(stamp.read_text()), requirements, architecture)
+        _stamp_problems(stamp, requirements, architecture)
         if stamp.exists()
         else _wheel_problems(python, requirements, architecture)
     )
     return [f"{_short(python)} {problem}: {REBUILD}" for problem in found]
 
 
-def _stamp_problems(stamp: dict[str, str], requirements: Path, architecture: str) -> list[str]:
+def _stamp_problems(file: Path, requirements: Path, architecture: str) -> list[str]:
+    try:
+        stamp = json.loads(file.read_text())
+        stamp["architecture"], stamp["python"], stamp["requirements"]
+    except (ValueError, TypeError, KeyError):
+        return [f"has a stamp ({STAMP}) that cannot be read"]
     found = []
     if stamp["architecture"] != architecture:
         found.append(
@@ -60,7 +70,7 @@ def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list
     found = []
     for each in installed.values():
         tags = _tags(each)
-        if tags and not any(_loads(tag, architecture) for tag in tags):
+        if tags and not tags & _loadable(architecture):
             found.append(
                 f"holds {each.name} for {min(map(str, tags))}, which Python 3.13 on {architecture} "
                 "Linux cannot load"
@@ -99,20 +109,23 @@ def _tags(distribution: Distribution) -> set[Tag]:
     }
 
 
-def _loads(tag: Tag, architecture: str) -> bool:
-    """Whether CPython 3.13 on Amazon Linux 2023 (glibc 2.34) loads what has this tag."""
-    platform_fits = tag.platform == "any" or (
-        tag.platform.startswith(("manylinux", "linux"))
-        and tag.platform.endswith(MACHINES[architecture])
+@cache
+def _loadable(architecture: str) -> frozenset[Tag]:
+    """The tags of what CPython 3.13 on Amazon Linux 2023 loads."""
+    machine = MACHINES[architecture]
+    names = [f"manylinux_2_{minor}" for minor in range(5, GLIBC_MINOR + 1)]
+    names += ["manylinux1", "manylinux2010", "manylinux2014", "linux"]
+    platforms = [f"{name}_{machine}" for name in names]
+    interpreter = "cp{}{}".format(*PYTHON)
+    return frozenset(
+        (
+            *cpython_tags(PYTHON, [interpreter], platforms),
+            *compatible_tags(PYTHON, interpreter, platforms),
+        )
     )
-    major, minor = PYTHON
-    interpreter_fits = (
-        tag.interpreter in {f"py{major}", f"cp{major}{minor}"}
-        or (tag.abi == "abi3" and tag.interpreter.startswith(f"cp{major}"))
-        or tag.interpreter.startswith(f"py{major}")
-    )
-    return platform_fits and interpreter_fits
 
 
 def _short(path: Path) -> str:
-    return "/".join(path.parts[-3:] if path.suffix == "" else path.parts[-2:])
+    """The path as it is in the checkout: below the folder that holds `layers` or `django`."""
+    top = next((part for part in ("layers", "django") if part in path.parts), path.parts[-1])
+    return "/".join(path.parts[path.parts.index(top) :])

@@ -109,6 +109,9 @@ class Tee(io.TextIOBase):
     def writable(self) -> bool:
         return True
 
+    def close(self) -> None:
+        """Leaves the stream open: it is not this object's."""
+
 
 @contextlib.contextmanager
 def _no_keyboard() -> Iterator[None]:
