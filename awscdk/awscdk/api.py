@@ -43,6 +43,7 @@ class Api(Construct):
                 throttling_burst_limit=BURST,
             ),
         )
+        self.rest_api.node.try_remove_child("Endpoint")  # Its output: the stack has SiteUrl.
         self.url = self.rest_api.url
         if domain_name and hosted_zone_id:
             self._use_domain(domain_name, hosted_zone_id)

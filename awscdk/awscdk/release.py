@@ -5,10 +5,12 @@ deploy-time management commands in it, and only then does the alias `live`, whic
 calls, move. If a command fails, the deploy fails with its output and the alias stays where it was.
 """
 
+from collections.abc import Sequence
+
 from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import DjangoFunction, HelperFunction
@@ -18,7 +20,7 @@ LIMIT = Duration.minutes(15)
 
 
 class Release(Construct):
-    """`alias`: the version of Django that serves."""
+    """`alias`: the version of Django that serves. The commands run once what they need is there."""
 
     def __init__(
         self,
@@ -26,6 +28,7 @@ class Release(Construct):
         id: str,
         *,
         django: DjangoFunction,
+        needs: Sequence[IDependable],
         function_name: str,
         log_days: int,
     ) -> None:
@@ -62,6 +65,7 @@ class Release(Construct):
             },
             service_timeout=LIMIT.plus(Duration.minutes(1)),
         )
+        release.node.add_dependency(*needs)
         self.alias = lambda_.Alias(
             self,
             "Live",
@@ -70,4 +74,3 @@ class Release(Construct):
             description="The version that serves the site",
         )
         self.alias.node.add_dependency(release)
-        self.run = release

@@ -66,9 +66,13 @@ class DjambdaStack(Stack):
         secrets.grant_read(django.role)
         storage.grant_use(django.role)
         release = Release(
-            self, "Release", django=django, function_name=f"{name}-release", log_days=log_days
+            self,
+            "Release",
+            django=django,
+            needs=[database, storage, django.role],
+            function_name=f"{name}-release",
+            log_days=log_days,
         )
-        release.run.node.add_dependency(database, storage)
         front_door = HelperFunction(
             self,
             "FrontDoor",

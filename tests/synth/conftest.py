@@ -1,5 +1,6 @@
 """Synthesized stacks, each configuration once a session, checked by cdk-nag on the way."""
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,6 @@ from awscdk.config import Config
 from awscdk.stack import DjambdaStack
 
 type Template = dict[str, Any]
-type Synthesize = Callable[[str], Template]
 
 CONFIGURATIONS = {
     "default": Config("mysite", "dev", "eu-west-1"),
@@ -64,3 +64,31 @@ def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         return folder
 
     return synthesize
+
+
+@pytest.fixture(scope="session")
+def template(cloud_assembly: Callable[[str], Path]) -> Callable[[str], Template]:
+    """A named configuration's CloudFormation template."""
+
+    @cache
+    def read(name: str) -> Template:
+        [file] = cloud_assembly(name).glob("*.template.json")
+        parsed: Template = json.loads(file.read_text())
+        return parsed
+
+    return read
+
+
+def resources(template: Template, kind: str) -> list[dict[str, Any]]:
+    """The properties of every resource of a type."""
+    return [
+        resource.get("Properties", {})
+        for resource in template["Resources"].values()
+        if resource["Type"] == kind
+    ]
+
+
+def only(template: Template, kind: str) -> dict[str, Any]:
+    """The properties of the one resource of a type."""
+    [properties] = resources(template, kind)
+    return properties

@@ -1,0 +1,372 @@
+"""What is in the templates, by properties and never by generated ids."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from awscdk import code
+from awscdk.stack import DjambdaStack
+from tests.synth.conftest import CONFIGURATIONS, Template, only, resources
+
+type Templates = Callable[[str], Template]
+
+FREE_WHILE_IDLE = {
+    "AWS::ApiGateway::Account": "settings",
+    "AWS::ApiGateway::Deployment": "per request",
+    "AWS::ApiGateway::Method": "per request",
+    "AWS::ApiGateway::Resource": "per request",
+    "AWS::ApiGateway::RestApi": "per request",
+    "AWS::ApiGateway::Stage": "per request, no cache cluster",
+    "AWS::CDK::Metadata": "nothing",
+    "AWS::EC2::EgressOnlyInternetGateway": "free",
+    "AWS::EC2::Route": "free",
+    "AWS::EC2::RouteTable": "free",
+    "AWS::EC2::SecurityGroup": "free",
+    "AWS::EC2::SecurityGroupIngress": "free",
+    "AWS::EC2::Subnet": "free",
+    "AWS::EC2::SubnetRouteTableAssociation": "free",
+    "AWS::EC2::VPC": "free",
+    "AWS::EC2::VPCCidrBlock": "free",
+    "AWS::EC2::VPCEndpoint": "a gateway endpoint is free",
+    "AWS::IAM::Policy": "free",
+    "AWS::IAM::Role": "free",
+    "AWS::Lambda::Alias": "free",
+    "AWS::Lambda::EventInvokeConfig": "free",
+    "AWS::Lambda::Function": "per request",
+    "AWS::Lambda::LayerVersion": "free",
+    "AWS::Lambda::Permission": "free",
+    "AWS::Lambda::Version": "free without SnapStart",
+    "AWS::Logs::LogGroup": "per GB",
+    "AWS::RDS::DBCluster": "per ACU-hour, 0 while paused",
+    "AWS::RDS::DBClusterParameterGroup": "free",
+    "AWS::RDS::DBInstance": "db.serverless: the cluster's ACU",
+    "AWS::RDS::DBSubnetGroup": "free",
+    "AWS::S3::Bucket": "per GB",
+    "AWS::S3::BucketPolicy": "free",
+    "Custom::DjangoRelease": "a function's run",
+    "Custom::GeneratedSecrets": "a function's run",
+    "Custom::S3AutoDeleteObjects": "a function's run",
+}
+
+
+def functions(template: Template) -> dict[str, dict[str, Any]]:
+    """The functions' properties by the end of their names."""
+    return {
+        str(each["FunctionName"]).rpartition("mysite-")[2]: each
+        for each in resources(template, "AWS::Lambda::Function")
+        if "FunctionName" in each
+    }
+
+
+def statements(template: Template) -> list[dict[str, Any]]:
+    """Every statement of every role's policies."""
+    return [
+        statement
+        for policy in resources(template, "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_nothing_bills_by_the_hour_while_idle(template: Templates) -> None:
+    kinds = {resource["Type"] for resource in template("default")["Resources"].values()}
+
+    assert kinds <= FREE_WHILE_IDLE.keys()
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_outputs(template: Templates, name: str) -> None:
+    outputs = template(name)["Outputs"]
+
+    assert set(outputs) == {
+        "SiteUrl",
+        "FunctionName",
+        "ProxyName",
+        "BucketName",
+        "DatabaseEndpoint",
+        "SecretsPath",
+    }
+
+
+def test_functions_are_named_after_environment_and_app(template: Templates) -> None:
+    names = {each.get("FunctionName") for each in functions(template("default")).values()}
+
+    assert names == {
+        "dev-mysite-djambda-lambda",
+        "dev-mysite-proxy",
+        "dev-mysite-release",
+        "dev-mysite-secrets",
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_no_secret_is_in_the_template(template: Templates, name: str) -> None:
+    whole = json.dumps(template(name))
+    password = only(template(name), "AWS::RDS::DBCluster")["MasterUserPassword"]
+
+    assert list(password) == ["Fn::GetAtt"]
+    assert password["Fn::GetAtt"][1] == "DatabasePassword"
+    assert "AWS::SecretsManager" not in whole
+    assert "resolve:" not in whole
+    for function in functions(template(name)).values():
+        variables = function.get("Environment", {}).get("Variables", {})
+        assert not [each for each in variables if "PASSWORD" in each or "SECRET_KEY" in each]
+
+
+class TestNetwork:
+    def test_dual_stack_without_a_nat_or_a_public_address(self, template: Templates) -> None:
+        routes = resources(template("default"), "AWS::EC2::Route")
+
+        assert only(template("default"), "AWS::EC2::VPCCidrBlock")["AmazonProvidedIpv6CidrBlock"]
+        assert all("EgressOnlyInternetGatewayId" in route for route in routes)
+        assert {route["DestinationIpv6CidrBlock"] for route in routes} == {"::/0"}
+
+    def test_s3_is_reached_over_both_families(self, template: Templates) -> None:
+        endpoint = only(template("default"), "AWS::EC2::VPCEndpoint")
+
+        assert endpoint["VpcEndpointType"] == "Gateway"
+        assert endpoint["IpAddressType"] == "dualstack"
+        assert endpoint["DnsOptions"] == {"DnsRecordIpType": "dualstack"}
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [("everything", "AWS::EC2::NatGateway"), ("throw-away", "AWS::EC2::Instance")],
+    )
+    def test_egress_adds_one_nat_and_keeps_ipv6(
+        self, template: Templates, name: str, kind: str
+    ) -> None:
+        routes = resources(template(name), "AWS::EC2::Route")
+
+        assert len(resources(template(name), kind)) == 1
+        assert [each for each in routes if "EgressOnlyInternetGatewayId" in each]
+        assert [each for each in routes if {"NatGatewayId", "InstanceId"} & each.keys()] or [
+            each for each in routes if "NetworkInterfaceId" in each
+        ]
+
+    def test_only_the_functions_reach_the_database(self, template: Templates) -> None:
+        rule = only(template("default"), "AWS::EC2::SecurityGroupIngress")
+        django = functions(template("default"))["djambda-lambda"]
+
+        assert "CidrIp" not in rule
+        assert rule["SourceSecurityGroupId"] == django["VpcConfig"]["SecurityGroupIds"][0]
+        for group in resources(template("default"), "AWS::EC2::SecurityGroup"):
+            assert "SecurityGroupIngress" not in group
+
+
+class TestDatabase:
+    def test_pauses_at_zero(self, template: Templates) -> None:
+        scaling = only(template("default"), "AWS::RDS::DBCluster")[
+            "ServerlessV2ScalingConfiguration"
+        ]
+
+        assert scaling == {"MinCapacity": 0, "MaxCapacity": 2, "SecondsUntilAutoPause": 300}
+        assert only(template("everything"), "AWS::RDS::DBCluster")[
+            "ServerlessV2ScalingConfiguration"
+        ] == {"MinCapacity": 0, "MaxCapacity": 8, "SecondsUntilAutoPause": 3600}
+
+    def test_sessions_of_frozen_functions_end_and_tls_is_forced(self, template: Templates) -> None:
+        group = only(template("default"), "AWS::RDS::DBClusterParameterGroup")
+
+        assert group["Parameters"] == {"rds.force_ssl": "1", "idle_session_timeout": "60000"}
+
+    @pytest.mark.parametrize(
+        ("name", "protected", "policy"),
+        [("default", True, "Snapshot"), ("throw-away", False, "Delete")],
+    )
+    def test_is_kept_unless_it_is_to_be_thrown_away(
+        self, template: Templates, name: str, protected: bool, policy: str
+    ) -> None:
+        [cluster] = [
+            each
+            for each in template(name)["Resources"].values()
+            if each["Type"] == "AWS::RDS::DBCluster"
+        ]
+
+        assert cluster["Properties"]["DeletionProtection"] is protected
+        assert cluster["Properties"]["StorageEncrypted"] is True
+        assert cluster["DeletionPolicy"] == policy
+
+
+class TestStorage:
+    def test_only_static_files_are_public(self, template: Templates) -> None:
+        policy = only(template("default"), "AWS::S3::BucketPolicy")["PolicyDocument"]
+        public = [
+            statement
+            for statement in policy["Statement"]
+            if statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"})
+        ]
+
+        assert [statement["Action"] for statement in public] == ["s3:GetObject"]
+        [resource] = [statement["Resource"]["Fn::Join"][1] for statement in public]
+        assert resource[1] == "/static/*"
+
+    def test_plain_http_is_denied(self, template: Templates) -> None:
+        policy = only(template("default"), "AWS::S3::BucketPolicy")["PolicyDocument"]
+
+        assert {"Bool": {"aws:SecureTransport": "false"}} in [
+            statement.get("Condition") for statement in policy["Statement"]
+        ]
+
+
+class TestPermissions:
+    @pytest.mark.parametrize("name", CONFIGURATIONS)
+    def test_no_action_has_a_wildcard(self, template: Templates, name: str) -> None:
+        actions = [
+            action for each in statements(template(name)) for action in as_list(each["Action"])
+        ]
+
+        assert actions
+        assert [action for action in actions if "*" in action] == []
+
+    @pytest.mark.parametrize("name", CONFIGURATIONS)
+    def test_only_network_interfaces_are_named_by_a_star(
+        self, template: Templates, name: str
+    ) -> None:
+        everywhere = [each for each in statements(template(name)) if each["Resource"] == "*"]
+
+        assert [{action.partition(":")[0] for action in each["Action"]} for each in everywhere] == [
+            {"ec2"}
+        ]
+
+    def test_front_door_invokes_the_alias_only(self, template: Templates) -> None:
+        [alias] = [
+            name
+            for name, resource in template("default")["Resources"].items()
+            if resource["Type"] == "AWS::Lambda::Alias"
+        ]
+        invoking = [
+            each
+            for each in statements(template("default"))
+            if each["Action"] == "lambda:InvokeFunction"
+        ]
+
+        assert [each["Resource"] for each in invoking] == [{"Ref": alias}]
+        proxy = functions(template("default"))["proxy"]
+        assert proxy["Environment"]["Variables"] == {"FUNCTION_NAME": {"Ref": alias}}
+
+
+class TestFunctions:
+    def test_sizes_come_from_the_configuration(self, template: Templates) -> None:
+        django = functions(template("everything"))["djambda-lambda"]
+
+        assert django["MemorySize"] == 2048
+        assert django["Timeout"] == 60
+        assert django["Architectures"] == ["arm64"]
+        assert django["ReservedConcurrentExecutions"] == 20
+        assert django["Runtime"] == "python3.13"
+        assert django["VpcConfig"]["Ipv6AllowedForDualStack"] is True
+
+    @pytest.mark.parametrize(("name", "days"), [("default", 14), ("everything", 90)])
+    def test_every_function_has_a_json_log_that_ends(
+        self, template: Templates, name: str, days: int
+    ) -> None:
+        groups = resources(template(name), "AWS::Logs::LogGroup")
+
+        assert {group["RetentionInDays"] for group in groups} == {days}
+        for function in functions(template(name)).values():
+            assert function["LoggingConfig"]["LogFormat"] == "JSON"
+            assert "LogGroup" in function["LoggingConfig"]
+
+    def test_environment_fits_into_lambdas_4_kb(self, template: Templates) -> None:
+        variables = functions(template("everything"))["djambda-lambda"]["Environment"]
+
+        assert len(json.dumps(variables)) < 3000
+
+    def test_custom_resources_are_not_retried(self, template: Templates) -> None:
+        settings = resources(template("default"), "AWS::Lambda::EventInvokeConfig")
+
+        assert settings
+        assert {each["MaximumRetryAttempts"] for each in settings} == {0}
+
+
+class TestRelease:
+    def test_alias_waits_for_the_release_and_the_release_for_what_it_uses(
+        self, template: Templates
+    ) -> None:
+        everything = template("default")["Resources"]
+        [alias] = [each for each in everything.values() if each["Type"] == "AWS::Lambda::Alias"]
+        [name] = [
+            name for name, each in everything.items() if each["Type"] == "Custom::DjangoRelease"
+        ]
+        [version] = [
+            name for name, each in everything.items() if each["Type"] == "AWS::Lambda::Version"
+        ]
+
+        assert name in as_list(alias["DependsOn"])
+        assert alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] == version
+        assert everything[name]["Properties"]["Version"]["Fn::GetAtt"][0] == version
+        kinds = {everything[each]["Type"] for each in as_list(everything[name]["DependsOn"])}
+        assert {"AWS::RDS::DBInstance", "AWS::S3::BucketPolicy", "AWS::IAM::Policy"} <= kinds
+
+    def test_versions_are_kept_to_roll_back_to(self, template: Templates) -> None:
+        [version] = [
+            each
+            for each in template("default")["Resources"].values()
+            if each["Type"] == "AWS::Lambda::Version"
+        ]
+
+        assert version["DeletionPolicy"] == "Retain"
+
+
+class TestApi:
+    def test_regional_binary_and_throttled(self, template: Templates) -> None:
+        api = only(template("default"), "AWS::ApiGateway::RestApi")
+        stage = only(template("default"), "AWS::ApiGateway::Stage")
+
+        assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+        assert api["BinaryMediaTypes"] == ["*/*"]
+        assert stage["StageName"] == "prod"
+        assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 100
+
+    def test_domain_brings_certificate_and_record(self, template: Templates) -> None:
+        everything = template("everything")
+
+        assert only(everything, "AWS::CertificateManager::Certificate")["DomainName"] == (
+            "www.example.com"
+        )
+        domain = only(everything, "AWS::ApiGateway::DomainName")
+        assert domain["SecurityPolicy"] == "TLS_1_2"
+        record = only(everything, "AWS::Route53::RecordSet")
+        assert (record["Name"], record["Type"]) == ("www.example.com.", "A")
+        assert everything["Outputs"]["SiteUrl"]["Value"] == "https://www.example.com/"
+        hosts = functions(everything)["djambda-lambda"]["Environment"]["Variables"]
+        assert json.dumps(hosts["ALLOWED_HOSTS"]).endswith(',www.example.com"]]}')
+
+
+def test_account_and_region_need_no_look_up(cloud_assembly: Callable[[str], Path]) -> None:
+    manifest = json.loads((cloud_assembly("everything") / "manifest.json").read_text())
+
+    assert manifest.get("missing", []) == []
+    assert manifest["artifacts"]["prod-mysite"]["environment"] == ("aws://123456789012/us-east-1")
+
+
+def test_same_input_gives_the_same_template(
+    template: Templates, layer: Path, tmp_path: Path
+) -> None:
+    app = cdk.App(outdir=str(tmp_path))
+    DjambdaStack(app, CONFIGURATIONS["default"], layer=layer)
+    app.synth()
+
+    again = json.loads((tmp_path / "dev-mysite.template.json").read_text())
+    assert again == template("default")
+
+
+def test_release_is_named_after_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "a.py").write_text("a = 1\n")
+    first = code.release_of(folder)
+    os.utime(folder / "a.py", (0, 0))
+    assert code.release_of(folder) == first
+
+    (folder / "a.py").write_text("a = 2\n")
+    assert code.release_of(folder) != first
+    assert len(first) == 12
