@@ -29,6 +29,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 DATABASE_USER = DATABASE_NAME = "djambda"
 START_SECONDS = 60
+NEEDED_BYTES = 500_000_000
 
 NOT_INHERITED = ("AWS_", "CDK_", "PG", "POSTGRES_", "DJANGO_", "PYTHON", "VIRTUAL_ENV")
 
@@ -83,10 +84,16 @@ class LocalCloud:
         with the process `owner` until `release` is called. Raises CommandError with the log's end.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-        postgres.initialize(self.folder / "postgres", user=DATABASE_USER, database=DATABASE_NAME)
+        free = shutil.disk_usage(self.folder).free
+        if free < NEEDED_BYTES:
+            raise CommandError(
+                f"The disk of {self.folder} has {free / 1e6:.0f} MB free, and the local cloud "
+                f"needs {NEEDED_BYTES / 1e6:.0f} MB. Free some space, then run this again."
+            )
         port = self._port("port", asked=port, preferred=PREFERRED_PORT)
         postgres_port = self._port("postgres-port", asked=None, preferred=0)
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        postgres.initialize(self.folder / "postgres", user=DATABASE_USER, database=DATABASE_NAME)
         with self.log.open("wb") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "djambda_cli.keeper", str(self.folder)]

@@ -3,10 +3,12 @@
 Both live under a folder that git ignores, and neither needs setting up. Never imported on AWS.
 """
 
+import contextlib
 import os
 import secrets
 import warnings
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from django.utils.functional import SimpleLazyObject
@@ -14,18 +16,14 @@ from django.utils.functional import SimpleLazyObject
 
 def secret_key(file: Path) -> str:
     """The key in `file`, which is written on first use and readable by its owner only."""
-    try:
-        return file.read_text()
-    except FileNotFoundError:
+    if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-    key = secrets.token_urlsafe(48)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600)
-    except FileExistsError:  # Another process was faster (runserver starts two).
-        return file.read_text()
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(key)
-    return key
+        with NamedTemporaryFile("w", dir=file.parent) as new:  # Readable by its owner only.
+            new.write(secrets.token_urlsafe(48))
+            new.flush()
+            with contextlib.suppress(FileExistsError):  # runserver starts two processes.
+                os.link(new.name, file)
+    return file.read_text()
 
 
 def embedded_postgres(data: Path) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from cdk_nag import AwsSolutionsChecks
 from awscdk.config import Config
 from awscdk.stack import DjambdaStack
 
+ROOT = Path(__file__).resolve().parents[2]
+
 type Template = dict[str, Any]
 
 CONFIGURATIONS = {
@@ -41,6 +43,12 @@ CONFIGURATIONS = {
 }
 
 
+def new_app(folder: Path) -> cdk.App:
+    """An app as the `cdk` command makes it: with the CDK's feature flags from cdk.json."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return cdk.App(outdir=str(folder), context=context)
+
+
 @pytest.fixture(scope="session")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like `layers/django`, small."""
@@ -57,7 +65,7 @@ def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
     @cache
     def synthesize(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
-        app = cdk.App(outdir=str(folder))
+        app = new_app(folder)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         DjambdaStack(app, CONFIGURATIONS[name], layer=layer)
         app.synth()

@@ -142,7 +142,7 @@ def test_app_reports_every_problem_without_a_traceback() -> None:
     )
 
     assert done.returncode == 1
-    assert done.stderr.startswith("This cannot be deployed:\n  - ")
+    assert "This cannot be deployed:\n  - " in done.stderr
     for name in ("APP_NAME=my.site", "ENVIRONMENT is not set", "LAMBDA_MEMORY=1"):
         assert name in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
 from awscdk import code
 from awscdk.stack import DjambdaStack
-from tests.synth.conftest import CONFIGURATIONS, Template, only, resources
+from tests.synth.conftest import CONFIGURATIONS, Template, new_app, only, resources
 
 type Templates = Callable[[str], Template]
 
@@ -351,7 +350,7 @@ def test_account_and_region_need_no_look_up(cloud_assembly: Callable[[str], Path
 def test_same_input_gives_the_same_template(
     template: Templates, layer: Path, tmp_path: Path
 ) -> None:
-    app = cdk.App(outdir=str(tmp_path))
+    app = new_app(tmp_path)
     DjambdaStack(app, CONFIGURATIONS["default"], layer=layer)
     app.synth()
 

@@ -26,7 +26,7 @@ SECRETS = {
 }
 
 
-class Cloud:
+class FakeAws:
     """SSM's and S3's answers to what the Django side asks, over real HTTP.
 
     `parameters` and `objects` (key -> content and headers) are what it holds, `asked` what it was
@@ -72,19 +72,19 @@ class Cloud:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # Else headers and body are two packets, and the second waits for 40 ms.
-    cloud: Cloud
+    aws: FakeAws
 
     def do_POST(self) -> None:
         assert self.headers["X-Amz-Target"] == "AmazonSSM.GetParametersByPath"
-        status, answer = self.cloud.parameters_below(json.loads(self._body()))
+        status, answer = self.aws.parameters_below(json.loads(self._body()))
         self._answer(status, json.dumps(answer).encode())
 
     def do_GET(self) -> None:
         if "list-type=2" in self.path:
-            self._answer(200, self.cloud.listing().encode(), {"Content-Type": "application/xml"})
+            self._answer(200, self.aws.listing().encode(), {"Content-Type": "application/xml"})
             return
-        self.cloud.asked.append(f"{self.command} {self._key()}")
-        content, headers = self.cloud.objects.get(self._key(), (None, {}))
+        self.aws.asked.append(f"{self.command} {self._key()}")
+        content, headers = self.aws.objects.get(self._key(), (None, {}))
         if content is None:  # As S3 answers those who may not list the bucket.
             self._answer(403 if self.command == "GET" else 404, b"")
         else:
@@ -93,8 +93,8 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 (the name that http.server looks for)
 
     def do_PUT(self) -> None:
-        self.cloud.asked.append(f"PUT {self._key()}")
-        self.cloud.objects[self._key()] = (self._body(), dict(self.headers))
+        self.aws.asked.append(f"PUT {self._key()}")
+        self.aws.objects[self._key()] = (self._body(), dict(self.headers))
         self._answer(200, b"", {"ETag": '"x"'})
 
     def handle_expect_100(self) -> bool:
@@ -123,23 +123,23 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
+def aws() -> Iterator[FakeAws]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Handler.cloud = Cloud(f"http://127.0.0.1:{server.server_port}")
+        Handler.aws = FakeAws(f"http://127.0.0.1:{server.server_port}")
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield Handler.cloud
+        yield Handler.aws
         server.shutdown()
-    if kept := aws_api._idle.pop(Handler.cloud.url, None):
+    if kept := aws_api._idle.pop(Handler.aws.url, None):
         kept[0].close()
 
 
 @pytest.fixture
-def environment(cloud: Cloud) -> dict[str, str]:
-    """The variables of a deployed Django Lambda, whose services are those of `cloud`."""
+def environment(aws: FakeAws) -> dict[str, str]:
+    """The variables of a deployed Django Lambda, whose services are those of `aws`."""
     return {
         "ALLOWED_HOSTS": ".execute-api.eu-west-1.amazonaws.com,www.example.com",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ENDPOINT_URL": aws.url,
         "AWS_REGION": "eu-west-1",
         "AWS_SECRET_ACCESS_KEY": "the-secret-access-key",
         "AWS_STORAGE_BUCKET_NAME": "bucket",

@@ -14,7 +14,7 @@ from django.utils.csp import CSP
 from djambda.aws import REQUIRED, configure
 from djambda.logs import JsonSafe
 from djambda.parameters import Prefetched
-from tests.unit.conftest import SECRETS, Cloud
+from tests.unit.conftest import SECRETS, FakeAws
 
 
 @pytest.fixture(autouse=True)
@@ -153,14 +153,14 @@ def test_pages_may_load_from_the_bucket_what_they_may_load_from_the_site(
 # Secrets
 
 
-def test_secrets_come_with_one_reading(deployed: dict[str, str], cloud: Cloud) -> None:
+def test_secrets_come_with_one_reading(deployed: dict[str, str], aws: FakeAws) -> None:
     settings = configured()
 
     assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
     assert str(settings["DATABASES"]["default"]["PASSWORD"]) == SECRETS["database-password"]
     assert os.environ["DJANGO_SUPERUSER_PASSWORD"] == SECRETS["superuser-password"]
-    # One call for each page, and `cloud` has one parameter on a page.
-    assert cloud.asked == ["GetParametersByPath"] * 3
+    # One call for each page, and `aws` has one parameter on a page.
+    assert aws.asked == ["GetParametersByPath"] * 3
 
 
 def test_a_superuser_password_of_ones_own_stays(
@@ -172,8 +172,8 @@ def test_a_superuser_password_of_ones_own_stays(
     assert os.environ["DJANGO_SUPERUSER_PASSWORD"] == "own"
 
 
-def test_a_missing_secret_is_named(deployed: dict[str, str], cloud: Cloud) -> None:
-    del cloud.parameters["/djambda/dev/mysite/secret-key"]
+def test_a_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None:
+    del aws.parameters["/djambda/dev/mysite/secret-key"]
     settings = configured()
 
     with pytest.raises(ImproperlyConfigured, match="Deploy again") as error:
@@ -183,8 +183,8 @@ def test_a_missing_secret_is_named(deployed: dict[str, str], cloud: Cloud) -> No
     assert not any(value in str(error.value) for value in SECRETS.values())
 
 
-def test_a_refusal_says_what_is_needed(deployed: dict[str, str], cloud: Cloud) -> None:
-    cloud.refusals = [400, 400]
+def test_a_refusal_says_what_is_needed(deployed: dict[str, str], aws: FakeAws) -> None:
+    aws.refusals = [400, 400]
     settings = configured()
 
     with pytest.raises(ImproperlyConfigured) as error:
@@ -208,8 +208,8 @@ def test_an_unreachable_ssm_says_where_to_look(
     assert "routes and security group" in str(error.value)
 
 
-def test_secrets_are_read_again_after_an_outage(deployed: dict[str, str], cloud: Cloud) -> None:
-    cloud.refusals = [500, 500]
+def test_secrets_are_read_again_after_an_outage(deployed: dict[str, str], aws: FakeAws) -> None:
+    aws.refusals = [500, 500]
     settings = configured()
     with pytest.raises(ImproperlyConfigured):
         str(settings["SECRET_KEY"])

@@ -21,6 +21,9 @@ from djambda.management_event import (
 )
 from tests.unit.events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
 
+# Django closes connections at the end of a request: no transaction can be around a whole test.
+in_database = pytest.mark.django_db(transaction=True)
+
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
 
@@ -100,7 +103,7 @@ def test_a_page_on_a_custom_domain() -> None:
     assert 'href="/accounts/login/' in answer["body"]
 
 
-@pytest.mark.django_db
+@in_database
 def test_logging_in_sets_both_cookies() -> None:
     browser = Browser()
 
@@ -112,7 +115,7 @@ def test_logging_in_sets_both_cookies() -> None:
     assert browser.get("/notes/")["statusCode"] == 200
 
 
-@pytest.mark.django_db
+@in_database
 @pytest.mark.parametrize(
     ("place", "prefix"),
     [
@@ -136,7 +139,7 @@ def test_a_form_without_its_token_is_refused(caplog: pytest.LogCaptureFixture) -
     assert "a-password" not in caplog.text
 
 
-@pytest.mark.django_db
+@in_database
 def test_a_form_from_elsewhere_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     browser = Browser()
     body = urlencode({"csrfmiddlewaretoken": browser.token("/accounts/login/")}).encode()
@@ -151,7 +154,7 @@ def test_a_form_from_elsewhere_is_refused(caplog: pytest.LogCaptureFixture) -> N
     assert "https://evil.example does not match any trusted origins" in caplog.text
 
 
-@pytest.mark.django_db
+@in_database
 def test_an_upload_comes_back_byte_for_byte() -> None:
     content = bytes(range(256)) * 16
     browser = Browser()
@@ -273,7 +276,7 @@ def test_a_command_that_ends_itself_well() -> None:
     assert manage(shell("import sys; print(1); sys.exit(0)"))["output"] == "1\n"
 
 
-@pytest.mark.django_db(transaction=True)
+@in_database
 @pytest.mark.parametrize(
     ("command", "exit_code", "reason"),
     [
@@ -289,7 +292,7 @@ def test_a_command_that_does_not_exist(command: str, exit_code: int, reason: str
     assert reason in str(error.value)
 
 
-@pytest.mark.django_db(transaction=True)
+@in_database
 def test_commands_use_the_database_one_after_the_other() -> None:
     for _ in range(2):
         assert manage("migrate --check")["exit_code"] == 0
@@ -300,7 +303,7 @@ def test_commands_use_the_database_one_after_the_other() -> None:
     assert not User.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
+@in_database
 def test_the_superuser_of_the_article(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-password")
 

@@ -18,7 +18,7 @@ from djambda import storage_backends
 from djambda.aws import configure
 from djambda.storage_backends import static
 from djambda.storage_backends.static import ManifestUnavailable, StaticStorage, fetch_manifest
-from tests.unit.conftest import DJANGO, SECRETS, Cloud
+from tests.unit.conftest import DJANGO, SECRETS, FakeAws
 
 MANIFEST = "static/staticfiles-0123456789ab.json"
 
@@ -45,23 +45,21 @@ def bring_storages(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("on_aws")
-def test_pages_link_to_the_hashed_files_of_their_release(cloud: Cloud) -> None:
-    cloud.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
-    cloud.objects["static/staticfiles-other.json"] = manifest({"core/site.css": "core/site.2c.css"})
-    cloud.asked.clear()
+def test_pages_link_to_the_hashed_files_of_their_release(aws: FakeAws) -> None:
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+    aws.objects["static/staticfiles-other.json"] = manifest({"core/site.css": "core/site.2c.css"})
+    aws.asked.clear()
     storage = StaticStorage("bucket", "0123456789ab")
 
-    assert storage.url("core/site.css") == f"{cloud.url}/bucket/static/core/site.0a1b.css"
-    assert storage.url("core/site.css#part") == (
-        f"{cloud.url}/bucket/static/core/site.0a1b.css#part"
-    )
+    assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.0a1b.css"
+    assert storage.url("core/site.css#part") == (f"{aws.url}/bucket/static/core/site.0a1b.css#part")
     assert StaticStorage("bucket", "other").url("core/site.css").endswith("site.2c.css")
-    assert [asked for asked in cloud.asked if MANIFEST in asked] == [f"GET {MANIFEST}"]
+    assert [asked for asked in aws.asked if MANIFEST in asked] == [f"GET {MANIFEST}"]
 
 
 @pytest.mark.usefixtures("on_aws")
-def test_a_file_that_is_not_in_the_manifest_is_an_error(cloud: Cloud) -> None:
-    cloud.objects[MANIFEST] = manifest({"a": "b"})
+def test_a_file_that_is_not_in_the_manifest_is_an_error(aws: FakeAws) -> None:
+    aws.objects[MANIFEST] = manifest({"a": "b"})
 
     with pytest.raises(ValueError, match=r"Missing staticfiles manifest entry for 'core/site.css'"):
         StaticStorage("bucket", "0123456789ab").url("core/site.css")
@@ -69,26 +67,26 @@ def test_a_file_that_is_not_in_the_manifest_is_an_error(cloud: Cloud) -> None:
 
 @pytest.mark.usefixtures("on_aws")
 def test_without_a_manifest_pages_work_and_the_log_says_why(
-    cloud: Cloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = StaticStorage("bucket", "0123456789ab")
 
-    assert storage.url("core/site.css") == f"{cloud.url}/bucket/static/core/site.css"
+    assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.css"
     assert storage.url("core/logo.svg").endswith("/core/logo.svg")
-    assert cloud.asked.count(f"GET {MANIFEST}") == 1
-    assert f"{MANIFEST} does not exist: run the management command `collectstatic" in caplog.text
+    assert aws.asked.count(f"GET {MANIFEST}") == 1
+    assert f"{MANIFEST} does not exist (HTTP status 403): run the" in caplog.text
 
-    cloud.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
     monkeypatch.setattr(storage, "_ask_again_at", 0.0)
     assert storage.url("core/site.css").endswith("/core/site.0a1b.css")
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"version": "1.1"}'])
-def test_a_manifest_of_something_else(cloud: Cloud, content: bytes) -> None:
-    cloud.objects["static/m.json"] = (content, {})
+def test_a_manifest_of_something_else(aws: FakeAws, content: bytes) -> None:
+    aws.objects["static/m.json"] = (content, {})
 
     with pytest.raises(ManifestUnavailable, match="not a manifest"):
-        fetch_manifest(f"{cloud.url}/bucket/static/m.json")
+        fetch_manifest(f"{aws.url}/bucket/static/m.json")
 
 
 def test_an_unreachable_manifest() -> None:
@@ -108,18 +106,18 @@ print(json.dumps({"status": answer["statusCode"], "body": answer["body"], "slow"
 
 
 def test_a_page_without_uploads_needs_no_boto3(
-    cloud: Cloud, run_deployed: Callable[..., subprocess.CompletedProcess[str]]
+    aws: FakeAws, run_deployed: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     static_files = DJANGO / "core" / "static"
     names = [file.relative_to(static_files) for file in static_files.rglob("*.*")]
-    cloud.objects[MANIFEST] = manifest({str(name): f"hashed/{name}" for name in names})
+    aws.objects[MANIFEST] = manifest({str(name): f"hashed/{name}" for name in names})
 
     process = run_deployed(PAGE)
 
     assert process.returncode == 0, process.stderr
     printed = json.loads(process.stdout)
     assert printed["status"] == 200
-    assert f"{cloud.url}/bucket/static/hashed/core/site.css" in printed["body"]
+    assert f"{aws.url}/bucket/static/hashed/core/site.css" in printed["body"]
     assert printed["slow"] == []
 
 
@@ -141,47 +139,47 @@ def collectstatic(*options: str) -> None:
     call_command("collectstatic", "--no-input", *options)
 
 
-def uploads(cloud: Cloud) -> list[str]:
-    keys = [asked.removeprefix("PUT ") for asked in cloud.asked if asked.startswith("PUT ")]
-    cloud.asked.clear()
+def uploads(aws: FakeAws) -> list[str]:
+    keys = [asked.removeprefix("PUT ") for asked in aws.asked if asked.startswith("PUT ")]
+    aws.asked.clear()
     return keys
 
 
 @pytest.mark.usefixtures("sources")
 def test_collectstatic_uploads_all_files_and_then_the_manifest(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    aws: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     collectstatic()
 
-    hashed = json.loads(cloud.objects[MANIFEST][0])["paths"]
+    hashed = json.loads(aws.objects[MANIFEST][0])["paths"]
     assert hashed.keys() == {"css/site.css", "logo.svg"}
-    assert sorted(cloud.objects) == sorted(
+    assert sorted(aws.objects) == sorted(
         [MANIFEST, *(f"static/{name}" for pair in hashed.items() for name in pair)]
     )
-    assert uploads(cloud)[-1] == MANIFEST
-    style_sheet, headers = cloud.objects[f"static/{hashed['css/site.css']}"]
+    assert uploads(aws)[-1] == MANIFEST
+    style_sheet, headers = aws.objects[f"static/{hashed['css/site.css']}"]
     assert Path(hashed["logo.svg"]).name.encode() in style_sheet
     assert headers["Content-Type"] == "text/css"
     assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert cloud.objects["static/css/site.css"][1]["Cache-Control"] == "public, max-age=3600"
-    assert cloud.objects[MANIFEST][1]["Cache-Control"] == "public, max-age=3600"
+    assert aws.objects["static/css/site.css"][1]["Cache-Control"] == "public, max-age=3600"
+    assert aws.objects[MANIFEST][1]["Cache-Control"] == "public, max-age=3600"
     assert (
         "5 files uploaded to s3://bucket/static/, 0 were there already." in capsys.readouterr().out
     )
 
 
-def test_collectstatic_uploads_only_what_is_new(cloud: Cloud, sources: Path) -> None:
+def test_collectstatic_uploads_only_what_is_new(aws: FakeAws, sources: Path) -> None:
     collectstatic()
-    uploads(cloud)
+    uploads(aws)
 
     collectstatic()
-    assert uploads(cloud) == []
+    assert uploads(aws) == []
 
     # All files of a deployed function have the same old time: only their content counts.
     (sources / "logo.svg").write_text("<svg></svg>")
     collectstatic()
-    hashed = json.loads(cloud.objects[MANIFEST][0])["paths"]
-    assert set(uploads(cloud)) == {
+    hashed = json.loads(aws.objects[MANIFEST][0])["paths"]
+    assert set(uploads(aws)) == {
         MANIFEST,
         "static/logo.svg",
         f"static/{hashed['logo.svg']}",
@@ -190,9 +188,9 @@ def test_collectstatic_uploads_only_what_is_new(cloud: Cloud, sources: Path) -> 
 
 
 @pytest.mark.usefixtures("sources")
-def test_the_next_release_leaves_the_files_of_this_one(cloud: Cloud, settings: Settings) -> None:
+def test_the_next_release_leaves_the_files_of_this_one(aws: FakeAws, settings: Settings) -> None:
     collectstatic()
-    before = dict(cloud.objects)
+    before = dict(aws.objects)
     next_release = {
         "BACKEND": "djambda.storage_backends.StaticStorage",
         "OPTIONS": {"bucket": "bucket", "release": "next"},
@@ -201,23 +199,23 @@ def test_the_next_release_leaves_the_files_of_this_one(cloud: Cloud, settings: S
 
     collectstatic()
 
-    assert cloud.objects.keys() - before.keys() == {"static/staticfiles-next.json"}
-    assert before.items() <= cloud.objects.items()
+    assert aws.objects.keys() - before.keys() == {"static/staticfiles-next.json"}
+    assert before.items() <= aws.objects.items()
 
 
-def test_a_broken_reference_stops_collectstatic(cloud: Cloud, sources: Path) -> None:
+def test_a_broken_reference_stops_collectstatic(aws: FakeAws, sources: Path) -> None:
     (sources / "logo.svg").unlink()
 
     with pytest.raises(CommandError, match=r"logo\.svg"):
         collectstatic()
-    assert uploads(cloud) == []
+    assert uploads(aws) == []
 
 
 @pytest.mark.usefixtures("sources")
-def test_a_dry_run_uploads_nothing(cloud: Cloud) -> None:
+def test_a_dry_run_uploads_nothing(aws: FakeAws) -> None:
     collectstatic("--dry-run")
 
-    assert uploads(cloud) == []
+    assert uploads(aws) == []
 
 
 @pytest.mark.usefixtures("sources")
@@ -238,24 +236,24 @@ def media(on_aws: None) -> Storage:
     return storages["default"]
 
 
-def test_an_upload_is_kept_and_replaces_no_other(cloud: Cloud, media: Storage) -> None:
+def test_an_upload_is_kept_and_replaces_no_other(aws: FakeAws, media: Storage) -> None:
     first = media.save("notes/a.txt", ContentFile(b"one"))
     second = media.save("notes/a.txt", ContentFile(b"two"))
 
     assert first == "notes/a.txt"
     assert second != first
-    assert cloud.objects["media/notes/a.txt"][0] == b"one"
+    assert aws.objects["media/notes/a.txt"][0] == b"one"
     with media.open(second) as file:
         assert file.read() == b"two"
 
 
-def test_the_url_of_an_upload_is_signed_and_short_lived(cloud: Cloud, media: Any) -> None:
+def test_the_url_of_an_upload_is_signed_and_short_lived(aws: FakeAws, media: Any) -> None:
     url = urlsplit(
         media.url("notes/a b.txt", parameters={"ResponseContentDisposition": "attachment"})
     )
     query = parse_qs(url.query)
 
-    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{cloud.url}/bucket/media/notes/a%20b.txt"
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{aws.url}/bucket/media/notes/a%20b.txt"
     assert query["X-Amz-Expires"] == ["300"]
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert len(query["X-Amz-Signature"][0]) == 64

@@ -139,7 +139,8 @@ def fetch_manifest(url: str) -> dict[str, str]:
     # S3 answers 403 where a key does not exist, to those who may not list the bucket.
     if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.NOT_FOUND}:
         raise ManifestUnavailable(
-            f"{url} does not exist: run the management command `collectstatic --no-input`"
+            f"{url} does not exist (HTTP status {answer.status}): run the management command "
+            "`collectstatic --no-input`"
         )
     if answer.status != http.HTTPStatus.OK:
         raise ManifestUnavailable(f"{url} could not be read: HTTP status {answer.status}")
