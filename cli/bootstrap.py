@@ -59,7 +59,7 @@ def step(label: str, action: Callable[[], None]) -> None:
     except StepError as failure:
         print(f"  ✗ {label}\n\n{failure}\n\nThe whole log: {LOG.relative_to(ROOT)}")
         raise SystemExit(1) from None
-    print(f"  ✓ {label:<30}{time.monotonic() - begin:6.1f} s", flush=True)
+    print(f"  ✓ {label:<36}{time.monotonic() - begin:6.1f} s", flush=True)
 
 
 def uv() -> Optional[str]:

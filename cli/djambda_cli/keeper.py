@@ -76,7 +76,8 @@ class Keeper:
     def run(self) -> int:
         """Start both servers, watch them, stop them; 0 unless one of them died by itself."""
         signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # A terminal's Ctrl-C is for `up` alone.
+        # A terminal's Ctrl-C is for `up` alone. Not SIG_IGN: the servers would inherit that.
+        signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGUSR1, self._release)
         signal.signal(signal.SIGHUP, self._restart)
         database = self._start_postgres()
@@ -179,24 +180,25 @@ def main() -> int:
             owner=arguments.owner,
         )
         running = arguments.folder / "running.json"
-        this = psutil.Process()
-        running.write_text(
-            json.dumps(
-                {
-                    "pid": this.pid,
-                    "started": this.create_time(),
-                    "port": arguments.port,
-                    "postgres_port": arguments.postgres_port,
-                }
+        if daemon := os.fork():
+            running.write_text(
+                json.dumps(
+                    {
+                        "pid": daemon,
+                        "started": psutil.Process(daemon).create_time(),
+                        "port": arguments.port,
+                        "postgres_port": arguments.postgres_port,
+                    }
+                )
             )
-        )
+            return 0
         try:
             return keeper.run()
         except CommandError as error:
             _say(f"{error}\n{error.output}")
             return 1
         finally:
-            running.unlink()
+            running.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ class LocalCloud:
             said = json.loads((self.folder / "running.json").read_text())
             keeper = psutil.Process(said["pid"])
             if abs(keeper.create_time() - said["started"]) > 1:
+                return None  # The process id is another program's by now.
+            if keeper.status() == psutil.STATUS_ZOMBIE:
                 return None
         except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
             return None
@@ -95,7 +97,7 @@ class LocalCloud:
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         postgres.initialize(self.folder / "postgres", user=DATABASE_USER, database=DATABASE_NAME)
         with self.log.open("wb") as log:
-            keeper = subprocess.Popen(
+            subprocess.run(
                 [sys.executable, "-m", "djambda_cli.keeper", str(self.folder)]
                 + ["--port", str(port), "--postgres-port", str(postgres_port)]
                 + ["--owner", str(owner)],
@@ -103,11 +105,12 @@ class LocalCloud:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                check=False,
             )
         deadline = time.monotonic() + START_SECONDS
         while not (_listens(postgres_port) and _emulator_is_ready(port)):
-            if keeper.poll() is not None or time.monotonic() > deadline:
-                keeper.terminate()
+            if self.running() is None or time.monotonic() > deadline:
+                self.stop()
                 raise CommandError(
                     f"The local cloud did not start. Its log: {self.log}", output=self.log_tail()
                 )

@@ -50,8 +50,8 @@ def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except CommandError as error:
             if error.output:
-                errors.print(f"\n{escape(error.output.rstrip())}", style="dim")
-            errors.print(f"\n[red]{escape(str(error))}[/red]")
+                errors.print(f"\n{escape(error.output.rstrip())}", style="dim", soft_wrap=True)
+            errors.print(f"\n[red]{escape(str(error))}[/red]", soft_wrap=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             errors.print("\nInterrupted: what this run had started is stopped again.")
@@ -90,6 +90,7 @@ def up(
   Point aws and cdk at it   . {variables}
   A management command      aws lambda invoke --function-name \\
                               $ENVIRONMENT-$APP_NAME-djambda-lambda \\
+                              --cli-read-timeout 0 \\
                               --payload '{{"manage": "check"}}' out.json
   Stop it                   make down
 """,

@@ -41,7 +41,7 @@ class Steps:
                 raise
         seconds = time.monotonic() - begin
         self.console.print(
-            f"  [green]✓[/green] {escape(label):<30}[dim]{seconds:6.1f} s[/dim]", highlight=False
+            f"  [green]✓[/green] {escape(label):<36}[dim]{seconds:6.1f} s[/dim]", highlight=False
         )
 
 

@@ -47,7 +47,13 @@ def up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) 
     With `owner` (a process id) the cloud ends when that process does; without, it stays.
     Raises CommandError.
     """
-    started_here = cloud.running() is None
+    running = cloud.running()
+    if running and port and running.port != port:
+        raise CommandError(
+            f"The local cloud is running already, on port {running.port}. "
+            f"To move it: make down, then again with --port {port}."
+        )
+    started_here = running is None
     try:
         if started_here:
             with steps.step("Postgres and the AWS emulator"):

@@ -46,7 +46,8 @@ def test_second_up_changes_nothing(cloud: Cloud) -> None:
         return stacks["Stacks"][0]["LastUpdatedTime"]
 
     # The release test leaves a stack that was rolled back, which the CDK deploys again.
-    assert run_up(cloud.folder).returncode == 0
+    done = run_up(cloud.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
     before = last_update()
 
     again = run_up(cloud.folder)
