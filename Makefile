@@ -17,14 +17,13 @@ down: tools  ## Stop it; the data stay
 wipe: tools  ## Stop it and delete its data
 	@djambda down --wipe
 
-test: tools  ## Run every test
+test: check  ## Check, then run every test: what CI runs
 	@pytest
 
-check: tools  ## Lint, types and every test: what CI runs
-	@ruff check
-	@ruff format --check
+check: tools  ## Lint and types
+	@ruff check --quiet
+	@ruff format --check --quiet
 	@mypy
-	@pytest
 
 format: tools  ## Format the code
 	@ruff check --fix --quiet

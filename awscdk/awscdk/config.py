@@ -170,7 +170,7 @@ VARIABLES = {
         "admin@example.com",
     ),
     "THROW_AWAY": Variable(
-        "true: deleting the stack deletes the data too, at once. For trials and tests only.",
+        "true: deleting the stack deletes the database too, without a snapshot. For trials.",
         flag,
         "false",
     ),

@@ -226,7 +226,7 @@ def _open(endpoint: str, timeout: float) -> http.client.HTTPConnection:
     url = urlsplit(endpoint)
     timeout = min(timeout, CONNECT_TIMEOUT)
     connection = (
-        http.client.HTTPSConnection(url.netloc, timeout=timeout, context=_tls())
+        http.client.HTTPSConnection(url.netloc, timeout=timeout, context=tls())
         if url.scheme == "https"
         else http.client.HTTPConnection(url.netloc, timeout=timeout)
     )
@@ -277,7 +277,7 @@ def _is_silent(sock: socket.socket) -> bool:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
