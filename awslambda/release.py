@@ -7,6 +7,7 @@ alias stays, and the old version goes on serving.
 """
 
 import json
+import re
 
 from custom_resource import Answer, Request, ResourceFailedError, log, respond
 from djambda.aws_api import NotSent, OutcomeUnknown, encoded
@@ -27,6 +28,9 @@ COMMANDS = (
     "collectstatic --no-input",
     "ensure_superuser",
 )
+
+FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)(?:\n  .*)+")
+"""A traceback but for its last line. CloudFormation has room for a few lines; the log has all."""
 
 LEAST_SECONDS = 5.0
 """With less than that left, the next command is not started."""
@@ -90,7 +94,7 @@ def _reason(command: str, error: Exception) -> str:
                 "Its output is in that function's log. Split the work, then deploy again."
             )
         case FunctionFailed() if f"`{command}`" in error.message:
-            return error.message  # Has the exit code and the output.
+            return FRAMES.sub("", error.message)  # Has the exit code and the output.
         case FunctionFailed():
             return f"`{command}` failed: {error}"
         case OutcomeUnknown():

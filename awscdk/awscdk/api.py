@@ -1,5 +1,7 @@
 """API Gateway in front of the front door, on its own address or on a domain of yours."""
 
+from typing import cast
+
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
@@ -33,7 +35,10 @@ class Api(Construct):
             "Endpoint",
             rest_api_name=name,
             handler=front_door,
-            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            endpoint_configuration=apigateway.EndpointConfiguration(
+                types=[apigateway.EndpointType.REGIONAL],
+                ip_address_type=apigateway.IpAddressType.DUAL_STACK,
+            ),
             binary_media_types=["*/*"],
             integration_options=apigateway.LambdaIntegrationOptions(allow_test_invoke=False),
             cloud_watch_role=False,  # One role for a whole account and region: not ours to set.
@@ -51,6 +56,7 @@ class Api(Construct):
         self._acknowledge_findings()
 
     def _use_domain(self, domain_name: str, hosted_zone_id: str) -> None:
+        # Its id may be that of a parent domain's zone; the name makes the records the site's own.
         zone = route53.HostedZone.from_hosted_zone_attributes(
             self, "Zone", hosted_zone_id=hosted_zone_id, zone_name=domain_name
         )
@@ -66,12 +72,12 @@ class Api(Construct):
             endpoint_type=apigateway.EndpointType.REGIONAL,
             security_policy=apigateway.SecurityPolicy.TLS_1_2,
         )
-        route53.ARecord(
-            self,
-            "Address",
-            zone=zone,
-            target=route53.RecordTarget.from_alias(targets.ApiGatewayDomain(domain)),
+        cast("apigateway.CfnDomainName", domain.node.default_child).add_property_override(
+            "EndpointConfiguration.IpAddressType", "dualstack"
         )
+        target = route53.RecordTarget.from_alias(targets.ApiGatewayDomain(domain))
+        route53.ARecord(self, "Address", zone=zone, target=target)
+        route53.AaaaRecord(self, "Ipv6Address", zone=zone, target=target)
 
     def _acknowledge_findings(self) -> None:
         for rule, reason in {

@@ -36,11 +36,12 @@ class Network(Construct):
             create_internet_gateway=nat is not None,
             nat_gateways=1 if nat else 0,
             nat_gateway_provider=nat,
-            restrict_default_security_group=False,
+            restrict_default_security_group=False,  # Would take a Lambda; nothing is in the group.
             subnet_configuration=[
-                *([_subnets("Nat", ec2.SubnetType.PUBLIC, 28)] if nat else []),
                 _subnets("Functions", ec2.SubnetType.PRIVATE_WITH_EGRESS, 20),
                 _subnets("Database", ec2.SubnetType.PRIVATE_ISOLATED, 24),
+                # Last, so that the others keep their addresses when EGRESS changes.
+                *([_subnets("Nat", ec2.SubnetType.PUBLIC, 28)] if nat else []),
             ],
         )
         # Dual-stack as well, or the functions' IPv6 traffic to S3 would bypass it.
@@ -64,7 +65,10 @@ class Network(Construct):
             "AwsSolutions-VPC7",
             "Flow logs bill per GB, and nothing in this VPC accepts connections from outside.",
         )
-        if egress == "nat-instance":
+        if isinstance(nat, ec2.NatInstanceProviderV2):
+            nat.connections.allow_from(
+                self.functions_group, ec2.Port.all_traffic(), "The Django function"
+            )
             for rule, reason in NAT_INSTANCE_FINDINGS.items():
                 acknowledge(self.vpc, f"AwsSolutions-{rule}", reason)
 
@@ -83,6 +87,7 @@ def _nat_provider(egress: str) -> ec2.NatProvider | None:
                 machine_image=ec2.MachineImage.latest_amazon_linux2023(
                     cpu_type=ec2.AmazonLinuxCpuType.ARM_64
                 ),
+                associate_public_ip_address=True,  # A dual-stack subnet of the CDK's gives none.
                 default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
             )
         case _:

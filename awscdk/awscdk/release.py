@@ -12,8 +12,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, IDependable
 
+from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
-from awscdk.functions import DjangoFunction, HelperFunction
+from awscdk.functions import HelperFunction
 
 ALIAS = "live"
 LIMIT = Duration.minutes(15)
@@ -42,16 +43,19 @@ class Release(Construct):
             timeout=LIMIT,
             log_days=log_days,
         )
-        releaser.function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["lambda:InvokeFunction", "lambda:GetAlias"],
-                resources=[django.function.function_arn, f"{django.function.function_arn}:*"],
+        function = django.function.function_arn
+        for action, resource in {
+            "lambda:GetAlias": function,
+            "lambda:InvokeFunction": f"{function}:*",
+        }.items():
+            releaser.function.add_to_role_policy(
+                iam.PolicyStatement(actions=[action], resources=[resource])
             )
-        )
         acknowledge_wildcard(
             releaser,
             f"{arn_of(django.function)}:*",
-            "It invokes versions of one function, whose numbers are not known before the deploy.",
+            "Versions of one function. Naming the new one would change the policy at each deploy, "
+            "and IAM takes a while to apply a policy.",
         )
         release = CustomResource(
             self,

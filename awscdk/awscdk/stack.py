@@ -9,7 +9,8 @@ from awscdk import database as db
 from awscdk.api import Api
 from awscdk.config import Config
 from awscdk.database import Database
-from awscdk.functions import DjangoFunction, HelperFunction
+from awscdk.django_function import DjangoFunction
+from awscdk.functions import HelperFunction
 from awscdk.network import AVAILABILITY_ZONES, Network
 from awscdk.release import Release
 from awscdk.secrets import Secrets
@@ -69,7 +70,7 @@ class DjambdaStack(Stack):
             self,
             "Release",
             django=django,
-            needs=[database, storage, django.role],
+            needs=[network, database, storage, django.role],
             function_name=f"{name}-release",
             log_days=log_days,
         )

@@ -5,13 +5,22 @@ import re
 import subprocess
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
 
 from djambda_cli.errors import CommandError
 from djambda_cli.paths import CDK_APP, LOCAL, ROOT
 from djambda_cli.steps import Progress
 
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
+
 HOME = LOCAL / "home"  # The CDK's caches and settings: none of the caller's own.
 NOISE = re.compile(r"^\s*$|^NOTICES|^\s*\d+\s+\(cli\)|aws/aws-cdk/issues")
+ERROR = re.compile(r"_FAILED|[Ee]rror|cannot be deployed")
+LAST_LINES = 40
 EVENT = re.compile(
     r"\|\s*(?P<status>[A-Z_]+)\s*\|\s*(?P<type>AWS::\S+|Custom::\S+)\s*\|\s*(?P<id>\S+)"
 )
@@ -26,14 +35,19 @@ def bootstrap(account: str, region: str, progress: Progress) -> None:
     )
 
 
-def deploy(output: Path, progress: Progress) -> None:
+def deploy(stack: str, output: Path, progress: Progress) -> None:
     """Synthesize into `output` and deploy. Raises CommandError with what CloudFormation said."""
-    _cdk(
-        ["deploy", "--app", CDK_APP, "--output", str(output)]
-        + ["--require-approval", "never", "--progress", "events"],
-        progress,
-        failed="The deploy failed; what was deployed before is still serving.",
-    )
+    failed = "The deploy failed; what was deployed before is still serving."
+    try:
+        _cdk(
+            ["deploy", "--app", CDK_APP, "--output", str(output)]
+            + ["--require-approval", "never", "--progress", "events"],
+            progress,
+            failed=failed,
+        )
+    except CommandError as error:
+        reason = _reason_of_failed_resource(stack) if "_FAILED" in error.output else None
+        raise CommandError(failed, output=reason or error.output) from None
 
 
 def _cdk(arguments: list[str], progress: Progress, *, failed: str) -> None:
@@ -61,9 +75,29 @@ def _cdk(arguments: list[str], progress: Progress, *, failed: str) -> None:
 
 
 def _failure(lines: deque[str]) -> str:
-    """The part of CDK's output that says why: from the first failed resource or error on."""
+    """The part of the CDK's output that says why: from the first line about an error on."""
     said = [line.rstrip() for line in lines if not NOISE.search(line)]
-    first = next(
-        (i for i, line in enumerate(said) if "_FAILED" in line or "rror" in line), len(said) - 30
+    first = next((i for i, line in enumerate(said) if ERROR.search(line)), len(said) - LAST_LINES)
+    return "\n".join(said[max(0, first) :][:LAST_LINES])
+
+
+def _reason_of_failed_resource(stack: str) -> str | None:
+    """What CloudFormation says of the resource that failed first in the stack's last deploy."""
+    cloudformation: CloudFormationClient = boto3.client("cloudformation")
+    newest_first = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    began = next(
+        (i for i, event in enumerate(newest_first) if _begins_deploy(event, stack)),
+        len(newest_first),
     )
-    return "\n".join(said[max(0, first) :][-40:])
+    for event in reversed(newest_first[:began]):
+        reason = event.get("ResourceStatusReason", "")
+        if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
+            return reason
+    return None
+
+
+def _begins_deploy(event: "StackEventTypeDef", stack: str) -> bool:
+    return event["LogicalResourceId"] == stack and event["ResourceStatus"] in {
+        "CREATE_IN_PROGRESS",
+        "UPDATE_IN_PROGRESS",
+    }

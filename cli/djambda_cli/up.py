@@ -80,7 +80,7 @@ def _deploy(cloud: LocalCloud, steps: Steps) -> Site:
             cdk.bootstrap(ACCOUNT, REGION, progress)
     before = _stack(cloudformation, STACK)
     with steps.step("CDK deploy, release of Django") as progress:
-        cdk.deploy(cloud.folder / "cdk.out", progress)
+        cdk.deploy(STACK, cloud.folder / "cdk.out", progress)
     stack = _stack(cloudformation, STACK)
     if stack is None:
         raise CommandError(f"The stack {STACK} is not there after the deploy. See {cloud.log}")

@@ -93,7 +93,7 @@ MEDIA_ROOT = LOCAL_DIR / "media"
 # A request reaches Django in a Lambda payload of at most 6 MB, its body a third larger as base64.
 # What gets through is in memory already: no upload has to go through a temporary file.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-MAX_UPLOAD_BYTES = 4_400_000
+MAX_UPLOAD_BYTES = 4_600_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
 

@@ -5,9 +5,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import Validations
+from aws_cdk import aws_s3 as s3
+from cdk_nag import AwsSolutionsChecks
 
-from tests.synth.conftest import CONFIGURATIONS
+from tests.synth.conftest import CONFIGURATIONS, new_app
 
 CFN_LINT = Path(sys.executable).with_name("cfn-lint")
 
@@ -28,3 +32,12 @@ def test_cfn_lint_and_cdk_nag_find_nothing(
     )
 
     assert done.stdout + done.stderr == ""
+
+
+def test_synth_fails_on_a_finding_that_nobody_has_answered(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    s3.Bucket(cdk.Stack(app, "Stack"), "Bucket")
+
+    with pytest.raises(RuntimeError, match="AwsSolutions-S1"):
+        app.synth()

@@ -3,12 +3,15 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from awscdk import code
+from awscdk.config import LOG_RETENTION_DAYS
+from awscdk.functions import RETENTION
 from awscdk.stack import DjambdaStack
 from tests.synth.conftest import CONFIGURATIONS, Template, new_app, only, resources
 
@@ -49,7 +52,6 @@ FREE_WHILE_IDLE = {
     "AWS::S3::BucketPolicy": "free",
     "Custom::DjangoRelease": "a function's run",
     "Custom::GeneratedSecrets": "a function's run",
-    "Custom::S3AutoDeleteObjects": "a function's run",
 }
 
 
@@ -69,6 +71,16 @@ def statements(template: Template) -> list[dict[str, Any]]:
         for policy in resources(template, "AWS::IAM::Policy")
         for statement in policy["PolicyDocument"]["Statement"]
     ]
+
+
+def version_of(template: Template) -> str:
+    """The name of the Django function's version: CloudFormation publishes one for each name."""
+    [name] = [
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Version"
+    ]
+    return str(name)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -120,6 +132,11 @@ def test_no_secret_is_in_the_template(template: Templates, name: str) -> None:
         assert not [each for each in variables if "PASSWORD" in each or "SECRET_KEY" in each]
 
 
+@pytest.mark.parametrize(("name", "kept"), [("default", "true"), ("throw-away", "false")])
+def test_secrets_are_kept_as_long_as_the_data(template: Templates, name: str, kept: str) -> None:
+    assert only(template(name), "Custom::GeneratedSecrets")["Keep"] == kept
+
+
 class TestNetwork:
     def test_dual_stack_without_a_nat_or_a_public_address(self, template: Templates) -> None:
         routes = resources(template("default"), "AWS::EC2::Route")
@@ -146,9 +163,24 @@ class TestNetwork:
 
         assert len(resources(template(name), kind)) == 1
         assert [each for each in routes if "EgressOnlyInternetGatewayId" in each]
-        assert [each for each in routes if {"NatGatewayId", "InstanceId"} & each.keys()] or [
-            each for each in routes if "NetworkInterfaceId" in each
+        assert [each for each in routes if {"NatGatewayId", "InstanceId"} & each.keys()]
+
+    def test_nat_instance_is_public_and_forwards_for_the_functions_only(
+        self, template: Templates
+    ) -> None:
+        instance = only(template("throw-away"), "AWS::EC2::Instance")
+        [interface] = instance["NetworkInterfaces"]
+        [rule] = [
+            each
+            for each in resources(template("throw-away"), "AWS::EC2::SecurityGroupIngress")
+            if each["GroupId"] in interface["GroupSet"]
         ]
+        django = functions(template("throw-away"))["djambda-lambda"]
+
+        assert instance["SourceDestCheck"] is False
+        assert interface["AssociatePublicIpAddress"] is True
+        assert rule["IpProtocol"] == "-1"
+        assert rule["SourceSecurityGroupId"] == django["VpcConfig"]["SecurityGroupIds"][0]
 
     def test_only_the_functions_reach_the_database(self, template: Templates) -> None:
         rule = only(template("default"), "AWS::EC2::SecurityGroupIngress")
@@ -156,6 +188,7 @@ class TestNetwork:
 
         assert "CidrIp" not in rule
         assert rule["SourceSecurityGroupId"] == django["VpcConfig"]["SecurityGroupIds"][0]
+        assert rule["FromPort"] == rule["ToPort"] == 5432
         for group in resources(template("default"), "AWS::EC2::SecurityGroup"):
             assert "SecurityGroupIngress" not in group
 
@@ -230,10 +263,12 @@ class TestPermissions:
         self, template: Templates, name: str
     ) -> None:
         everywhere = [each for each in statements(template(name)) if each["Resource"] == "*"]
+        allowed, denied = sorted(everywhere, key=lambda each: str(each["Effect"]))
 
-        assert [{action.partition(":")[0] for action in each["Action"]} for each in everywhere] == [
-            {"ec2"}
-        ]
+        assert {action.partition(":")[0] for action in allowed["Action"]} == {"ec2"}
+        assert (denied["Effect"], denied["Action"]) == ("Deny", allowed["Action"])
+        [function] = denied["Condition"]["ArnEquals"].values()
+        assert f"{CONFIGURATIONS[name].name}-djambda-lambda" in json.dumps(function)
 
     def test_front_door_invokes_the_alias_only(self, template: Templates) -> None:
         [alias] = [
@@ -241,13 +276,17 @@ class TestPermissions:
             for name, resource in template("default")["Resources"].items()
             if resource["Type"] == "AWS::Lambda::Alias"
         ]
-        invoking = [
-            each
-            for each in statements(template("default"))
-            if each["Action"] == "lambda:InvokeFunction"
-        ]
+        by_alias, by_version = sorted(
+            (
+                each["Resource"]
+                for each in statements(template("default"))
+                if "lambda:InvokeFunction" in as_list(each["Action"])
+            ),
+            key=lambda resource: "Fn::Join" in resource,
+        )
 
-        assert [each["Resource"] for each in invoking] == [{"Ref": alias}]
+        assert by_alias == {"Ref": alias}
+        assert by_version["Fn::Join"][1][1] == ":*"
         proxy = functions(template("default"))["proxy"]
         assert proxy["Environment"]["Variables"] == {"FUNCTION_NAME": {"Ref": alias}}
 
@@ -303,7 +342,13 @@ class TestRelease:
         assert alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] == version
         assert everything[name]["Properties"]["Version"]["Fn::GetAtt"][0] == version
         kinds = {everything[each]["Type"] for each in as_list(everything[name]["DependsOn"])}
-        assert {"AWS::RDS::DBInstance", "AWS::S3::BucketPolicy", "AWS::IAM::Policy"} <= kinds
+        assert kinds >= {
+            "AWS::EC2::Route",
+            "AWS::EC2::VPCEndpoint",
+            "AWS::IAM::Policy",
+            "AWS::RDS::DBInstance",
+            "AWS::S3::BucketPolicy",
+        }
 
     def test_versions_are_kept_to_roll_back_to(self, template: Templates) -> None:
         [version] = [
@@ -312,7 +357,7 @@ class TestRelease:
             if each["Type"] == "AWS::Lambda::Version"
         ]
 
-        assert version["DeletionPolicy"] == "Retain"
+        assert version["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 class TestApi:
@@ -320,7 +365,7 @@ class TestApi:
         api = only(template("default"), "AWS::ApiGateway::RestApi")
         stage = only(template("default"), "AWS::ApiGateway::Stage")
 
-        assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+        assert api["EndpointConfiguration"] == {"IpAddressType": "dualstack", "Types": ["REGIONAL"]}
         assert api["BinaryMediaTypes"] == ["*/*"]
         assert stage["StageName"] == "prod"
         assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 100
@@ -333,8 +378,12 @@ class TestApi:
         )
         domain = only(everything, "AWS::ApiGateway::DomainName")
         assert domain["SecurityPolicy"] == "TLS_1_2"
-        record = only(everything, "AWS::Route53::RecordSet")
-        assert (record["Name"], record["Type"]) == ("www.example.com.", "A")
+        assert domain["EndpointConfiguration"]["IpAddressType"] == "dualstack"
+        records = resources(everything, "AWS::Route53::RecordSet")
+        assert {(each["Name"], each["Type"]) for each in records} == {
+            ("www.example.com.", "A"),
+            ("www.example.com.", "AAAA"),
+        }
         assert everything["Outputs"]["SiteUrl"]["Value"] == "https://www.example.com/"
         hosts = functions(everything)["djambda-lambda"]["Environment"]["Variables"]
         assert json.dumps(hosts["ALLOWED_HOSTS"]).endswith(',www.example.com"]]}')
@@ -356,6 +405,52 @@ def test_same_input_gives_the_same_template(
 
     again = json.loads((tmp_path / "dev-mysite.template.json").read_text())
     assert again == template("default")
+
+
+@pytest.mark.parametrize(
+    ("changes", "publishes"),
+    [
+        ({}, False),
+        ({"log_retention_days": 30}, False),
+        ({"lambda_memory": 512}, True),
+        ({"debug": True}, True),
+        ({"django_superuser_username": "root"}, True),
+    ],
+)
+def test_version_is_new_when_what_runs_has_changed(
+    template: Templates, layer: Path, tmp_path: Path, changes: dict[str, Any], publishes: bool
+) -> None:
+    app = new_app(tmp_path)
+    DjambdaStack(app, replace(CONFIGURATIONS["default"], **changes), layer=layer)
+    app.synth()
+
+    changed = json.loads((tmp_path / "dev-mysite.template.json").read_text())
+    assert (version_of(changed) != version_of(template("default"))) is publishes
+
+
+def test_version_is_new_when_the_layer_has_changed(template: Templates, tmp_path: Path) -> None:
+    (tmp_path / "layer" / "python").mkdir(parents=True)
+    (tmp_path / "layer" / "python" / "dependency.py").write_text("answer = 43\n")
+    app = new_app(tmp_path / "out")
+    DjambdaStack(app, CONFIGURATIONS["default"], layer=tmp_path / "layer")
+    app.synth()
+
+    changed = json.loads((tmp_path / "out" / "dev-mysite.template.json").read_text())
+    assert version_of(changed) != version_of(template("default"))
+
+
+@pytest.mark.parametrize(("name", "protected"), [("default", True), ("throw-away", False)])
+def test_stack_is_protected_unless_it_is_to_be_thrown_away(
+    cloud_assembly: Callable[[str], Path], name: str, protected: bool
+) -> None:
+    manifest = json.loads((cloud_assembly(name) / "manifest.json").read_text())
+    stack = manifest["artifacts"][CONFIGURATIONS[name].name]
+
+    assert stack["properties"].get("terminationProtection", False) is protected
+
+
+def test_every_retention_of_the_configuration_is_one_of_the_cdks() -> None:
+    assert tuple(RETENTION) == LOG_RETENTION_DAYS
 
 
 def test_release_is_named_after_its_content(tmp_path: Path) -> None:

@@ -110,6 +110,19 @@ class TestFailure:
         assert answer["Reason"] == said
         assert commands(aws) == COMMANDS[:2]
 
+    def test_reason_has_no_stack_frames(self, aws: FakeAws) -> None:
+        said = (
+            "`migrate --no-input` failed with exit code 1:\n"
+            "  Applying core.0002...Traceback (most recent call last):\n"
+            '  File "utils.py", line 103, in _execute\n    execute(sql)\n'
+            "psycopg2.errors.UndefinedTable: no such relation\n"
+        )
+        answer = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", said))
+        assert answer["Reason"] == (
+            "`migrate --no-input` failed with exit code 1:\n"
+            "  Applying core.0002...\npsycopg2.errors.UndefinedTable: no such relation\n"
+        )
+
     @pytest.mark.parametrize(
         ("reply", "reason"),
         [

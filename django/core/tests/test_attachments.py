@@ -66,7 +66,7 @@ def test_files_that_are_too_large_together_are_a_form_error_that_names_the_limit
 ) -> None:
     half = b"x" * (settings.MAX_UPLOAD_BYTES // 2 + 1)
     answer = upload(client, SimpleUploadedFile("a", half), SimpleUploadedFile("b", half))
-    assertContains(answer, "at most 4.3\xa0MB fit into one request")
+    assertContains(answer, "at most 4.4\xa0MB fit into one request")
     assertContains(answer, "choose your files again")
     assertContains(answer, 'id="id_uploads_error"')
     assert not Note.objects.exists()
@@ -83,8 +83,8 @@ def test_an_empty_file_is_a_form_error_that_names_it(client: Client) -> None:
 
 def test_the_browser_knows_the_limit_before_it_sends(client: Client) -> None:
     answer = client.get(CREATE)
-    assertContains(answer, 'data-max-bytes="4500000"')
-    assertContains(answer, 'data-too-large="Please choose files of at most 4.3\xa0MB together."')
+    assertContains(answer, 'data-max-bytes="4600000"')
+    assertContains(answer, 'data-too-large="Please choose files of at most 4.4\xa0MB together."')
     assertContains(answer, 'core/uploads.js" defer></script>')
     assertContains(answer, 'enctype="multipart/form-data"')
 
