@@ -88,7 +88,7 @@ def sync_python() -> None:
     try:
         run([uv(), "sync", "--locked", "--quiet", *node], UV_PROJECT_ENVIRONMENT=str(VENV))
     except StepError as failure:
-        if "No interpreter found" in str(failure) or "interpreter not found" in str(failure):
+        if "python-build-standalone" in str(failure) or "nterpreter" in str(failure):
             raise StepError(
                 f"{failure}\n\nPython 3.13 is missing, and uv could not download it. Install it "
                 "(https://www.python.org/downloads/, pyenv install 3.13, or your system's "

