@@ -170,7 +170,7 @@ VARIABLES = {
         "admin@example.com",
     ),
     "THROW_AWAY": Variable(
-        "true: deleting the stack deletes the database too, without a snapshot. For trials.",
+        "true: deleting the stack deletes database and files too, at once. For trials.",
         flag,
         "false",
     ),

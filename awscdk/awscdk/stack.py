@@ -51,6 +51,8 @@ class DjambdaStack(Stack):
             throw_away=config.throw_away,
         )
         storage = Storage(self, "Storage", throw_away=config.throw_away)
+        if config.throw_away:
+            storage.empty_before_deletion(function_name=f"{name}-emptier", log_days=log_days)
         django = DjangoFunction(
             self,
             "Django",

@@ -1,14 +1,16 @@
 """The assets bucket: `static/` for everybody to read, `media/` private behind signed URLs."""
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
+from awscdk.functions import HelperFunction
 
 STATIC = "static/*"
 MEDIA = "media/*"
+EMPTYING_LIMIT = Duration.minutes(15)
 
 
 class Storage(Construct):
@@ -57,6 +59,36 @@ class Storage(Construct):
             "Only static/* is public, by a policy: it is the site's CSS, JavaScript and images.",
         )
 
+    def empty_before_deletion(self, *, function_name: str, log_days: int) -> None:
+        """Delete the bucket's content with the stack: CloudFormation deletes empty buckets only."""
+        emptier = HelperFunction(
+            self,
+            "Emptier",
+            function_name=function_name,
+            handler="emptied_bucket.lambda_handler",
+            description="Empties the bucket (when the stack is deleted)",
+            timeout=EMPTYING_LIMIT,
+            log_days=log_days,
+        )
+        objects = [self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA)]
+        for action, resources in {
+            "s3:ListBucket": [self.bucket.bucket_arn],
+            "s3:DeleteObject": objects,
+        }.items():
+            emptier.function.add_to_role_policy(
+                iam.PolicyStatement(actions=[action], resources=resources)
+            )
+        self._acknowledge_file_names(emptier)
+        content = CustomResource(
+            self,
+            "Content",
+            service_token=emptier.function.function_arn,
+            resource_type="Custom::EmptiedBucket",
+            properties={"Bucket": self.bucket.bucket_name},
+            service_timeout=EMPTYING_LIMIT.plus(Duration.minutes(1)),
+        )
+        content.node.add_dependency(emptier)  # Its policy, too, goes after the content.
+
     def grant_use(self, role: iam.Role) -> None:
         """Allow what django-storages does: read, write and delete files, and look for them."""
         for statement in (
@@ -67,7 +99,10 @@ class Storage(Construct):
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
         ):
             role.add_to_policy(statement)
+        self._acknowledge_file_names(role)
+
+    def _acknowledge_file_names(self, user: Construct) -> None:
         for prefix in (STATIC, MEDIA):
             acknowledge_wildcard(
-                role, f"{arn_of(self.bucket)}/{prefix}", "Files have names that Django chooses."
+                user, f"{arn_of(self.bucket)}/{prefix}", "Files have names that Django chooses."
             )
