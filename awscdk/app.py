@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What `cdk --app awscdk/app.py` runs: configuration, stack, synth. It calls nothing outside."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def main() -> None:
         config = Config.from_environment(os.environ, problems)
     except ConfigurationError as error:
         sys.exit(f"This cannot be deployed:\n{error}")
-    app = aws_cdk.App()
+    # The `cdk` command reads its feature flags from the current directory, which may be another.
+    app = aws_cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
     DjambdaStack(app, config, layer=LAYER)
     app.synth()
 

@@ -39,6 +39,7 @@ class Api(Construct):
                 types=[apigateway.EndpointType.REGIONAL],
                 ip_address_type=apigateway.IpAddressType.DUAL_STACK,
             ),
+            disable_execute_api_endpoint=bool(domain_name),  # A site has one address.
             binary_media_types=["*/*"],
             integration_options=apigateway.LambdaIntegrationOptions(allow_test_invoke=False),
             cloud_watch_role=False,  # One role for a whole account and region: not ours to set.

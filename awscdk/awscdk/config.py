@@ -6,18 +6,25 @@ reported, so that one run shows all there is to mend, and nothing is created fro
 """
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)
-"""Of what CloudWatch Logs accepts, up to a year:
-https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+from awscdk.reading import flag, matching, number, one_of, optional
 
-LONGEST_SUFFIX = "-djambda-lambda"
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
+LONGEST_SUFFIX = "-djambda-lambda"
+"""The Django function's name is the longest that is made from ENVIRONMENT and APP_NAME."""
+
+ALIKE = 0.85
+"""From here on (1 is equal), difflib takes an unknown variable for a misspelt one of ours."""
 
 
 class ConfigurationError(Exception):
@@ -38,54 +45,6 @@ class Variable:
     """Read when the variable is unset or empty; None if it must be set."""
 
 
-def matching(pattern: str, meaning: str) -> Callable[[str], str]:
-    """A reader of text that has the whole of `pattern`, described to people by `meaning`."""
-
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"use {meaning}")
-        return text
-
-    return read
-
-
-def number(low: float, high: float, *, step: float = 1, unit: str) -> Callable[[str], float]:
-    """A reader of a number from `low` to `high` in steps; an int where the step is whole."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise ValueError(f"use a number of {unit}") from None
-        if not low <= value <= high or value % step:
-            steps = "" if step == 1 else f" in steps of {step}"
-            raise ValueError(f"use {low:g} to {high:g} {unit}{steps}")
-        return int(value) if step == int(step) else value
-
-    return read
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    """A reader of one of a few words."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"use {', '.join(choices[:-1])} or {choices[-1]}")
-        return text
-
-    return read
-
-
-def flag(text: str) -> bool:
-    """Read `true` or `false`."""
-    return one_of("true", "false")(text) == "true"
-
-
-def optional[T](read: Callable[[str], T]) -> Callable[[str], T | None]:
-    """A reader that takes no text for no value."""
-    return lambda text: read(text) if text else None
-
-
 def retention(text: str) -> int:
     """Read a number of days that CloudWatch Logs accepts."""
     if text not in map(str, LOG_RETENTION_DAYS):
@@ -104,12 +63,12 @@ VARIABLES = {
     "ENVIRONMENT": Variable("What this deployment is, e.g. dev or prod.", NAME, None),
     "AWS_DEFAULT_REGION": Variable(
         "The region to deploy to, e.g. us-east-1.",
-        matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region's name, e.g. us-east-1"),
+        matching(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", "a region's name, e.g. us-east-1"),
         None,
     ),
     "AWS_ACCOUNT_ID": Variable(
         "The account to deploy to; cdk refuses credentials of any other. Empty: any account.",
-        optional(matching(r"\d{12}", "the account's 12 digits")),
+        optional(matching(r"[0-9]{12}", "the account's 12 digits")),
     ),
     "DOMAIN_NAME": Variable(
         "Your own domain for the site, with HOSTED_ZONE_ID. Empty: API Gateway's address.",
@@ -165,9 +124,8 @@ VARIABLES = {
         "admin",
     ),
     "DJANGO_SUPERUSER_EMAIL": Variable(
-        "The admin's e-mail address.",
-        matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
-        "admin@example.com",
+        "The admin's e-mail address. Empty: the user name at example.com.",
+        optional(matching(r"[^@\s]+@[^@\s]+", "an e-mail address")),
     ),
     "THROW_AWAY": Variable(
         "true: deleting the stack deletes database and files too, at once. For trials.",
@@ -197,7 +155,7 @@ class Config:
     log_retention_days: int = 14
     egress: str = "ipv6"
     django_superuser_username: str = "admin"
-    django_superuser_email: str = "admin@example.com"
+    django_superuser_email: str | None = None
     throw_away: bool = False
     debug: bool = False
 
@@ -207,9 +165,20 @@ class Config:
         return f"{self.environment}-{self.app_name}"
 
     @property
+    def django_function_name(self) -> str:
+        """What management commands are sent to."""
+        return self.name + LONGEST_SUFFIX
+
+    @property
     def secrets_path(self) -> str:
         """Where the generated secrets are in SSM, without a slash at the end."""
         return f"/djambda/{self.environment}/{self.app_name}"
+
+    @property
+    def superuser_email(self) -> str:
+        """The admin's address, by default one where nobody reads mail (RFC 2606)."""
+        user = self.django_superuser_username.partition("@")[0]
+        return self.django_superuser_email or f"{user}@example.com"
 
     @classmethod
     def from_environment(
@@ -237,8 +206,10 @@ class Config:
 
 
 def _contradictions(values: Mapping[str, object]) -> list[str]:
+    """What no variable has wrong by itself; one that is wrong already is not among `values`."""
     problems = []
-    if bool(values.get("domain_name")) != bool(values.get("hosted_zone_id")):
+    domain, zone = (values.get(name, "wrong") for name in ("domain_name", "hosted_zone_id"))
+    if bool(domain) != bool(zone):
         problems.append("DOMAIN_NAME and HOSTED_ZONE_ID go together: set both, or neither")
     name = f"{values.get('environment', '')}-{values.get('app_name', '')}"
     if len(name) + len(LONGEST_SUFFIX) > FUNCTION_NAME_LIMIT:
@@ -251,12 +222,14 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
 
 
 def _misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Variables that nobody reads but that look like one of ours."""
+    """Variables that nobody reads and that look like one of ours which is not set.
+
+    Their values are not told: nobody knows what is in them.
+    """
+    unset = [name for name in VARIABLES if not environment.get(name)]
     problems = []
     for name in sorted(environment.keys() - VARIABLES.keys()):
-        prefix = name.partition("_")[0]
-        if prefix in {"DB", "LAMBDA", "DOMAIN", "HOSTED", "THROW", "LOG", "APP"}:
-            near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85)
-            if near:
-                problems.append(f"{name} is not a setting: did you mean {near[0]}?")
+        near = difflib.get_close_matches(name, unset, n=1, cutoff=ALIKE)
+        if near:
+            problems.append(f"{name} is not a setting: did you mean {near[0]}?")
     return problems

@@ -15,6 +15,7 @@ from awscdk.network import Network
 PORT = 5432
 NAME = USER = "djambda"
 IDLE_SESSION_MS = 60_000
+IDLE_TRANSACTION_MS = 900_000  # No function runs for longer than 15 minutes.
 BACKUP_DAYS = 7
 
 
@@ -39,7 +40,7 @@ class Database(Construct):
             engine=rds.DatabaseClusterEngine.aurora_postgres(
                 version=rds.AuroraPostgresEngineVersion.VER_16_13
             ),
-            writer=rds.ClusterInstance.serverless_v2("Writer"),
+            writer=rds.ClusterInstance.serverless_v2("Writer", publicly_accessible=False),
             serverless_v2_min_capacity=0,
             serverless_v2_max_capacity=max_acu,
             serverless_v2_auto_pause_duration=Duration.minutes(pause_minutes),
@@ -50,7 +51,11 @@ class Database(Construct):
             port=PORT,
             vpc=network.vpc,
             vpc_subnets=network.databases,
-            parameters={"rds.force_ssl": "1", "idle_session_timeout": str(IDLE_SESSION_MS)},
+            parameters={
+                "rds.force_ssl": "1",
+                "idle_session_timeout": str(IDLE_SESSION_MS),
+                "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_MS),
+            },
             storage_encrypted=True,
             backup=rds.BackupProps(retention=Duration.days(1 if throw_away else BACKUP_DAYS)),
             copy_tags_to_snapshot=True,

@@ -60,7 +60,7 @@ class DjangoFunction(Construct):
             self,
             "Dependencies",
             description="What django/requirements.txt names",
-            code=lambda_.Code.from_asset(str(layer)),
+            code=code.packed(layer),
             compatible_runtimes=[RUNTIME],
             compatible_architectures=[ARCHITECTURES[architecture]],
         )
@@ -72,7 +72,7 @@ class DjangoFunction(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURES[architecture],
             handler="djambda.awslambda.lambda_handler",
-            code=lambda_.Code.from_asset(str(staged)),
+            code=code.packed(staged),
             layers=[dependencies],
             memory_size=memory_mb,
             timeout=timeout,

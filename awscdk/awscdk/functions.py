@@ -4,6 +4,8 @@ Each function has a role of its own with the few permissions that it uses, a log
 with a retention, and JSON logs. Django's is in `django_function.py`.
 """
 
+from typing import cast
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -15,18 +17,6 @@ from awscdk.findings import acknowledge
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 HELPER_MEMORY_MB = 256
-RETENTION = {
-    1: logs.RetentionDays.ONE_DAY,
-    3: logs.RetentionDays.THREE_DAYS,
-    5: logs.RetentionDays.FIVE_DAYS,
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    60: logs.RetentionDays.TWO_MONTHS,
-    90: logs.RetentionDays.THREE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-}
 
 
 class HelperFunction(Construct):
@@ -56,7 +46,7 @@ class HelperFunction(Construct):
             description=description,
             runtime=RUNTIME,
             handler=handler,
-            code=lambda_.Code.from_asset(str(code.helpers())),
+            code=code.packed(code.helpers()),
             memory_size=HELPER_MEMORY_MB,
             timeout=timeout,
             environment=environment,
@@ -70,13 +60,14 @@ class HelperFunction(Construct):
 
 def own_log_group(scope: Construct, function_name: str, days: int) -> logs.LogGroup:
     """The log group where everybody looks for the function's, deleted with the function."""
-    return logs.LogGroup(
+    log_group = logs.LogGroup(
         scope,
         "Logs",
         log_group_name=f"/aws/lambda/{function_name}",
-        retention=RETENTION[days],
         removal_policy=RemovalPolicy.DESTROY,
     )
+    cast("logs.CfnLogGroup", log_group.node.default_child).retention_in_days = days
+    return log_group
 
 
 def own_role(scope: Construct, log_group: logs.ILogGroup) -> iam.Role:

@@ -23,7 +23,8 @@ STAMP = ".djambda-layer.json"
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 REBUILD = (
     "build it with `djambda layer`, or with Python 3.13 on Linux: "
-    "rm -r layers/django && pip install -r django/requirements.txt -t layers/django/python"
+    "rm -r layers/django && pip install -r django/requirements.txt -t layers/django/python "
+    "(elsewhere add --only-binary=:all: --platform manylinux2014_{machine})"
 )
 
 
@@ -33,17 +34,18 @@ def problems(folder: Path, requirements: Path, architecture: str) -> list[str]:
     `folder` holds `python/`; `requirements` is the file that it must have been built from.
     """
     python = folder / "python"
+    rebuild = REBUILD.format(machine=MACHINES.get(architecture, "x86_64"))
     if not python.is_dir() or not any(python.iterdir()):
-        return [f"{_short(python)} is missing or empty, and Django is in it: {REBUILD}"]
-    stamp = python / STAMP
+        return [f"{_short(python)} is missing or empty, and Django is in it: {rebuild}"]
     if architecture not in MACHINES:
         return []  # A problem of the configuration, reported there.
+    stamp = python / STAMP
     found = (
         _stamp_problems(stamp, requirements, architecture)
         if stamp.exists()
         else _wheel_problems(python, requirements, architecture)
     )
-    return [f"{_short(python)} {problem}: {REBUILD}" for problem in found]
+    return [f"{_short(python)} {problem}: {rebuild}" for problem in found]
 
 
 def _stamp_problems(file: Path, requirements: Path, architecture: str) -> list[str]:
@@ -75,28 +77,25 @@ def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list
                 f"holds {each.name} for {min(map(str, tags))}, which Python 3.13 on {architecture} "
                 "Linux cannot load"
             )
-    for line in _requirement_lines(requirements):
-        wanted = Requirement(line)
+    for wanted in _requirements(requirements):
         have = installed.get(canonicalize_name(wanted.name))
         if have is None or not wanted.specifier.contains(have.version, prereleases=True):
             found.append(f"lacks {wanted} of {_short(requirements)}")
     return found
 
 
-def _requirement_lines(requirements: Path) -> list[str]:
-    """The requirements that apply here; options and comments are pip's business."""
-    lines = []
-    for raw in requirements.read_text().splitlines():
-        line = raw.partition(" #")[0].partition(" --hash")[0].rstrip(" \\")
-        if not line or line.startswith(("#", "-", " ")):
-            continue
+def _requirements(file: Path) -> list[Requirement]:
+    """The requirements that apply on Lambda; options, URLs and files are pip's business."""
+    wanted = []
+    for line in file.read_text().splitlines():
         try:
-            marker = Requirement(line).marker
+            requirement = Requirement(line.partition(" #")[0].partition(" --hash")[0].rstrip(" \\"))
         except InvalidRequirement:
             continue
-        if marker is None or marker.evaluate({"sys_platform": "linux"}):
-            lines.append(line)
-    return lines
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"sys_platform": "linux", "python_version": "3.13"}):
+            wanted.append(requirement)
+    return wanted
 
 
 def _tags(distribution: Distribution) -> set[Tag]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from aws_cdk import CfnOutput, Duration, Environment, Fn, Stack, Tags
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from awscdk import database as db
@@ -12,7 +13,7 @@ from awscdk.database import Database
 from awscdk.django_function import DjangoFunction
 from awscdk.functions import HelperFunction
 from awscdk.network import AVAILABILITY_ZONES, Network
-from awscdk.release import Release
+from awscdk.release import ALIAS, Release
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
 
@@ -56,7 +57,7 @@ class DjambdaStack(Stack):
         django = DjangoFunction(
             self,
             "Django",
-            function_name=f"{name}-djambda-lambda",
+            function_name=config.django_function_name,
             network=network,
             layer=layer,
             architecture=config.lambda_architecture,
@@ -86,7 +87,13 @@ class DjambdaStack(Stack):
             log_days=log_days,
             environment={"FUNCTION_NAME": release.alias.function_arn},
         )
-        release.alias.grant_invoke(front_door.function)
+        # By its name: the policy is made before the alias, and IAM has applied it by then.
+        front_door.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["lambda:InvokeFunction"],
+                resources=[f"{django.function.function_arn}:{ALIAS}"],
+            )
+        )
         api = Api(
             self,
             "Api",
@@ -102,7 +109,8 @@ class DjambdaStack(Stack):
         self._output("BucketName", storage.bucket.bucket_name, "Static and media files")
         self._output("DatabaseEndpoint", database.cluster.cluster_endpoint.hostname, "Aurora")
         self._output("SecretsPath", secrets.path, "Where the secrets are in SSM")
-        for key, value in {"App": config.app_name, "Environment": config.environment}.items():
+        tags = {"Project": "djambda", "App": config.app_name, "Environment": config.environment}
+        for key, value in tags.items():
             Tags.of(self).add(key, value)
 
     @property
@@ -121,7 +129,7 @@ class DjambdaStack(Stack):
             "AWS_USE_DUALSTACK_ENDPOINT": "true",
             "DEBUG": "1" if config.debug else "",
             "DJANGO_SETTINGS_MODULE": "djambda.settings",
-            "DJANGO_SUPERUSER_EMAIL": config.django_superuser_email,
+            "DJANGO_SUPERUSER_EMAIL": config.superuser_email,
             "DJANGO_SUPERUSER_USERNAME": config.django_superuser_username,
             "ENVIRONMENT": config.environment,
             "POSTGRES_DB": db.NAME,

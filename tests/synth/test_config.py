@@ -73,7 +73,7 @@ def test_bad_value_is_named_with_what_to_use(name: str, value: str, said: str) -
 
 @pytest.mark.parametrize("domain", ["https://example.com", "example.com/", "Example.com", "com"])
 def test_domain_is_a_bare_name(domain: str) -> None:
-    [problem] = problems(DOMAIN_NAME=domain, HOSTED_ZONE_ID="Z2FDTNDATAQYW2")[:1]
+    [problem] = problems(DOMAIN_NAME=domain, HOSTED_ZONE_ID="Z2FDTNDATAQYW2")
 
     assert "use a lower-case domain name" in problem
 
@@ -103,6 +103,40 @@ def test_misspelt_variable_is_noticed() -> None:
     assert problems(LAMBDA_MEMROY="512") == [
         "LAMBDA_MEMROY is not a setting: did you mean LAMBDA_MEMORY?"
     ]
+
+
+@pytest.mark.parametrize("name", ["EGRES", "DOMIAN_NAME", "DJANGO_SUPERUSER_USER_NAME"])
+def test_any_setting_may_be_misspelt_and_its_value_is_not_told(name: str) -> None:
+    [problem] = problems(**{name: "private"})
+
+    assert problem.startswith(f"{name} is not a setting: did you mean ")
+    assert "private" not in problem
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    others = {
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "CI_ENVIRONMENT_NAME": "prod",
+        "DJANGO_SUPERUSER_PASSWORD": "secret",
+        "APP_NAME_": "next to the right one",
+    }
+
+    assert Config.from_environment(MINIMAL | others).name == "dev-mysite"
+
+
+@pytest.mark.parametrize(
+    ("username", "email"), [("root", "root@example.com"), ("me@corp.org", "me@example.com")]
+)
+def test_superuser_has_an_address(username: str, email: str) -> None:
+    config = Config.from_environment(MINIMAL | {"DJANGO_SUPERUSER_USERNAME": username})
+
+    assert config.superuser_email == email
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "mx-central-1", "ap-southeast-12"])
+def test_regions(region: str) -> None:
+    assert Config.from_environment(MINIMAL | {"AWS_DEFAULT_REGION": region})
 
 
 def test_fields_and_defaults_are_those_of_the_variables() -> None:

@@ -53,6 +53,7 @@ def test_missing_layer_says_how_to_build_it(layer: Layer) -> None:
     assert problem.startswith("layers/django/python is missing or empty")
     assert "`djambda layer`" in problem
     assert "pip install -r django/requirements.txt -t layers/django/python" in problem
+    assert "--only-binary=:all: --platform manylinux2014_x86_64" in problem
 
 
 def test_empty_layer_is_a_missing_one(layer: Layer) -> None:
@@ -98,6 +99,18 @@ def test_what_requirements_ask_for_must_be_there_in_that_version(layer: Layer) -
 
     assert "lacks Django==6.1.3 of django/requirements.txt" in old
     assert "lacks psycopg2-binary==2.9.13" in missing
+
+
+def test_requirements_for_other_systems_are_not_missed(layer: Layer) -> None:
+    layer.requirements.write_text(
+        "--index-url https://pypi.org/simple\n"
+        "Django==6.1.3 \\\n    --hash=sha256:00\n"
+        "tzdata==2026.1 ; sys_platform == 'win32'\n"
+        "tomli==2.0 ; python_version < '3.11'\n"
+    )
+    layer.install("Django", "6.1.3", "py3-none-any")
+
+    assert layer.problems() == []
 
 
 def test_stamped_layer_passes(layer: Layer) -> None:

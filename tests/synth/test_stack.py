@@ -1,7 +1,6 @@
 """What is in the templates, by properties and never by generated ids."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from awscdk import code
-from awscdk.config import LOG_RETENTION_DAYS
-from awscdk.functions import RETENTION
 from awscdk.stack import DjambdaStack
 from tests.synth.conftest import CONFIGURATIONS, Template, new_app, only, resources
 
@@ -182,6 +178,14 @@ class TestNetwork:
         assert rule["IpProtocol"] == "-1"
         assert rule["SourceSecurityGroupId"] == django["VpcConfig"]["SecurityGroupIds"][0]
 
+    def test_changing_egress_moves_no_subnet(self, template: Templates) -> None:
+        without, with_nat = (
+            {each["CidrBlock"] for each in resources(template(name), "AWS::EC2::Subnet")}
+            for name in ("default", "everything")
+        )
+
+        assert without < with_nat
+
     def test_only_the_functions_reach_the_database(self, template: Templates) -> None:
         rule = only(template("default"), "AWS::EC2::SecurityGroupIngress")
         django = functions(template("default"))["djambda-lambda"]
@@ -207,7 +211,11 @@ class TestDatabase:
     def test_sessions_of_frozen_functions_end_and_tls_is_forced(self, template: Templates) -> None:
         group = only(template("default"), "AWS::RDS::DBClusterParameterGroup")
 
-        assert group["Parameters"] == {"rds.force_ssl": "1", "idle_session_timeout": "60000"}
+        assert group["Parameters"] == {
+            "rds.force_ssl": "1",
+            "idle_session_timeout": "60000",
+            "idle_in_transaction_session_timeout": "900000",
+        }
 
     @pytest.mark.parametrize(
         ("name", "protected", "policy"),
@@ -270,23 +278,20 @@ class TestPermissions:
         [function] = denied["Condition"]["ArnEquals"].values()
         assert f"{CONFIGURATIONS[name].name}-djambda-lambda" in json.dumps(function)
 
-    def test_front_door_invokes_the_alias_only(self, template: Templates) -> None:
-        [alias] = [
-            name
-            for name, resource in template("default")["Resources"].items()
-            if resource["Type"] == "AWS::Lambda::Alias"
-        ]
-        by_alias, by_version = sorted(
-            (
-                each["Resource"]
-                for each in statements(template("default"))
-                if "lambda:InvokeFunction" in as_list(each["Action"])
-            ),
-            key=lambda resource: "Fn::Join" in resource,
-        )
+    def test_front_door_invokes_the_alias_and_the_release_versions(
+        self, template: Templates
+    ) -> None:
+        everything = template("default")["Resources"]
+        [alias] = [n for n, each in everything.items() if each["Type"] == "AWS::Lambda::Alias"]
+        invoked = {
+            name.partition("Role")[0]: statement["Resource"]["Fn::Join"][1][1]
+            for name, policy in everything.items()
+            if policy["Type"] == "AWS::IAM::Policy"
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            if "lambda:InvokeFunction" in as_list(statement["Action"])
+        }
 
-        assert by_alias == {"Ref": alias}
-        assert by_version["Fn::Join"][1][1] == ":*"
+        assert invoked == {"FrontDoor": ":live", "ReleaseReleaser": ":*"}
         proxy = functions(template("default"))["proxy"]
         assert proxy["Environment"]["Variables"] == {"FUNCTION_NAME": {"Ref": alias}}
 
@@ -378,6 +383,7 @@ class TestApi:
         )
         domain = only(everything, "AWS::ApiGateway::DomainName")
         assert domain["SecurityPolicy"] == "TLS_1_2"
+        assert only(everything, "AWS::ApiGateway::RestApi")["DisableExecuteApiEndpoint"] is True
         assert domain["EndpointConfiguration"]["IpAddressType"] == "dualstack"
         records = resources(everything, "AWS::Route53::RecordSet")
         assert {(each["Name"], each["Type"]) for each in records} == {
@@ -412,6 +418,7 @@ def test_same_input_gives_the_same_template(
     [
         ({}, False),
         ({"log_retention_days": 30}, False),
+        ({"lambda_concurrency": 5}, False),
         ({"lambda_memory": 512}, True),
         ({"debug": True}, True),
         ({"django_superuser_username": "root"}, True),
@@ -449,18 +456,11 @@ def test_stack_is_protected_unless_it_is_to_be_thrown_away(
     assert stack["properties"].get("terminationProtection", False) is protected
 
 
-def test_every_retention_of_the_configuration_is_one_of_the_cdks() -> None:
-    assert tuple(RETENTION) == LOG_RETENTION_DAYS
+def test_everything_is_tagged(template: Templates) -> None:
+    tags = functions(template("default"))["djambda-lambda"]["Tags"]
 
-
-def test_release_is_named_after_its_content(tmp_path: Path) -> None:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "a.py").write_text("a = 1\n")
-    first = code.release_of(folder)
-    os.utime(folder / "a.py", (0, 0))
-    assert code.release_of(folder) == first
-
-    (folder / "a.py").write_text("a = 2\n")
-    assert code.release_of(folder) != first
-    assert len(first) == 12
+    assert {each["Key"]: each["Value"] for each in tags} == {
+        "Project": "djambda",
+        "App": "mysite",
+        "Environment": "dev",
+    }

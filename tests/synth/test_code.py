@@ -1,0 +1,72 @@
+"""The code that ships: what is in it, and that only a change of content makes a new asset."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from awscdk import code
+
+
+def test_django_ships_without_tests_and_local_files() -> None:
+    names = {path.name for path in code.django().rglob("*")}
+
+    assert {"manage.py", "awslambda.py", "settings.py"} <= names
+    assert "tests" not in names
+    assert not [name for name in names if name.startswith(".") or name.endswith(".sqlite3")]
+
+
+def test_helpers_ship_with_the_signed_call() -> None:
+    names = {path.relative_to(code.helpers()).as_posix() for path in code.helpers().rglob("*.py")}
+
+    assert {"proxy.py", "release.py", "generated_secrets.py", "djambda/aws_api.py"} <= names
+
+
+def test_every_module_has_bytecode_that_lambda_does_not_check() -> None:
+    modules = list(code.helpers().rglob("*.py"))
+
+    assert modules
+    for module in modules:
+        bytecode = Path(importlib.util.cache_from_source(module)).read_bytes()
+        # PEP 552: 1 is "hash-based, not checked"; a time stamp would never fit on Lambda.
+        assert int.from_bytes(bytecode[4:8], "little") == 1
+        assert f"/var/task/{module.relative_to(code.helpers())}".encode() in bytecode
+
+
+def test_everybody_may_read_the_code() -> None:
+    for path in code.django().rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "a.py").write_text("a = 1\n")
+    return tmp_path
+
+
+def test_release_is_named_after_the_content(folder: Path) -> None:
+    first = code.release_of(folder)
+
+    (folder / "a.py").write_text("a = 2\n")
+
+    assert len(first) == 12
+    assert code.release_of(folder) != first
+
+
+def test_a_renamed_file_is_another_release(folder: Path) -> None:
+    first = code.release_of(folder)
+
+    (folder / "a.py").rename(folder / "b.py")
+
+    assert code.release_of(folder) != first
+
+
+def test_times_and_bytecode_make_no_other_release(folder: Path) -> None:
+    first = code.release_of(folder)
+
+    os.utime(folder / "a.py", (0, 0))
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "a.cpython-313.pyc").write_bytes(b"from another machine")
+
+    assert code.release_of(folder) == first
