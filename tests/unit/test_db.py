@@ -1,5 +1,6 @@
 """Connecting to a database that is asleep, missing, or says no."""
 
+import contextlib
 import logging
 import socket
 import struct
@@ -150,7 +151,8 @@ class Waking:
             threading.Thread(target=self._copy, args=(source, target)).start()
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        with target:
+        # Either side may go first: then the other one's socket is closed under this thread.
+        with target, contextlib.suppress(OSError):
             while data := source.recv(8192):
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
