@@ -15,7 +15,9 @@ from django.utils.csp import CSP
 from django.utils.functional import SimpleLazyObject
 
 from djambda.logs import JsonSafe
-from djambda.parameters import Prefetched, get_parameters
+from djambda.parameters import get_parameters
+from djambda.prefetched import Prefetched
+from djambda.static_manifest import fetch_manifest, manifest_name
 
 REQUIRED = (
     "ALLOWED_HOSTS",
@@ -119,7 +121,8 @@ def bucket_url() -> str:
 
 def _use_bucket(settings: MutableMapping[str, Any]) -> None:
     """The storages, and the settings from which django-storages takes the rest."""
-    settings["STATIC_URL"] = f"{bucket_url()}/static/"
+    settings["STATIC_URL"] = static_url = f"{bucket_url()}/static/"
+    name = manifest_name(os.environ["RELEASE"])
     settings["STORAGES"] = {
         **settings.get("STORAGES", {}),
         "default": {"BACKEND": "djambda.storage_backends.PrivateMediaStorage"},
@@ -127,7 +130,8 @@ def _use_bucket(settings: MutableMapping[str, Any]) -> None:
             "BACKEND": "djambda.storage_backends.StaticStorage",
             "OPTIONS": {
                 "bucket": os.environ["AWS_STORAGE_BUCKET_NAME"],
-                "release": os.environ["RELEASE"],
+                "manifest_name": name,
+                "manifest": Prefetched(lambda: fetch_manifest(f"{static_url}{name}")),
             },
         },
     }

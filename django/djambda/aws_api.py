@@ -156,6 +156,15 @@ def endpoint_url(service: str) -> str:
     return f"https://{service}.{region}.{domain}"
 
 
+def http_connection(url: str, *, timeout: float) -> http.client.HTTPConnection:
+    """A connection, not yet open, to the host of `url`. All share one TLS context, since reading
+    the certificate authorities takes longer than most answers."""
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=_tls())
+    return http.client.HTTPConnection(parts.netloc, timeout=timeout)
+
+
 def sign(request: Request, service: str, endpoint: str, *, at: float) -> dict[str, str]:
     """The headers to send: those of the request plus Host, the date and the Authorization.
 
@@ -223,18 +232,13 @@ def _exchange(
 
 
 def _open(endpoint: str, timeout: float) -> http.client.HTTPConnection:
-    url = urlsplit(endpoint)
-    timeout = min(timeout, CONNECT_TIMEOUT)
-    connection = (
-        http.client.HTTPSConnection(url.netloc, timeout=timeout, context=tls())
-        if url.scheme == "https"
-        else http.client.HTTPConnection(url.netloc, timeout=timeout)
-    )
+    connection = http_connection(endpoint, timeout=min(timeout, CONNECT_TIMEOUT))
     try:
         connection.connect()
     except OSError as error:
         connection.close()
-        raise NotSent(f"{url.netloc}: cannot connect: {error}") from error
+        where = f"{connection.host}:{connection.port}"
+        raise NotSent(f"{where}: cannot connect: {error}") from error
     # A synchronous invocation is silent while the function runs, for up to 15 minutes, and a
     # NAT forgets a silent connection after 350 s.
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -277,7 +281,7 @@ def _is_silent(sock: socket.socket) -> bool:
 
 
 @cache
-def tls() -> ssl.SSLContext:
+def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 

@@ -1,13 +1,14 @@
 """The Django Lambda's handler: looks at an event and hands it to what can answer it.
 
-Django is set up and the application built when Lambda imports this module, in the INIT phase of a
-cold start, which has a full CPU whatever the function's memory.
+Django starts when Lambda imports this module, in the INIT phase of a cold start, which has a full
+CPU whatever the function's memory.
 """
 
+import gc
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 from djambda import awsgi
-from djambda.wsgi import application
 
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)
@@ -15,7 +16,7 @@ class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorTyp
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answers a request of an API Gateway REST API, or runs a management command.
+    """Answers an HTTP request, or runs a management command.
 
     Event and answer are those of `djambda.awsgi.response` and `djambda.management_event.manage`.
     """
@@ -27,7 +28,28 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         return manage(event["manage"], context)
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
-        f"Nothing here answers an event with these keys: {keys or '(none)'}. Accepted are requests "
-        "of an API Gateway REST API (httpMethod, path, requestContext ...) and management commands "
-        '({"manage": "migrate --no-input"}).'
+        f"Nothing here answers an event with these keys: {keys or '(none)'}. Accepted are "
+        f'{awsgi.ACCEPTED}, and management commands ({{"manage": "migrate --no-input"}}).'
     )
+
+
+def start_django() -> WSGIApplication:
+    """The WSGI application, with what else the first request would have to wait for.
+
+    Almost all that an import makes stays. Looking for garbage among it meanwhile would take a tenth
+    of the start, and looking through it again and again later would slow down requests.
+    """
+    gc.disable()
+    from django.template import engines  # noqa: PLC0415 (not before the line above)
+    from django.urls import get_resolver  # noqa: PLC0415
+
+    from djambda.wsgi import application  # noqa: PLC0415
+
+    get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and all that it names)
+    engines.all()
+    gc.freeze()
+    gc.enable()
+    return application
+
+
+application = start_django()

@@ -1,12 +1,10 @@
-"""The deployed site's secrets, read from SSM once per cold start while Django is still importing.
+"""The deployed site's secrets, read from SSM once per cold start.
 
-`djambda.aws` starts the reading when the settings are imported, and hands out each secret where it
-is first used. Values appear in no message and no log.
+`djambda.aws` has them fetched while Django is still importing, and hands out each where it is first
+used. Values appear in no message and no log.
 """
 
 import json
-from collections.abc import Callable
-from threading import Thread
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -15,32 +13,6 @@ from djambda.aws_api import call
 
 TIMEOUT = 5.0
 """Seconds that SSM may stay silent; it answers in about 0.05."""
-
-
-class Prefetched[T]:
-    """What `fetch()` returns, fetched at once by a thread; calling this object waits for it.
-
-    A fetch that failed in the thread is tried again by whoever needs the value, and that error is
-    theirs: a function that met a short outage at its cold start recovers by itself.
-    """
-
-    def __init__(self, fetch: Callable[[], T]) -> None:
-        self._fetch = fetch
-        self._fetched: list[T] = []
-        self._thread = Thread(target=self._prefetch, name="prefetch", daemon=True)
-        self._thread.start()
-
-    def __call__(self) -> T:
-        self._thread.join()
-        if not self._fetched:
-            self._fetched.append(self._fetch())
-        return self._fetched[0]
-
-    def _prefetch(self) -> None:
-        try:
-            self._fetched.append(self._fetch())
-        except ImproperlyConfigured:
-            return
 
 
 def get_parameters(path: str, names: set[str]) -> dict[str, str]:

@@ -317,7 +317,7 @@ class TestTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        aws_api.tls.cache_clear()
+        aws_api._tls.cache_clear()
         with (
             socket.create_server(("127.0.0.1", 0)) as plain,
             context.wrap_socket(plain, server_side=True) as listener,
@@ -326,7 +326,7 @@ class TestTls:
             port = listener.getsockname()[1]
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{port}")
             yield listener
-        aws_api.tls.cache_clear()
+        aws_api._tls.cache_clear()
 
     def test_connection_opened_ahead_is_used_and_closed_one_is_not(
         self, tls: socket.socket

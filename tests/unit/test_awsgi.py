@@ -1,6 +1,11 @@
-"""`djambda.awsgi` on REST API events: the environ, the call (PEP 3333) and the answer."""
+"""`djambda.awsgi`: the environ, the call (PEP 3333) and the answer, for each kind of events.
 
+What holds for all kinds is asserted once, on the same request in the form of each.
+"""
+
+import copy
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,23 +15,53 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from wsgiref.validate import validator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from djambda import awsgi
-from tests.unit.events import API_HOST, CONTEXT, body_of, make_v1_event
+from tests.unit.events import (
+    ALB,
+    ALB_MULTI_VALUE,
+    API_HOST,
+    CLIENT,
+    CONTEXT,
+    FORGED,
+    FUNCTION_URL,
+    HTTP_API,
+    KINDS,
+    REST_API,
+    TRACE,
+    Event,
+    Kind,
+    Pairs,
+    grouped,
+    make_v1_event,
+    make_v2_event,
+    received,
+)
 
 type Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 
 PLAIN = [("Content-Type", "text/plain")]
 
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 
-def environ_of(event: dict[str, Any]) -> WSGIEnvironment:
-    return awsgi.environ_v1(event, CONTEXT)
+
+def environ_of(event: Event) -> WSGIEnvironment:
+    """What the application gets; it is checked against PEP 3333 on the way."""
+    seen = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(environ)
+        start_response("204 No Content", [])
+        return []
+
+    answer = awsgi.response(validator(application), event, CONTEXT)
+    assert answer["statusCode"] == 204, answer
+    [environ] = seen
+    return environ
 
 
 def answering(
-    body: bytes = b"", status: str = "200 OK", headers: list[tuple[str, str]] | None = None
+    body: bytes = b"", status: str = "200 OK", headers: Pairs | None = None
 ) -> Application:
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(status, PLAIN if headers is None else headers)
@@ -35,31 +70,84 @@ def answering(
     return application
 
 
-def answer_of(application: Application, **event: Any) -> dict[str, Any]:
-    return awsgi.response(application, make_v1_event(**event), CONTEXT)
+def unreachable(_environ: WSGIEnvironment, _start_response: StartResponse) -> Iterable[bytes]:
+    pytest.fail("The request reached the application")
+
+
+def answer_of(application: Application, kind: Kind = REST_API, **request: Any) -> dict[str, Any]:
+    return awsgi.response(application, kind.make(**request), CONTEXT)
+
+
+def headers_of(event: Event) -> dict[str, Any]:
+    """The field that counts."""
+    headers: dict[str, Any] = event[
+        "multiValueHeaders" if "multiValueHeaders" in event else "headers"
+    ]
+    return headers
+
+
+def replace_headers(event: Event, headers: dict[str, str]) -> Event:
+    """The event with no headers but these, in its own form."""
+    if "multiValueHeaders" in event:
+        event["multiValueHeaders"] = grouped(list(headers.items()))
+    if "headers" in event:
+        event["headers"] = headers
+    return event
 
 
 # The whole way
 
 
-def test_a_request_and_its_answer() -> None:
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        start_response("201 Created", [("Content-Type", "text/plain"), ("X-Path", "here")])
-        return [environ["REQUEST_METHOD"].encode(), b" ", body]
+def shown(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    headers = [("X-Two", "1"), ("X-Two", "2"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
+    start_response("201 Created", [*PLAIN, *headers])
+    return [environ["REQUEST_METHOD"].encode(), b" ", body]
 
-    event = make_v1_event("POST", "/notes/", body="title=café")
 
-    assert awsgi.response(validator(application), event, CONTEXT) == {
+MULTI_VALUE = {
+    "content-type": ["text/plain"],
+    "x-two": ["1", "2"],
+    "set-cookie": ["a=1", "b=2"],
+}
+JOINED = {"content-type": "text/plain", "x-two": "1, 2"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        (REST_API, {"multiValueHeaders": MULTI_VALUE}),
+        (HTTP_API, {"headers": JOINED, "cookies": ["a=1", "b=2"]}),
+        (FUNCTION_URL, {"headers": JOINED, "cookies": ["a=1", "b=2"]}),
+        (
+            ALB,
+            {
+                "statusDescription": "201 Created",
+                # Names that differ, for a browser the same: one header has one value here.
+                "headers": {**JOINED, "set-cookie": "a=1", "set-cookiE": "b=2"},
+            },
+        ),
+        (
+            ALB_MULTI_VALUE,
+            {"statusDescription": "201 Created", "multiValueHeaders": MULTI_VALUE},
+        ),
+    ],
+    ids=[kind.name for kind in KINDS],
+)
+def test_a_request_and_its_answer(kind: Kind, form: dict[str, Any]) -> None:
+    event = kind.make("POST", "/notes/", body="title=café")
+
+    assert awsgi.response(validator(shown), event, CONTEXT) == {
         "statusCode": 201,
-        "multiValueHeaders": {"content-type": ["text/plain"], "x-path": ["here"]},
+        **form,
         "body": "POST title=café",
         "isBase64Encoded": False,
     }
 
 
-def test_the_environ() -> None:
-    event = make_v1_event(
+@each_kind
+def test_the_environ(kind: Kind) -> None:
+    event = kind.make(
         "post",
         "/notes/",
         query=[("page", "2")],
@@ -68,21 +156,22 @@ def test_the_environ() -> None:
     )
     environ = environ_of(event)
 
-    assert environ.pop("wsgi.input").read() == b"\x00\xff"
-    assert environ.pop("wsgi.errors").writable()
+    assert environ.pop("wsgi.input").read(-1) == b"\x00\xff"
+    assert environ.pop("wsgi.errors")
     assert environ == {
         "REQUEST_METHOD": "POST",
-        "SCRIPT_NAME": "/prod",
+        "SCRIPT_NAME": kind.prefix,
         "PATH_INFO": "/notes/",
         "QUERY_STRING": "page=2",
         "CONTENT_TYPE": "text/plain",
         "CONTENT_LENGTH": "2",
-        "SERVER_NAME": API_HOST,
+        "SERVER_NAME": kind.host,
         "SERVER_PORT": "443",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "198.51.100.9",
-        "HTTP_HOST": API_HOST,
-        "HTTP_X_FORWARDED_FOR": "203.0.113.7, 198.51.100.9",
+        "REMOTE_ADDR": CLIENT,
+        "HTTP_HOST": kind.host,
+        "HTTP_X_AMZN_TRACE_ID": TRACE,
+        "HTTP_X_FORWARDED_FOR": f"{FORGED}, {CLIENT}",
         "HTTP_X_FORWARDED_PORT": "443",
         "HTTP_X_FORWARDED_PROTO": "https",
         "HTTP_X_SOME": "thing",
@@ -96,17 +185,21 @@ def test_the_environ() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"headers": None, "multiValueHeaders": None, "body": None, "path": None},
-        {"headers": {}, "multiValueHeaders": {}, "body": "", "path": ""},
-    ],
-    ids=["missing", "null", "empty"],
-)
-def test_the_smallest_event(fields: dict[str, Any]) -> None:
-    environ = environ_of({"httpMethod": "GET", "requestContext": {}, **fields})
+SMALLEST = {
+    "REST": {"httpMethod": "GET"},
+    "v2": {"requestContext": {"http": {"method": "GET"}}},
+    "ALB": {"httpMethod": "GET", "requestContext": {"elb": {}}},
+    "ALB multi-value": {
+        "httpMethod": "GET",
+        "requestContext": {"elb": {}},
+        "multiValueHeaders": None,
+    },
+}
+
+
+@pytest.mark.parametrize("event", SMALLEST.values(), ids=SMALLEST)
+def test_the_smallest_event(event: Event) -> None:
+    environ = environ_of(event)
 
     assert {name: environ[name] for name in environ if name.isupper()} == {
         "REQUEST_METHOD": "GET",
@@ -120,7 +213,44 @@ def test_the_smallest_event(fields: dict[str, Any]) -> None:
         "REMOTE_ADDR": "",
     }
     assert environ["wsgi.url_scheme"] == "http"
-    assert environ["wsgi.input"].read() == b""
+    assert environ["wsgi.input"].read(-1) == b""
+
+
+def places(value: object, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The ways to every field of an event, at any depth."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield (*way, name)
+            yield from places(inner, (*way, name))
+
+
+REMOVE = object()
+REQUIRED = {
+    ("httpMethod",),
+    ("requestContext", "http"),
+    ("requestContext", "http", "method"),
+}
+
+
+@pytest.mark.parametrize("form", ["missing", "null", "empty"])
+@each_kind
+def test_every_other_field_may_be_left_out(kind: Kind, form: str) -> None:
+    whole = kind.make("POST", "/notes/", query=[("q", "1")], headers=[("Cookie", "a=1")], body=b"x")
+    v2 = "http" in whole["requestContext"]
+
+    for place in places(whole):
+        if place in REQUIRED or (v2 and place == ("requestContext",)):
+            continue
+        event = copy.deepcopy(whole)
+        *way, last = place
+        holder = event
+        for name in way:
+            holder = holder[name]
+        if form == "missing":
+            del holder[last]
+        else:
+            holder[last] = None if form == "null" else type(holder[last])()
+        assert environ_of(event)["REQUEST_METHOD"] == "POST", place
 
 
 # The path
@@ -137,13 +267,67 @@ def test_the_smallest_event(fields: dict[str, Any]) -> None:
         (make_v1_event(path="/admin/", stage="", base_path="/shop"), "/shop", "/admin/"),
         (make_v1_event(path="/", stage="", base_path="/shop"), "/shop", "/"),
         (make_v1_event(path="", stage="", base_path="/shop"), "/shop", "/"),
+        (make_v1_event(path="/caf%C3%A9/", stage="", base_path="/shop"), "/shop", "/cafÃ©/"),
+        (make_v1_event(path="/prod/a", stage="", host="www.example.com"), "", "/prod/a"),
         # A console's test event has a slash in front of the parameter, AWS has none behind it.
         (make_v1_event(path="/a/b", stage="", proxy="/a/b"), "", "/a/b"),
         (make_v1_event(path="/a/b/", stage="", proxy="a/b"), "", "/a/b/"),
         (make_v1_event(path="/v1/a", stage="", resource="/v1/{proxy+}", proxy="a"), "", "/v1/a"),
     ],
 )
-def test_the_path_is_split(event: dict[str, Any], script_name: str, path_info: str) -> None:
+def test_the_path_of_a_rest_api_is_split(event: Event, script_name: str, path_info: str) -> None:
+    environ = environ_of(event)
+
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
+
+
+EVERY = "/{proxy+}"
+OWN_DOMAIN = {"host": "www.example.com", "stage": ""}
+
+
+@pytest.mark.parametrize(
+    ("request_", "script_name", "path_info"),
+    [
+        ({"path": "/"}, "/prod", "/"),
+        ({"path": ""}, "/prod", "/"),
+        ({"path": "/prod/"}, "/prod", "/prod/"),
+        ({"path": "ucts/"}, "", "/products/"),
+        ({"path": "/admin/", "resource": EVERY}, "/prod", "/admin/"),
+        ({"path": "/caf%C3%A9/", "resource": EVERY}, "/prod", "/cafÃ©/"),
+        ({"path": "/v1/a/", "resource": "/v1/{proxy+}", "proxy": "a"}, "/prod", "/v1/a/"),
+        ({"path": "/admin/", "stage": ""}, "", "/admin/"),
+        ({"path": "/$default/a/", "stage": ""}, "", "/$default/a/"),
+        ({"path": "/admin/", "stage": "", "resource": EVERY}, "", "/admin/"),
+        ({"path": "/prod/", **OWN_DOMAIN}, "", "/prod/"),
+        ({"path": "/admin/", "resource": EVERY, **OWN_DOMAIN}, "", "/admin/"),
+        (
+            {"path": "/admin/", "resource": EVERY, "base_path": "/shop", **OWN_DOMAIN},
+            "/shop",
+            "/admin/",
+        ),
+        ({"path": "/admin/", "function_url": True}, "", "/admin/"),
+        ({"path": "/$default/a/", "function_url": True}, "", "/$default/a/"),
+    ],
+    ids=str,
+)
+def test_the_path_of_a_v2_event_is_split(
+    request_: dict[str, Any], script_name: str, path_info: str
+) -> None:
+    environ = environ_of(make_v2_event(**request_))
+
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
+
+
+@pytest.mark.parametrize(
+    ("path", "script_name", "path_info"),
+    [("/prod", "/prod", "/"), ("/prod/a/", "/prod", "/a/"), ("/products/", "", "/products/")],
+)
+def test_an_http_api_with_payload_1_0_has_the_stage_in_both_paths(
+    path: str, script_name: str, path_info: str
+) -> None:
+    event = make_v1_event(path=path, stage="", resource="$default", proxy="")
+    event["version"] = "1.0"
+
     environ = environ_of(event)
 
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
@@ -179,42 +363,68 @@ def test_a_proxy_resource_without_its_parameter_is_no_base_path() -> None:
         ("/caf%C3%A9", "/café"),
         ("/café", "/café"),
         ("/a%2Fb", "/a/b"),
+        ("/%F0%9F%90%98/a%20b/", "/🐘/a b/"),
+        ("/question%3F", "/question?"),
+        ("/hash%23", "/hash#"),
         ("/100%25", "/100%"),
         ("/a+b", "/a+b"),
+        ("//a//b", "//a//b"),
     ],
 )
-def test_the_path_is_decoded(path: str, sent: str) -> None:
-    environ = environ_of(make_v1_event(path=path))
+@each_kind
+def test_the_path_is_decoded(kind: Kind, path: str, sent: str) -> None:
+    environ = environ_of(kind.make(path=path))
 
     assert environ["PATH_INFO"].encode("latin-1").decode() == sent
-    assert environ["SCRIPT_NAME"] == "/prod"
+    assert environ["SCRIPT_NAME"] == kind.prefix
 
 
 # The query string
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
-            st.text(st.characters(exclude_categories=["Cs"])),
-        )
+@each_kind
+def test_the_query_is_that_of_the_client(kind: Kind) -> None:
+    pairs = [("q", "a b&c=d"), ("q", "50%+é"), ("", "no name"), ("empty", ""), ("ü[]", "2")]
+
+    query = parse_qsl(environ_of(kind.make(query=pairs))["QUERY_STRING"], keep_blank_values=True)
+
+    assert query == (pairs[1:] if kind is ALB else pairs)  # That has only the last one.
+
+
+def test_the_query_of_v2_passes_through() -> None:
+    event = make_v2_event() | {"rawQueryString": "q=a%20b+c&q=&flag&%C3%BC=%2b"}
+
+    assert environ_of(event)["QUERY_STRING"] == "q=a%20b+c&q=&flag&%C3%BC=%2b"
+
+
+def test_the_query_of_a_load_balancer_stays_encoded() -> None:
+    single = {"queryStringParameters": {"q": "a%20b+c", "%C3%BC": "%2b", "empty": ""}}
+    several = {"multiValueQueryStringParameters": {"q": ["a%20b+c", ""], "%C3%BC": ["%2b"]}}
+
+    assert environ_of(ALB.make() | single)["QUERY_STRING"] == "q=a%20b+c&%C3%BC=%2b&empty="
+    assert environ_of(ALB_MULTI_VALUE.make() | several)["QUERY_STRING"] == (
+        "q=a%20b+c&q=&%C3%BC=%2b"
     )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        make_v2_event() | {"rawQueryString": "q=é"},
+        ALB.make() | {"queryStringParameters": {"q": "é"}},
+        ALB_MULTI_VALUE.make() | {"multiValueQueryStringParameters": {"q": ["é"]}},
+    ],
+    ids=["v2", "ALB", "ALB multi-value"],
 )
-def test_every_query_survives(pairs: list[tuple[str, str]]) -> None:
-    query_string = environ_of(make_v1_event(query=pairs))["QUERY_STRING"]
-
-    # API Gateway groups the values of one name, which keep their order.
-    assert sorted(parse_qsl(query_string, keep_blank_values=True), key=lambda pair: pair[0]) == (
-        sorted(pairs, key=lambda pair: pair[0])
-    )
-    assert query_string.isascii()
+def test_a_query_that_a_client_did_not_encode_is_bytes_as_latin_1(event: Event) -> None:
+    assert environ_of(event)["QUERY_STRING"].encode("latin-1").decode() == "q=é"
 
 
-def test_a_query_of_single_values_and_of_nulls() -> None:
-    event = make_v1_event()
-    event["queryStringParameters"] = {"q": "a b&c", "empty": None}
-    assert environ_of(event)["QUERY_STRING"] == "q=a+b%26c&empty="
+@pytest.mark.parametrize("kind", [REST_API, ALB_MULTI_VALUE], ids=["REST API", "ALB"])
+def test_a_query_of_single_values_and_of_nulls(kind: Kind) -> None:
+    event = kind.make()
+    event["queryStringParameters"] = {"q": "1", "empty": None}
+    assert environ_of(event)["QUERY_STRING"] == "q=1&empty="
 
     event["multiValueQueryStringParameters"] = {"q": ["1", "2"], "empty": [], "null": [None]}
     assert environ_of(event)["QUERY_STRING"] == "q=1&q=2&empty=&null="
@@ -223,42 +433,65 @@ def test_a_query_of_single_values_and_of_nulls() -> None:
 # Headers
 
 
-def test_repeated_headers_are_joined() -> None:
+@each_kind
+def test_repeated_headers_are_joined(kind: Kind) -> None:
     environ = environ_of(
-        make_v1_event(
+        kind.make(
             headers=[
                 ("Cookie", "a=1"),
-                ("Cookie", "b=2"),
+                ("Cookie", "b=2; c=3"),
                 ("Accept", "text/html"),
                 ("accept", "text/plain"),
             ]
         )
     )
 
-    assert environ["HTTP_COOKIE"] == "a=1; b=2"
-    assert environ["HTTP_ACCEPT"] == "text/html,text/plain"
+    only_last = kind is ALB
+    assert environ["HTTP_COOKIE"] == ("b=2; c=3" if only_last else "a=1; b=2; c=3")
+    assert environ["HTTP_ACCEPT"] == ("text/plain" if only_last else "text/html,text/plain")
 
 
-def test_single_headers_and_null_values() -> None:
+def test_single_headers_where_there_are_no_others() -> None:
     event = make_v1_event()
     event["multiValueHeaders"] = None
-    event["headers"] = {"Host": "example.com:8443", "X-Null": None}
+    event["headers"] = {"Host": "example.com:8443", "Cookie": "a=1", "cookie": "b=2"}
     environ = environ_of(event)
 
     assert (environ["HTTP_HOST"], environ["SERVER_NAME"]) == ("example.com:8443", "example.com")
-    assert "HTTP_X_NULL" not in environ
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
 
 
-def test_a_header_with_an_underscore_passes_for_no_other() -> None:
-    environ = environ_of(make_v1_event(headers=[("X_Forwarded_Proto", "forged")]))
+@each_kind
+def test_headers_without_a_value(kind: Kind) -> None:
+    event = kind.make()
+    headers_of(event)["X-Null"] = None
+    if "multiValueHeaders" in event:
+        headers_of(event).update({"X-None": [], "X-Nulls": [None], "X-Some": [None, "1"]})
+    headers_of(event)["X-Empty"] = ""
+    environ = environ_of(event)
+
+    assert environ["HTTP_X_EMPTY"] == ""
+    assert not {"HTTP_X_NULL", "HTTP_X_NONE", "HTTP_X_NULLS"} & set(environ)
+    if "multiValueHeaders" in event:
+        assert environ["HTTP_X_SOME"] == "1"
+
+
+@each_kind
+def test_a_header_with_an_underscore_passes_for_no_other(kind: Kind) -> None:
+    forged = [("X_Forwarded_Proto", "forged"), ("X-Forwarded_For", "forged")]
+
+    environ = environ_of(kind.make(headers=forged))
 
     assert environ["HTTP_X_FORWARDED_PROTO"] == "https"
+    assert environ["HTTP_X_FORWARDED_FOR"] == f"{FORGED}, {CLIENT}"
 
 
-def test_a_header_is_latin_1() -> None:
-    environ = environ_of(make_v1_event(headers=[("X-Name", "café")]))
+@each_kind
+def test_a_header_is_bytes_as_latin_1(kind: Kind) -> None:
+    environ = environ_of(kind.make(headers=[("X-Name", "café 🐘"), ("Cookie", "name=café")]))
 
-    assert environ["HTTP_X_NAME"].encode("latin-1").decode() == "café"
+    assert environ["HTTP_X_NAME"].encode("latin-1").decode() == "café 🐘"
+    assert environ["HTTP_COOKIE"].encode("latin-1").decode() == "name=café"
 
 
 @pytest.mark.parametrize(
@@ -267,49 +500,127 @@ def test_a_header_is_latin_1() -> None:
         ({"Host": "example.com"}, "http", "example.com", "80"),
         ({"Host": "x.localhost:4566"}, "http", "x.localhost", "4566"),
         ({"Host": "example.com", "X-Forwarded-Proto": "https"}, "https", "example.com", "443"),
+        ({"Host": "example.com", "X-Forwarded-Proto": "HTTPS"}, "https", "example.com", "443"),
         ({"Host": "[::1]:8000"}, "http", "[::1]", "8000"),
         ({"Host": "[::1]"}, "http", "[::1]", "80"),
         # The gateway's value comes last.
         ({"Host": "a.b", "X-Forwarded-Proto": "http, https"}, "https", "a.b", "443"),
+        ({"Host": "a.b", "X-Forwarded-Proto": "https, http"}, "http", "a.b", "80"),
         ({"Host": "a.b", "X-Forwarded-Port": "1, 8443"}, "http", "a.b", "8443"),
-        ({}, "http", API_HOST, "80"),
     ],
 )
-def test_the_server(headers: dict[str, str], scheme: str, name: str, port: str) -> None:
-    event = make_v1_event()
-    event["multiValueHeaders"] = None
-    event["headers"] = headers
-    environ = environ_of(event)
+@each_kind
+def test_the_server(kind: Kind, headers: dict[str, str], scheme: str, name: str, port: str) -> None:
+    environ = environ_of(replace_headers(kind.make(), headers))
 
     assert environ["wsgi.url_scheme"] == scheme
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == (name, port)
 
 
-# Events that make no sense
+@pytest.mark.parametrize("kind", [REST_API, HTTP_API], ids=["REST API", "HTTP API"])
+def test_the_server_without_headers(kind: Kind) -> None:
+    assert environ_of(replace_headers(kind.make(), {}))["SERVER_NAME"] == API_HOST
+
+
+@each_kind
+def test_a_client_cannot_forge_its_address(kind: Kind) -> None:
+    assert environ_of(kind.make())["REMOTE_ADDR"] == CLIENT
+
+
+@pytest.mark.parametrize("forwarded", [[FORGED, CLIENT], [f"{FORGED},{CLIENT} "], [CLIENT]])
+def test_the_address_that_a_load_balancer_saw_is_the_last(forwarded: list[str]) -> None:
+    event = ALB_MULTI_VALUE.make()
+    event["multiValueHeaders"]["x-forwarded-for"] = forwarded
+
+    assert environ_of(event)["REMOTE_ADDR"] == CLIENT
+
+
+# The request's body
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [
-        {"body": "no base64!", "isBase64Encoded": True},
-        {"body": "\ud800"},
-        {"body": {"a": 1}},
-        {"multiValueHeaders": ["Host"]},
-        {"multiValueHeaders": {"Host": [1]}},
-        {"path": 1},
-        {"multiValueQueryStringParameters": [1]},
-    ],
-    ids=str,
+    ("body", "sent"),
+    [(None, b""), ("", b""), ("café 🐘", "café 🐘".encode()), (b"\x00\xff", b"\x00\xff")],
 )
-def test_a_malformed_request_is_a_bad_request(wrong: dict[str, Any]) -> None:
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        pytest.fail("A malformed request reached the application")
+@each_kind
+def test_the_body(kind: Kind, body: str | bytes | None, sent: bytes) -> None:
+    event = kind.make("POST", body=body, headers=[("Content-Length", "1000")])
+    environ = environ_of(event)
 
-    answer = awsgi.response(application, make_v1_event() | wrong, CONTEXT)
+    assert environ["wsgi.input"].read(-1) == sent
+    assert environ["CONTENT_LENGTH"] == str(len(sent))
 
-    assert answer["statusCode"] == 400
-    assert answer["body"].startswith("The request cannot be understood: ")
-    assert answer["multiValueHeaders"] == {"content-type": ["text/plain; charset=utf-8"]}
+
+# Events that make no sense
+
+
+WRONG = [
+    {"body": "no base64!", "isBase64Encoded": True},
+    {"body": "YQ=", "isBase64Encoded": True},
+    {"body": "é", "isBase64Encoded": True},
+    {"body": "\ud800"},
+    {"body": {"a": 1}},
+    {"body": 1},
+]
+WRONG_V1 = [
+    *WRONG,
+    {"httpMethod": None},
+    {"httpMethod": ""},
+    {"httpMethod": ["GET"]},
+    {"path": 1},
+    {"path": "/\ud800"},
+]
+WRONG_QUERY = {"multiValueQueryStringParameters": [1]}
+WRONG_LIST = {"multiValueHeaders": ["Host"]}
+WRONG_VALUE = {"multiValueHeaders": {"Host": [1]}}
+V2_CONTEXT = make_v2_event()["requestContext"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        *[(REST_API, wrong) for wrong in [*WRONG_V1, WRONG_QUERY, WRONG_LIST, WRONG_VALUE]],
+        (REST_API, {"requestContext": "text"}),
+        *[(ALB_MULTI_VALUE, wrong) for wrong in [*WRONG_V1, WRONG_QUERY, WRONG_LIST, WRONG_VALUE]],
+        *[(ALB, wrong) for wrong in WRONG_V1],
+        (ALB, {"queryStringParameters": [1]}),
+        (ALB, {"headers": {"Host": 1}}),
+        *[(HTTP_API, wrong) for wrong in WRONG],
+        (HTTP_API, {"rawPath": 1}),
+        (HTTP_API, {"rawQueryString": 1}),
+        (HTTP_API, {"rawQueryString": ["q=1"]}),
+        (HTTP_API, {"headers": ["host"]}),
+        (HTTP_API, {"headers": {"host": 1}}),
+        (HTTP_API, {"cookies": [1]}),
+        (HTTP_API, {"requestContext": {**V2_CONTEXT, "http": None}}),
+        (HTTP_API, {"requestContext": {**V2_CONTEXT, "http": "GET"}}),
+        (HTTP_API, {"requestContext": {**V2_CONTEXT, "http": {}}}),
+        (HTTP_API, {"requestContext": {**V2_CONTEXT, "http": {"method": 1}}}),
+        (
+            HTTP_API,
+            {
+                "requestContext": {
+                    **V2_CONTEXT,
+                    "http": {"method": "GET", "sourceIp": 1},
+                }
+            },
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, Kind) else ascii(value)[:60],
+)
+def test_a_malformed_request_is_a_bad_request(kind: Kind, wrong: dict[str, Any]) -> None:
+    event = kind.make() | wrong
+
+    answer = awsgi.response(unreachable, event, CONTEXT)
+
+    assert awsgi.is_request(event)
+    assert set(answer) == set(answer_of(answering(), kind))
+    status, headers, cookies, body = received(answer)
+    assert (status, cookies) == (400, [])
+    assert headers == {"content-type": "text/plain; charset=utf-8"}
+    assert body.startswith(b"The request cannot be understood: ")
+    assert answer["isBase64Encoded"] is False
+    assert answer.get("statusDescription", "400 Bad Request") == "400 Bad Request"
 
 
 @pytest.mark.parametrize(
@@ -317,15 +628,20 @@ def test_a_malformed_request_is_a_bad_request(wrong: dict[str, Any]) -> None:
     [
         {},
         [],
-        {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}},
-        {"httpMethod": "GET", "path": "/", "requestContext": {"elb": {"targetGroupArn": "arn"}}},
+        None,
+        "GET /",
+        {"manage": "migrate"},
+        {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+        {"version": "2.0", "rawPath": "/", "requestContext": None},
+        {"path": "/", "requestContext": {"elb": {"targetGroupArn": "arn"}}},
+        {"requestContext": {"connectionId": "a", "routeKey": "$connect"}},
     ],
-    ids=["empty", "a list", "v2", "ALB"],
+    ids=str,
 )
 def test_an_event_of_something_else_is_an_error(event: Any) -> None:
     assert not awsgi.is_request(event)
-    with pytest.raises(ValueError, match="REST API"):
-        awsgi.response(answering(), event, CONTEXT)
+    with pytest.raises(ValueError, match=r"REST or HTTP API, a Lambda Function URL or an App"):
+        awsgi.response(unreachable, event, CONTEXT)
 
 
 # The call
@@ -336,24 +652,29 @@ class Chunks:
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
-        self.closed = False
+        self.closed = 0
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._chunks)
 
     def close(self) -> None:
-        self.closed = True
+        self.closed += 1
 
 
-def test_a_stream_is_consumed_and_closed() -> None:
-    chunks = Chunks([b"one ", b"", b"two"])
-
+def streaming(chunks: Chunks) -> Application:
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", PLAIN)
         return chunks
 
-    assert answer_of(application)["body"] == "one two"
-    assert chunks.closed
+    return application
+
+
+@each_kind
+def test_a_stream_is_consumed_and_closed_once(kind: Kind) -> None:
+    chunks = Chunks([b"one ", b"", b"two"])
+
+    assert answer_of(streaming(chunks), kind)["body"] == "one two"
+    assert chunks.closed == 1
 
 
 def test_a_broken_stream_is_closed_too() -> None:
@@ -363,13 +684,26 @@ def test_a_broken_stream_is_closed_too() -> None:
 
     chunks = Chunks(broken())
 
-    def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", PLAIN)
-        return chunks
+    with pytest.raises(ZeroDivisionError):
+        answer_of(streaming(chunks))
+    assert chunks.closed == 1
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_what_cannot_be_returned_is_closed_too(method: str) -> None:
+    chunks = Chunks([b"x" * 7_000_000])
+
+    answer_of(streaming(chunks), method=method)
+
+    assert chunks.closed == 1
+
+
+def test_an_error_before_the_body_is_raised() -> None:
+    def application(_: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
+        raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         answer_of(application)
-    assert chunks.closed
 
 
 def test_a_generator_may_start_late() -> None:
@@ -394,9 +728,18 @@ def test_what_is_written_precedes_what_is_yielded_later() -> None:
     assert answer_of(application)["body"] == "1234"
 
 
+def test_the_environ_is_the_applications_to_change() -> None:
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ.clear()
+        start_response("200 OK", PLAIN)
+        return [b"text"]
+
+    assert answer_of(application)["body"] == "text"
+
+
 def failing_halfway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     start_response("200 OK", PLAIN)
-    yield environ["awsgi.event"]["body"].encode()
+    yield environ["wsgi.input"].read()
     try:
         1 / 0  # noqa: B018
     except ZeroDivisionError:
@@ -404,11 +747,12 @@ def failing_halfway(environ: WSGIEnvironment, start_response: StartResponse) -> 
     yield b"sorry"
 
 
-def test_an_error_before_the_body_replaces_the_headers() -> None:
-    answer = answer_of(failing_halfway, body="")
+@each_kind
+def test_an_error_before_the_body_replaces_the_headers(kind: Kind) -> None:
+    answer = answer_of(failing_halfway, kind, body="")
 
-    assert (answer["statusCode"], answer["body"]) == (500, "sorry")
-    assert answer["multiValueHeaders"] == {"content-type": ["text/html"]}
+    assert received(answer) == (500, {"content-type": "text/html"}, [], b"sorry")
+    assert answer.get("statusDescription", "500 Sorry") == "500 Sorry"
 
 
 def test_an_error_within_the_body_is_raised() -> None:
@@ -434,12 +778,17 @@ def test_an_application_that_starts_twice() -> None:
 # The answer
 
 
-def test_every_cookie_is_kept() -> None:
-    headers = [("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("Content-Type", "text/html")]
+@pytest.mark.parametrize("count", [0, 1, 40])
+@each_kind
+def test_every_cookie_is_kept(kind: Kind, count: int) -> None:
+    cookies = [f"c{number}=1; Expires=Tue, 24 Nov 2026 09:00:00 GMT" for number in range(count)]
+    names = ["Set-Cookie", "set-cookie"]
+    headers = [(names[number % 2], cookie) for number, cookie in enumerate(cookies)]
 
-    answer = answer_of(answering(headers=headers))
+    answer = answer_of(answering(headers=[*PLAIN, *headers]), kind)
 
-    assert answer["multiValueHeaders"]["set-cookie"] == ["a=1", "b=2"]
+    assert received(answer) == (200, {"content-type": "text/plain"}, cookies, b"")
+    assert ("cookies" in answer) is (kind in {HTTP_API, FUNCTION_URL})
 
 
 @pytest.mark.parametrize(
@@ -458,81 +807,133 @@ def test_every_cookie_is_kept() -> None:
         (None, b"\xff", True),
     ],
 )
-def test_text_goes_as_text(content_type: str | None, body: bytes, as_base64: bool) -> None:
+@each_kind
+def test_text_goes_as_text(
+    kind: Kind, content_type: str | None, body: bytes, as_base64: bool
+) -> None:
     headers = [("Content-Type", content_type)] if content_type else []
 
-    answer = answer_of(answering(body, headers=headers))
+    answer = answer_of(answering(body, headers=headers), kind)
 
     assert answer["isBase64Encoded"] is as_base64
-    assert body_of(answer) == body
+    assert received(answer).body == body
 
 
-def test_encoded_text_goes_as_base64() -> None:
-    gzipped = [("Content-Type", "text/html"), ("Content-Encoding", "gzip")]
+@pytest.mark.parametrize(
+    ("encoding", "as_base64"), [("gzip", True), ("br", True), ("identity", False)]
+)
+def test_encoded_text_goes_as_base64(encoding: str, as_base64: bool) -> None:
+    headers = [*PLAIN, ("Content-Encoding", encoding)]
 
-    answer = answer_of(answering(b"ascii, for once", headers=gzipped))
+    answer = answer_of(answering(b"ascii, for once", headers=headers))
+
+    assert answer["isBase64Encoded"] is as_base64
+    assert received(answer).body == b"ascii, for once"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/plain; charset=utf-8"])
+def test_content_types_can_be_sent_as_base64(content_type: str) -> None:
+    application = answering(b"x", headers=[("Content-Type", content_type)])
+
+    answer = awsgi.response(application, make_v1_event(), CONTEXT, {"text/plain"})
 
     assert answer["isBase64Encoded"] is True
-    assert body_of(answer) == b"ascii, for once"
-
-
-def test_content_types_can_be_sent_as_base64() -> None:
-    event = make_v1_event()
-
-    answer = awsgi.response(answering(b"x"), event, CONTEXT, base64_content_types={"text/plain"})
-
-    assert answer["isBase64Encoded"] is True
+    assert received(answer).body == b"x"
 
 
 @pytest.mark.parametrize(
     ("method", "status"),
-    [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")],
+    [("HEAD", "200 OK"), ("head", "404 Not Found"), ("GET", "204 None"), ("GET", "304 Same")],
 )
-def test_answers_without_content(method: str, status: str) -> None:
-    answer = answer_of(answering(b"text", status=status), method=method)
+@pytest.mark.parametrize("body", [b"text", b"\xff"])
+@each_kind
+def test_answers_without_content(kind: Kind, body: bytes, method: str, status: str) -> None:
+    headers = [*PLAIN, ("Content-Length", "4")]
 
-    assert (answer["body"], answer["isBase64Encoded"]) == ("", False)
-    assert answer["multiValueHeaders"] == {"content-type": ["text/plain"]}
+    answer = answer_of(answering(body, status, headers), kind, method=method)
+
+    assert received(answer) == (
+        int(status[:3]),
+        {"content-type": "text/plain", "content-length": "4"},
+        [],
+        b"",
+    )
+    assert answer["isBase64Encoded"] is False
 
 
-LIMIT = 6_291_556  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LAMBDA = 6_291_556  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+BALANCER = 1_048_576  # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
+
+LARGEST = [
+    (kind, limit, factor, content_type)
+    for kind, limit in [(REST_API, LAMBDA), (HTTP_API, LAMBDA), (ALB, BALANCER)]
+    for factor, content_type in [(1, "text/plain"), (4 / 3, "image/png")]
+]
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type", "as_base64"),
-    [
-        (b"x" * 6_200_000, "text/plain", False),
-        (b'"' * 4_000_000, "text/plain", True),  # 8 MB of JSON, 5.3 MB of base64
-        (b"\xff" * 4_600_000, "image/png", True),
-    ],
-    ids=["text", "text with many escapes", "binary"],
-)
-def test_the_largest_answers(body: bytes, content_type: str, as_base64: bool) -> None:
-    answer = answer_of(answering(body, headers=[("Content-Type", content_type)]))
+@pytest.mark.parametrize(("kind", "limit", "factor", "content_type"), LARGEST)
+def test_the_largest_answers(kind: Kind, limit: int, factor: float, content_type: str) -> None:
+    body = b"x" * int((limit - 30_000) / factor)
+
+    answer = answer_of(answering(body, headers=[("Content-Type", content_type)]), kind)
 
     assert answer["statusCode"] == 200
-    assert answer["isBase64Encoded"] is as_base64
-    assert len(json.dumps(answer)) <= LIMIT
-    assert body_of(answer) == body
+    assert answer["isBase64Encoded"] is (factor > 1)
+    assert len(json.dumps(answer)) <= limit
+    assert received(answer).body == body
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [(b"x" * 6_300_000, "text/plain"), (b"\xff" * 4_750_000, "image/png")],
-    ids=["text", "binary"],
-)
-def test_an_answer_that_lambda_cannot_return(
-    body: bytes, content_type: str, caplog: pytest.LogCaptureFixture
+def test_text_of_many_escapes_goes_as_base64() -> None:
+    body = b'"' * 4_000_000  # 8 MB of JSON, 5.3 MB of base64.
+
+    answer = answer_of(answering(body))
+
+    assert answer["isBase64Encoded"] is True
+    assert len(json.dumps(answer)) <= LAMBDA
+    assert received(answer).body == body
+
+
+@pytest.mark.parametrize(("kind", "limit", "factor", "content_type"), LARGEST)
+def test_an_answer_that_cannot_be_returned(
+    kind: Kind, limit: int, factor: float, content_type: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    application = answering(body, headers=[("Content-Type", content_type)])
+    body = b"x" * int((limit + 1) / factor)
+    application = answering(body, headers=[("Content-Type", content_type), ("Set-Cookie", "a=1")])
 
-    answer = answer_of(application, path="/big", query=[("token", "secret")])
+    answer = answer_of(application, kind, path="/big", query=[("token", "secret")])
 
-    assert answer["statusCode"] == 502
-    assert f"has {len(body)} bytes" in answer["body"]
-    assert "redirect to their URL" in answer["body"]
-    assert "GET /prod/big has" in caplog.text
+    status, headers, cookies, text = received(answer)
+    assert (status, cookies) == (502, [])
+    assert headers == {"content-type": "text/plain; charset=utf-8"}
+    assert f"has {len(body)} bytes" in text.decode()
+    assert "redirect to their URL" in text.decode()
+    assert f"GET {kind.prefix}/big has" in caplog.text
     assert "secret" not in caplog.text
+
+
+# What stays secret, and what stays out
+
+
+@each_kind
+def test_bodies_cookies_and_authorizations_are_not_logged(
+    kind: Kind, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = [("Authorization", "Bearer secret"), ("Cookie", "sessionid=secret")]
+    event = kind.make("POST", headers=secret, body="secret")
+    cookie = [*PLAIN, ("Set-Cookie", "sessionid=secret")]
+
+    awsgi.response(answering(b"secret", headers=cookie), event, CONTEXT)
+    awsgi.response(answering(b"secret" * 2_000_000, headers=cookie), event, CONTEXT)
+    with pytest.raises(RuntimeError) as error:
+        awsgi.response(lambda _environ, _start: [b"secret"], event, CONTEXT)
+    refused = awsgi.response(unreachable, event | {"isBase64Encoded": True}, CONTEXT)
+    headers_of(event)["authorization"] = {"secret": 1}
+    refused_too = awsgi.response(unreachable, event, CONTEXT)
+
+    assert (refused["statusCode"], refused_too["statusCode"]) == (400, 400)
+    said = [caplog.text, *capsys.readouterr(), str(error.value), str(refused), str(refused_too)]
+    assert not [text for text in said if "secret" in text]
 
 
 def test_nothing_of_django_or_the_sdk_is_imported() -> None:

@@ -16,8 +16,9 @@ from pytest_django import Settings
 
 from djambda import storage_backends
 from djambda.aws import configure
+from djambda.static_manifest import ManifestUnavailable, fetch_manifest, manifest_name
 from djambda.storage_backends import static
-from djambda.storage_backends.static import ManifestUnavailable, StaticStorage, fetch_manifest
+from djambda.storage_backends.static import StaticStorage
 from tests.unit.conftest import DJANGO, SECRETS, FakeAws
 
 MANIFEST = "static/staticfiles-0123456789ab.json"
@@ -28,9 +29,11 @@ def manifest(paths: dict[str, str]) -> tuple[bytes, dict[str, str]]:
 
 
 @pytest.fixture
-def on_aws(deployed: dict[str, str], settings: Settings) -> None:
+def on_aws(deployed: dict[str, str], settings: Settings, aws: FakeAws) -> None:
     """Django's own settings, as they are for storages in a deployed function."""
     bring_storages(settings)
+    settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
+    aws.asked.clear()
 
 
 def bring_storages(settings: Settings) -> None:
@@ -41,6 +44,11 @@ def bring_storages(settings: Settings) -> None:
             setattr(settings, name, value)
 
 
+def static_storage(aws: FakeAws, release: str = "0123456789ab") -> StaticStorage:
+    name = manifest_name(release)
+    return StaticStorage("bucket", name, lambda: fetch_manifest(f"{aws.url}/bucket/static/{name}"))
+
+
 # Pages
 
 
@@ -48,12 +56,11 @@ def bring_storages(settings: Settings) -> None:
 def test_pages_link_to_the_hashed_files_of_their_release(aws: FakeAws) -> None:
     aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
     aws.objects["static/staticfiles-other.json"] = manifest({"core/site.css": "core/site.2c.css"})
-    aws.asked.clear()
-    storage = StaticStorage("bucket", "0123456789ab")
+    storage = static_storage(aws)
 
     assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.0a1b.css"
     assert storage.url("core/site.css#part") == (f"{aws.url}/bucket/static/core/site.0a1b.css#part")
-    assert StaticStorage("bucket", "other").url("core/site.css").endswith("site.2c.css")
+    assert static_storage(aws, "other").url("core/site.css").endswith("site.2c.css")
     assert [asked for asked in aws.asked if MANIFEST in asked] == [f"GET {MANIFEST}"]
 
 
@@ -62,14 +69,14 @@ def test_a_file_that_is_not_in_the_manifest_is_an_error(aws: FakeAws) -> None:
     aws.objects[MANIFEST] = manifest({"a": "b"})
 
     with pytest.raises(ValueError, match=r"Missing staticfiles manifest entry for 'core/site.css'"):
-        StaticStorage("bucket", "0123456789ab").url("core/site.css")
+        static_storage(aws).url("core/site.css")
 
 
 @pytest.mark.usefixtures("on_aws")
 def test_without_a_manifest_pages_work_and_the_log_says_why(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = StaticStorage("bucket", "0123456789ab")
+    storage = static_storage(aws)
 
     assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.css"
     assert storage.url("core/logo.svg").endswith("/core/logo.svg")
@@ -79,6 +86,20 @@ def test_without_a_manifest_pages_work_and_the_log_says_why(
     aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
     monkeypatch.setattr(storage, "_ask_again_at", 0.0)
     assert storage.url("core/site.css").endswith("/core/site.0a1b.css")
+
+
+def test_the_manifest_is_asked_for_before_any_page_needs_it(
+    deployed: dict[str, str], aws: FakeAws, settings: Settings
+) -> None:
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+    bring_storages(settings)
+    settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
+    assert aws.asked.count(f"GET {MANIFEST}") == 1
+
+    url = storages["staticfiles"].url("core/site.css")
+
+    assert url == f"{aws.url}/bucket/static/core/site.0a1b.css"
+    assert aws.asked.count(f"GET {MANIFEST}") == 1
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"version": "1.1"}'])
@@ -193,7 +214,7 @@ def test_the_next_release_leaves_the_files_of_this_one(aws: FakeAws, settings: S
     before = dict(aws.objects)
     next_release = {
         "BACKEND": "djambda.storage_backends.StaticStorage",
-        "OPTIONS": {"bucket": "bucket", "release": "next"},
+        "OPTIONS": {"bucket": "bucket", "manifest_name": manifest_name("next"), "manifest": dict},
     }
     settings.STORAGES = {**settings.STORAGES, "staticfiles": next_release}
 

@@ -2,12 +2,10 @@
 
 `collectstatic` prepares them in a temporary folder, exactly as Django does on a disk; then what the
 bucket lacks is uploaded, the manifest last. So nothing that a running version needs is ever deleted
-or missing for a moment, and one listing replaces hundreds of questions. Pages only need the
-manifest, and get it with one plain HTTP request, without boto3.
+or missing for a moment, and one listing replaces hundreds of questions.
 """
 
 import hashlib
-import http.client
 import json
 import logging
 import mimetypes
@@ -16,22 +14,20 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+
+from djambda.static_manifest import ManifestUnavailable
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "static/"
 HASHED = "public, max-age=31536000, immutable"
 UNHASHED = "public, max-age=3600"
-
-TIMEOUT = 3.0
-"""Seconds that a page waits for the manifest."""
 
 RETRY_SECONDS = 10.0
 """How long pages do without a manifest that was not there, before one asks again."""
@@ -40,20 +36,21 @@ UPLOADS_AT_A_TIME = 10
 """As many connections as botocore keeps open."""
 
 
-class ManifestUnavailable(Exception):  # noqa: N818 (it is no bug of anybody)
-    """The manifest was not read; the message says why, and what to do."""
-
-
 class StaticStorage(ManifestStaticFilesStorage):
     """The public files of one release.
 
-    `release` names the manifest, so that a version that is still serving keeps the hashes it was
-    published with. Without a manifest the log says so, and pages link to the unhashed files.
+    It has a manifest of its own, so that a version that is still serving keeps the hashes it was
+    published with: `manifest_name` is what `collectstatic` writes, `manifest()` the paths that it
+    wrote. Where that raises `ManifestUnavailable`, the log says so, and pages link to the unhashed
+    files.
     """
 
-    def __init__(self, bucket: str, release: str) -> None:
+    def __init__(
+        self, bucket: str, manifest_name: str, manifest: Callable[[], dict[str, str]]
+    ) -> None:
         self.bucket = bucket
-        self.manifest_name = f"staticfiles-{release}.json"
+        self.manifest_name = manifest_name
+        self._manifest = manifest
         self._ask_again_at = 0.0
         folder = f"on-the-way-to-{bucket}-{secrets.token_hex(4)}"
         super().__init__(location=Path(tempfile.gettempdir(), folder))
@@ -65,7 +62,7 @@ class StaticStorage(ManifestStaticFilesStorage):
     def stored_name(self, name: str) -> str:
         if not self.hashed_files and time.monotonic() >= self._ask_again_at:
             try:
-                self.hashed_files = fetch_manifest(f"{self.base_url}{self.manifest_name}")
+                self.hashed_files = self._manifest()
             except ManifestUnavailable:
                 logger.exception("Pages link to unhashed static files")
                 self._ask_again_at = time.monotonic() + RETRY_SECONDS
@@ -118,34 +115,3 @@ class StaticStorage(ManifestStaticFilesStorage):
         return (
             f"{uploaded} files uploaded to s3://{self.bucket}/{PREFIX}, {there} were there already."
         )
-
-
-def fetch_manifest(url: str) -> dict[str, str]:
-    """The hashed name of each static file, from the manifest that `collectstatic` uploaded.
-
-    Raises `ManifestUnavailable`.
-    """
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=TIMEOUT)
-    try:
-        connection.request("GET", parts.path)
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise ManifestUnavailable(f"{url} could not be read: {error!r}") from error
-    finally:
-        connection.close()
-    # S3 answers 403 where a key does not exist, to those who may not list the bucket.
-    if answer.status in {http.HTTPStatus.FORBIDDEN, http.HTTPStatus.NOT_FOUND}:
-        raise ManifestUnavailable(
-            f"{url} does not exist (HTTP status {answer.status}): run the management command "
-            "`collectstatic --no-input`"
-        )
-    if answer.status != http.HTTPStatus.OK:
-        raise ManifestUnavailable(f"{url} could not be read: HTTP status {answer.status}")
-    try:
-        paths: dict[str, str] = json.loads(body)["paths"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise ManifestUnavailable(f"{url} is not a manifest of Django: {error!r}") from error
-    return paths
