@@ -296,7 +296,7 @@ def _prefix(route: str | None, event: Event, gateway: dict[str, Any], path: str)
         matched = _decoded(matched).rstrip("/")
         path = path.rstrip("/")
         return path.removesuffix(matched) if path.endswith(matched) else ""
-    stage = f"/{gateway.get('stage')}"
+    stage = f"/{gateway.get('stage') or '$default'}"
     own_host = (gateway.get("domainName") or "").startswith(f"{gateway.get('apiId')}.")
     in_path = own_host and stage != "/$default" and f"{path}/".startswith(f"{stage}/")
     return stage if in_path else ""

@@ -7,7 +7,7 @@ https://github.com/hotsock/voker/tree/main/vokerhttp/testdata
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -222,6 +222,14 @@ def grouped(pairs: Pairs) -> dict[str, list[str]]:
     for name, value in pairs:
         values.setdefault(name, []).append(value)
     return values
+
+
+def places(value: object, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The ways to every field of an event, at any depth."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield (*way, name)
+            yield from places(inner, (*way, name))
 
 
 def _body(body: str | bytes | None) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from tests.unit.events import (
     grouped,
     make_v1_event,
     make_v2_event,
+    places,
     received,
 )
 
@@ -216,15 +217,6 @@ def test_the_smallest_event(event: Event) -> None:
     assert environ["wsgi.input"].read(-1) == b""
 
 
-def places(value: object, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The ways to every field of an event, at any depth."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield (*way, name)
-            yield from places(inner, (*way, name))
-
-
-REMOVE = object()
 REQUIRED = {
     ("httpMethod",),
     ("requestContext", "http"),
@@ -273,6 +265,7 @@ def test_every_other_field_may_be_left_out(kind: Kind, form: str) -> None:
         (make_v1_event(path="/a/b", stage="", proxy="/a/b"), "", "/a/b"),
         (make_v1_event(path="/a/b/", stage="", proxy="a/b"), "", "/a/b/"),
         (make_v1_event(path="/v1/a", stage="", resource="/v1/{proxy+}", proxy="a"), "", "/v1/a"),
+        (make_v1_event(path="/a/b/", stage="", proxy="elsewhere"), "", "/a/b/"),
     ],
 )
 def test_the_path_of_a_rest_api_is_split(event: Event, script_name: str, path_info: str) -> None:
@@ -286,7 +279,7 @@ OWN_DOMAIN = {"host": "www.example.com", "stage": ""}
 
 
 @pytest.mark.parametrize(
-    ("request_", "script_name", "path_info"),
+    ("arguments", "script_name", "path_info"),
     [
         ({"path": "/"}, "/prod", "/"),
         ({"path": ""}, "/prod", "/"),
@@ -311,9 +304,9 @@ OWN_DOMAIN = {"host": "www.example.com", "stage": ""}
     ids=str,
 )
 def test_the_path_of_a_v2_event_is_split(
-    request_: dict[str, Any], script_name: str, path_info: str
+    arguments: dict[str, Any], script_name: str, path_info: str
 ) -> None:
-    environ = environ_of(make_v2_event(**request_))
+    environ = environ_of(make_v2_event(**arguments))
 
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
 

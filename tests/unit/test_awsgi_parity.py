@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-import awsgi as package  # type: ignore[import-untyped]
+import awsgi as package
 import pytest
 
 from djambda import awsgi

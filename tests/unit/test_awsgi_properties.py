@@ -7,7 +7,7 @@ for each kind of events; and events of drawn JSON, which must never make it fail
 import copy
 import json
 import string
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl, quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,6 +30,7 @@ from tests.unit.events import (
     Received,
     make_v1_event,
     make_v2_event,
+    places,
     received,
 )
 
@@ -211,16 +212,9 @@ def test_every_answer_comes_back(
 # Broken input
 
 
-def places(value: object, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield (*way, name)
-            yield from places(inner, (*way, name))
-
-
 WHOLE = [
     kind.make("POST", "/notes/", query=[("q", "1")], headers=[("Cookie", "a=1")], body=b"x")
-    for kind in [*KINDS]
+    for kind in KINDS
 ] + [make_v2_event(path="/a", resource="/{proxy+}")]
 FIELDS = [(event, place) for event in WHOLE for place in places(event)]
 
