@@ -19,6 +19,7 @@ class Context(Protocol):
 class RequestContext(TypedDict, total=False):
     """What API Gateway adds to a request."""
 
+    path: str
     requestId: str
     requestTimeEpoch: int
 
@@ -31,6 +32,7 @@ class GatewayEvent(TypedDict):
 
     httpMethod: str
     headers: dict[str, str] | None
+    queryStringParameters: dict[str, str] | None
     requestContext: RequestContext
 
 

@@ -25,6 +25,7 @@ from invocation import (
     TooLarge,
     invoke,
 )
+from maintenance import invitation, is_closed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ class UnknownEventError(Exception):
 class InvalidAnswerError(InvocationError):
     """The Django Lambda returned something that is no HTTP answer."""
 
+
+CLOSED = Problem(
+    503,
+    "maintenance",
+    "Back soon",
+    "The site is closed for maintenance, and will be back in a while.",
+    retry_after=300,
+)
 
 PROBLEMS: dict[type[Exception], Problem] = {
     FunctionFailed: Problem(
@@ -127,16 +136,20 @@ PROBLEMS: dict[type[Exception], Problem] = {
 def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayAnswer":
     """Pass a REST API's proxy event on to Django and return its answer, or one of `PROBLEMS`.
 
+    While the site is closed, `CLOSED` is the answer to all who have no key (`maintenance.py`).
+
     Django's answer is decoded and encoded once more on the way, which the Python runtime
     leaves no way around; it is not changed.
     """
     if not isinstance(event, dict) or "httpMethod" not in event:
         raise UnknownEventError(_unknown(event))
+    if is_closed(event):
+        return invitation(event) or answer(CLOSED, event, _request_id(event, context))
     try:
         return _ask_django(event, _seconds_left(event, context))
     except tuple(PROBLEMS) as error:
         problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
-        request_id = _request_context(event).get("requestId") or context.aws_request_id
+        request_id = _request_id(event, context)
         _log(problem, error, event["httpMethod"], request_id)
         return answer(problem, event, request_id)
 
@@ -160,6 +173,10 @@ def _seconds_left(event: "GatewayEvent", context: "Context") -> float:
         waited = 0
     own = context.get_remaining_time_in_millis() / 1000 - OWN_SECONDS
     return max(min(GATEWAY_SECONDS - waited, own), LEAST_SECONDS)
+
+
+def _request_id(event: "GatewayEvent", context: "Context") -> str:
+    return _request_context(event).get("requestId") or context.aws_request_id
 
 
 def _request_context(event: "GatewayEvent") -> "RequestContext":
