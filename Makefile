@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.13 || command -v python3 || command -v python)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down wipe test check format tools
+.PHONY: help up down wipe test check bench format tools
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ check: tools  ## Lint and types
 	@ruff check --quiet
 	@ruff format --check --quiet
 	@mypy
+
+bench: tools  ## Measure everything beside its rivals; writes docs/benchmarks.md
+	@python -m bench
 
 format: tools  ## Format the code
 	@ruff check --fix --quiet

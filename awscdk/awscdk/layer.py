@@ -1,24 +1,30 @@
-"""Is the layer the right one? A wrong one deploys well and fails at the first import.
+"""What the layer must be. A wrong one deploys well and fails at the first import.
 
-`layers/django/python` is built by `djambda layer`, whose stamp says for what, or by plain pip,
-where the tags of the installed wheels tell (https://packaging.python.org/specifications/
-platform-compatibility-tags/). Either way synth refuses a layer that Lambda could not load or that
-lacks something that `django/requirements.txt` asks for.
+`layers/django/python` is built by `djambda layer` (`cli/djambda_cli/layer.py`), whose stamp says
+for what, or by plain pip, where the tags of the installed wheels tell
+(https://packaging.python.org/specifications/platform-compatibility-tags/). Either way synth refuses
+a layer that Lambda could not load or that lacks something that the project asks for.
 """
 
-import hashlib
 import json
 from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 from packaging.utils import canonicalize_name
 
+from awscdk.code import shipped
+from awscdk.needs import fingerprint, languages, lines_of, names
+
 PYTHON = (3, 13)
 GLIBC_MINOR = 34
 """Amazon Linux 2023 has glibc 2.34: https://docs.aws.amazon.com/linux/al2023/ug/glibc-gcc-and-binutils.html"""
+SIZE_LIMIT = 250 * 1024 * 1024
+"""Bytes of a function and its layers, unzipped:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 STAMP = ".djambda-layer.json"
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 REBUILD = (
@@ -26,12 +32,20 @@ REBUILD = (
     "rm -r layers/django && pip install -r django/requirements.txt -t layers/django/python "
     "(elsewhere add --only-binary=:all: --platform manylinux2014_{machine})"
 )
+OUTDATED = {
+    "architecture": "was built for {have}, and LAMBDA_ARCHITECTURE is {want}",
+    "python": "was built for Python {have}, and Lambda runs {want}",
+    "requirements": "was built before {requirements} changed",
+    "lock": "was built before {lock} changed",
+    "languages": "was built before LANGUAGES or LANGUAGE_CODE of the settings changed",
+}
 
 
 def problems(folder: Path, requirements: Path, architecture: str) -> list[str]:
     """What is wrong with the layer in `folder` for Python 3.13 on `architecture`; [] if nothing.
 
-    `folder` holds `python/`; `requirements` is the file that it must have been built from.
+    `folder` holds `python/`; `requirements` is the file that it must have been built from, in the
+    project's folder.
     """
     python = folder / "python"
     rebuild = REBUILD.format(machine=MACHINES.get(architecture, "x86_64"))
@@ -39,31 +53,57 @@ def problems(folder: Path, requirements: Path, architecture: str) -> list[str]:
         return [f"{_short(python)} is missing or empty, and Django is in it: {rebuild}"]
     if architecture not in MACHINES:
         return []  # A problem of the configuration, reported there.
-    stamp = python / STAMP
     found = (
-        _stamp_problems(stamp, requirements, architecture)
-        if stamp.exists()
+        _stamp_problems(python / STAMP, requirements, architecture)
+        if (python / STAMP).exists()
         else _wheel_problems(python, requirements, architecture)
-    )
+    ) + _file_problems(python)
     return [f"{_short(python)} {problem}: {rebuild}" for problem in found]
 
 
+def purpose(requirements: Path, architecture: str) -> dict[str, Any]:
+    """What a layer that is built now is built for: the part of its stamp that must not change."""
+    return {
+        "architecture": architecture,
+        "python": ".".join(map(str, PYTHON)),
+        "requirements": fingerprint(requirements),
+        "lock": fingerprint(requirements.with_suffix(".lock")),
+        "languages": languages(requirements.parent),
+    }
+
+
 def _stamp_problems(file: Path, requirements: Path, architecture: str) -> list[str]:
+    wanted = purpose(requirements, architecture)
     try:
         stamp = json.loads(file.read_text())
-        stamp["architecture"], stamp["python"], stamp["requirements"]
+        outdated = [name for name in wanted if stamp[name] != wanted[name]]
+        lacking = names(shipped(requirements.parent)).intersection(stamp["left_out"])
     except (ValueError, TypeError, KeyError):
         return [f"has a stamp ({STAMP}) that cannot be read"]
-    found = []
-    if stamp["architecture"] != architecture:
-        found.append(
-            f"was built for {stamp['architecture']}, and LAMBDA_ARCHITECTURE is {architecture}"
+    found = [
+        OUTDATED[name].format(
+            have=stamp[name],
+            want=wanted[name],
+            requirements=_short(requirements),
+            lock=_short(requirements.with_suffix(".lock")),
         )
-    wanted = ".".join(map(str, PYTHON))
-    if stamp["python"] != wanted:
-        found.append(f"was built for Python {stamp['python']}, and Lambda runs {wanted}")
-    if stamp["requirements"] != hashlib.sha256(requirements.read_bytes()).hexdigest():
-        found.append(f"was built before {_short(requirements)} changed")
+        for name in outdated
+    ]
+    if lacking:
+        found.append(f"was built without what the code names now ({', '.join(sorted(lacking))})")
+    return found
+
+
+def _file_problems(python: Path) -> list[str]:
+    files = [path.stat() for path in python.rglob("*") if path.is_file()]
+    found = []
+    if not all(file.st_mode & 0o004 for file in files):
+        found.append("has files that only their owner may read, and Lambda is somebody else")
+    size = sum(file.st_size for file in files)
+    if size > SIZE_LIMIT:
+        found.append(
+            f"has {size / 1e6:.0f} MB, and Lambda takes {SIZE_LIMIT / 1e6:.0f} MB with the code"
+        )
     return found
 
 
@@ -87,9 +127,9 @@ def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list
 def _requirements(file: Path) -> list[Requirement]:
     """The requirements that apply on Lambda; options, URLs and files are pip's business."""
     wanted = []
-    for line in file.read_text().splitlines():
+    for line in lines_of(file):
         try:
-            requirement = Requirement(line.partition(" #")[0].partition(" --hash")[0].rstrip(" \\"))
+            requirement = Requirement(line.partition(" --hash")[0])
         except InvalidRequirement:
             continue
         marker = requirement.marker

@@ -1,120 +1,306 @@
 """Build `layers/django/python`: the Django Lambda's dependencies, for Lambda's platform.
 
-The wheels come from `django/requirements.txt` with uv, which cross-builds without Docker. What a
+`django/requirements.txt` is what people write; `requirements.lock` beside it, made here, has every
+package with its hashes. uv installs the locked wheels, and cross-builds without Docker. What a
 function never reads is left out, and bytecode that Lambda's read-only file system cannot make is
-put in. A stamp says what the layer was made for; `awscdk/awscdk/layer.py` checks it at synth.
+put in: the same input gives the same files. A stamp says what the layer was made for and without;
+`awscdk/awscdk/layer.py` has the rules and checks them at synth.
 """
 
-import compileall
 import fcntl
 import hashlib
 import json
+import os
 import platform
-import py_compile
+import re
 import shutil
 import subprocess
+import sys
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from djambda_cli.errors import CommandError
-from djambda_cli.paths import LAYER, LOCAL, REQUIREMENTS
+from djambda_cli.paths import LOCAL, ROOT
 
-PYTHON = "3.13"
-STAMP = ".djambda-layer.json"
+sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
+from awscdk import code, needs
+from awscdk.layer import PYTHON, SIZE_LIMIT, STAMP, purpose
+
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
-NOT_SHIPPED = ("bin", "**/*.pyi", "**/py.typed", "**/*.c", "**/*.po", "**/tests", "**/RECORD")
+NOT_SHIPPED = re.compile(r"(.*\.(c|h|po|pxd|pyi|pyx)|RECORD|py\.typed|uv_cache\.json|\.lock)")
+IMPORTS_TESTS = re.compile(rb"^\s*(?:from|import)\s+[\w.]*\btests\b", re.MULTILINE)
+GIS = "django/contrib/gis"
+"""It loads GDAL and GEOS, which Lambda does not have."""
+AWS_DATA = ("botocore/data", "boto3/data")
+AWS_SDK = ("boto3", "botocore", "s3transfer")
+FOR_CREDENTIALS = {"signin", "sso", "sso-oidc", "sts"}
+LARGE = 0.8
+"""The share of Lambda's limit from which on a layer's largest packages are of interest."""
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """A layer's size in bytes, as files and as Lambda's zip."""
+class Built:
+    """A finished layer, its sizes in bytes.
 
-    unzipped: int
+    `zipped` is about the CDK's zip. `code` is about the Django function's own, unzipped, which
+    counts against the same limit. `packages` has the unzipped sizes, the largest first.
+    `relocked`: requirements.lock was made again for it.
+    """
+
     zipped: int
+    unzipped: int
+    code: int
+    packages: list[tuple[str, int]]
+    relocked: bool
+
+    @property
+    def share(self) -> float:
+        """How much of Lambda's limit the layer and the code take: 1.0 is all of it."""
+        return (self.unzipped + self.code) / SIZE_LIMIT
+
+    @property
+    def largest(self) -> str:
+        """The packages that take most, for people."""
+        return ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.packages[:5])
 
 
 def this_machine() -> str:
     """This machine's architecture by Lambda's name. Raises CommandError if Lambda has none."""
-    names = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+    lambdas = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
     machine = platform.machine()
     try:
-        return names[machine.lower()]
+        return lambdas[machine.lower()]
     except KeyError:
         raise CommandError(f"Lambda has no {machine} processors: x86_64 or arm64.") from None
 
 
-def is_current(architecture: str) -> bool:
-    """Whether the layer that is there was built for this, from these requirements."""
+def is_current(architecture: str, root: Path = ROOT) -> bool:
+    """Whether the layer that is there is the one that would be built now."""
+    project = root / "django"
     try:
-        return bool(json.loads((LAYER / STAMP).read_text()) == _stamp(architecture))
-    except (FileNotFoundError, json.JSONDecodeError):
+        stamp = json.loads((_place(root) / STAMP).read_text())
+        optional = {*stamp["named"], *stamp["left_out"]}
+        named = sorted(optional & needs.names(code.shipped(project)))
+        fresh = _purpose(project, architecture)
+        return bool(stamp == {**fresh, "named": named, "left_out": stamp["left_out"]})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return False
 
 
-def build(architecture: str) -> Sizes:
-    """Build the layer and put it in place in one move. Raises CommandError with uv's output."""
-    LOCAL.mkdir(exist_ok=True)
-    with (LOCAL / "layer.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        fresh = LOCAL / "layer.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        _install(fresh, architecture)
-        for pattern in NOT_SHIPPED:
-            for path in fresh.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        _compile(fresh)
-        (fresh / STAMP).write_text(json.dumps(_stamp(architecture)))
-        sizes = _sizes(fresh)
-        LAYER.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(LAYER, ignore_errors=True)
-        fresh.rename(LAYER)
-        return sizes
+def build(architecture: str, root: Path = ROOT) -> Built:
+    """Build the layer of the checkout `root` and put it in place when it is complete.
+
+    Raises CommandError, and then the layer that was there stays. Other builds wait for this one.
+    """
+    local, project = root / ".local", root / "django"
+    local.mkdir(exist_ok=True)
+    with (local / "layer.building").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        relocked = _lock(project / "requirements.txt", local)
+        fresh, old = local / "layer.new", local / "layer.old"
+        for folder in (fresh, old):
+            shutil.rmtree(folder, ignore_errors=True)
+        _install(fresh, project / "requirements.lock", architecture)
+        _remove_what_never_runs(fresh)
+        stamp = _purpose(project, architecture)
+        _remove_languages(fresh, stamp["languages"])
+        stamp |= _remove_optional_parts(fresh, project)
+        code.add_bytecode(fresh, "/opt/python", column_tables=False)
+        (fresh / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
+        code.let_everybody_read(fresh)
+        built = _measured(fresh, project, relocked=relocked)
+        if built.share > 1:
+            raise CommandError(
+                f"The layer would have {built.unzipped / 1e6:.0f} MB unzipped. With the code, "
+                f"Lambda takes {SIZE_LIMIT / 1e6:.0f} MB. The largest packages are "
+                f"{built.largest}: take out of django/requirements.txt what Django can do without."
+            )
+        place = _place(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            place.rename(old)
+        fresh.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+        return built
 
 
-def _stamp(architecture: str) -> dict[str, str]:
+def _place(root: Path) -> Path:
+    return root / "layers" / "django" / "python"
+
+
+def _purpose(project: Path, architecture: str) -> dict[str, Any]:
+    """What a layer is built for, and by which version of this: CloudFormation and the CDK look at
+    the stamp, but not at bytecode."""
+    builder = b"".join(
+        Path(file).read_bytes() for file in (__file__, code.__file__, needs.__file__)
+    )
     return {
-        "architecture": architecture,
-        "python": PYTHON,
-        "requirements": hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest(),
+        **purpose(project / "requirements.txt", architecture),
+        "builder": hashlib.sha256(builder).hexdigest(),
     }
 
 
-def _install(folder: Path, architecture: str) -> None:
+def _lock(requirements: Path, local: Path) -> bool:
+    """Make requirements.lock if it was not made from what requirements.txt says now; whether."""
+    if not requirements.exists():
+        raise CommandError(
+            f"{_name(requirements)} is missing. It names what Django runs with, one package in a "
+            "line: Django==6.1.3"
+        )
+    lock = requirements.with_suffix(".lock")
+    first_line = (
+        "# Made by `djambda layer` from requirements.txt: commit both, change only that. "
+        f"{needs.fingerprint(requirements)}\n"
+    )
+    if lock.exists() and lock.read_text().startswith(first_line):
+        return False
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        raise CommandError(
+            f"{_name(lock)} was not made from {_name(requirements)} as it is now. Nothing is "
+            "locked in CI: run `djambda layer` where you work, and commit the lock with it."
+        )
+    fresh = local / "requirements.lock"
+    # uv keeps the versions that it finds there and that still fit.
+    fresh.write_text("".join(f"{line}\n" for line in needs.lines_of(lock) if not _is_option(line)))
+    _uv(
+        ["compile", requirements.name, "--output-file", str(fresh), "--universal"]
+        + ["--generate-hashes", "--no-header"],
+        requirements,
+        f"{_name(requirements)} cannot be locked: correct what is named above. Lambda takes wheels "
+        "only, so each package needs to exist as one.",
+    )
+    options = [f"{line}\n" for line in needs.lines_of(requirements) if _is_option(line)]
+    fresh.write_text("".join([first_line, *options, fresh.read_text()]))
+    fresh.replace(lock)
+    return True
+
+
+def _is_option(line: str) -> bool:
+    """Whether a line says where packages come from; those of included files are there already."""
+    return bool(re.match("-(?!r|c|-requirement|-constraint)", line))
+
+
+def _install(folder: Path, lock: Path, architecture: str) -> None:
+    _uv(
+        ["install", "--require-hashes", "-r", lock.name, "--target", str(folder)]
+        + ["--python-platform", PLATFORMS[architecture], "--no-compile", "--link-mode=copy"],
+        lock,
+        f"The layer could not be built from {_name(lock)}. Lambda takes wheels only: a package "
+        f"without a {architecture} wheel for Python {_python()} cannot be in it. One whose hash "
+        "does not match is not the one that was locked.",
+    )
+
+
+def _uv(arguments: list[str], file: Path, complaint: str) -> None:
+    """Run `uv pip` beside a file that it reads. Raises CommandError with uv's words."""
     uv = shutil.which("uv") or str(LOCAL / "uv" / "bin" / "uv")
     done = subprocess.run(
-        [uv, "pip", "install", "--quiet", "--target", str(folder), "--link-mode=copy"]
-        + ["--python-platform", PLATFORMS[architecture], "--python-version", PYTHON]
-        + ["--only-binary=:all:", "--no-compile", "-r", str(REQUIREMENTS)],
+        [uv, "pip", *arguments, "--quiet", "--only-binary=:all:"]
+        + ["--python", sys.executable, "--python-version", _python()],
+        cwd=file.parent,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise CommandError(
-            f"The layer could not be built from {REQUIREMENTS.name}. Lambda takes wheels only: a "
-            f"package without a {architecture} wheel for Python {PYTHON} cannot be in it.",
-            output=done.stderr,
-        )
+        # Beside a file's hash that is not locked, uv lists those of all files that are.
+        said = re.sub(r"Expected:\s+(sha256:\w+\s+)+", f"Expected: {file.name}\n", done.stderr)
+        raise CommandError(complaint, output=said)
 
 
-def _compile(folder: Path) -> None:
-    compileall.compile_dir(
-        folder,
-        quiet=2,
-        workers=0,
-        stripdir=folder,
-        prependdir="/opt/python",
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+def _remove_what_never_runs(folder: Path) -> None:
+    for name in ("bin", "tests"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in list(folder.rglob("*")):
+        if NOT_SHIPPED.fullmatch(path.name) and path.is_file():
+            path.unlink()
+    for package in folder.iterdir():
+        tests = list(package.glob("**/tests/"))
+        if tests and not _imports_tests(package):
+            for path in tests:
+                shutil.rmtree(path, ignore_errors=True)  # One in another is gone with that.
+
+
+def _imports_tests(package: Path) -> bool:
+    """Whether what is no test imports one, as in a few packages."""
+    return any(
+        "tests" not in module.relative_to(package).parts
+        and IMPORTS_TESTS.search(module.read_bytes())
+        for module in package.rglob("*.py")
     )
 
 
-def _sizes(folder: Path) -> Sizes:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    packed = LOCAL / "layer.zip"
+def _remove_languages(folder: Path, languages: list[str] | None) -> None:
+    """Remove translations of Django and others that the site does not have."""
+    if languages is None:
+        return
+    wanted = set(map(_language, languages))
+    known = {_language(each.name) for each in (folder / "django/conf/locale").glob("*/")}
+    if not wanted <= known:
+        return  # A code such as `no`, which Django takes for `nb`.
+    for messages in list(folder.glob("**/LC_MESSAGES/")):
+        if _language(messages.parent.name) not in wanted:
+            shutil.rmtree(messages.parent)
+
+
+def _language(code: str) -> str:
+    """The language of `pt-br` or `pt_BR`, which also falls back on it: `pt`."""
+    return re.split("[-_@]", code.lower())[0]
+
+
+def _remove_optional_parts(folder: Path, project: Path) -> dict[str, list[str]]:
+    """Remove of Django and boto3 the parts that neither project nor packages name.
+
+    Returns the names of those that are `left_out`, and of those that the project has `named`.
+    """
+    parts: dict[str, list[Path]] = {"gis": [folder / GIS]} if (folder / GIS).exists() else {}
+    for data in AWS_DATA:
+        for service in (folder / data).glob("*/"):
+            parts.setdefault(service.name, []).append(service)
+    others = (
+        module
+        for module in folder.rglob("*.py")
+        if module.relative_to(folder).parts[0] not in {"django", *AWS_SDK}
+    )
+    by_project = needs.names(code.shipped(project))
+    left_out = parts.keys() - by_project - needs.names(others) - FOR_CREDENTIALS
+    for name in left_out:
+        for path in parts[name]:
+            shutil.rmtree(path)
+    return {"named": sorted(parts.keys() & by_project), "left_out": sorted(left_out)}
+
+
+def _measured(folder: Path, project: Path, *, relocked: bool) -> Built:
+    packages: Counter[str] = Counter()
+    packed = folder.with_suffix(".zip")
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files:
-            archive.write(path, path.relative_to(folder))
+        for path in folder.rglob("*"):
+            if path.is_file():
+                inside = path.relative_to(folder)
+                archive.write(path, "python" / inside)
+                package = inside.parts[0].partition("-")[0].removesuffix(".libs")
+                packages[package] += path.stat().st_size
     zipped = packed.stat().st_size
     packed.unlink()
-    return Sizes(sum(path.stat().st_size for path in files), zipped)
+    return Built(
+        zipped=zipped,
+        unzipped=packages.total(),
+        # Bytecode is about as large as what it comes from.
+        code=sum(
+            path.stat().st_size * (2 if path.suffix == ".py" else 1)
+            for path in code.shipped(project)
+        ),
+        packages=packages.most_common(),
+        relocked=relocked,
+    )
+
+
+def _python() -> str:
+    return ".".join(map(str, PYTHON))
+
+
+def _name(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"

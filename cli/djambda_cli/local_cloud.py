@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -196,6 +197,12 @@ class LocalCloud:
             "LAMBDA_ARCHITECTURE": layer.this_machine(),
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
+
+    def site_url(self, deployed: str) -> str:
+        """Where the emulator serves what is `https://ID.execute-api.REGION.../` on AWS."""
+        url = urlsplit(deployed)
+        api_id = url.netloc.partition(".")[0]
+        return f"http://{api_id}.execute-api.localhost:{self.require_running().port}{url.path}"
 
     def isolate(self) -> None:
         """Make `environment()` this process's own, for boto3 and whatever it starts."""

@@ -9,21 +9,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from djambda_cli import layer as layer_builder
 from djambda_cli.errors import CommandError
-from djambda_cli.local_cloud import DEFAULT_FOLDER, LocalCloud
+from djambda_cli.local_cloud import LocalCloud
+from djambda_cli.maintenance import maintenance
+from djambda_cli.options import DEFAULT_FOLDER, Folder, console, errors
 from djambda_cli.paths import LAYER, ROOT
 from djambda_cli.steps import Steps
 from djambda_cli.up import up as bring_up
-
-LAMBDA_UNZIPPED_LIMIT = 250_000_000
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,13 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Django on AWS for about $0 while nobody uses it; and all of it on this machine.",
 )
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
-Folder = Annotated[
-    Path,
-    typer.Option(help="The local cloud's folder: its data, its state, its log.", hidden=True),
-]
 
 
 def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
@@ -131,12 +122,21 @@ def layer(
             f"Lambda has no architecture {architecture!r}: {' or '.join(layer_builder.PLATFORMS)}."
         )
     with Steps(console).step(f"Layer for {architecture}"):
-        sizes = layer_builder.build(architecture)
+        built = layer_builder.build(architecture)
     console.print(
-        f"  {LAYER.relative_to(ROOT)}: {sizes.zipped / 1e6:.1f} MB zipped, "
-        f"{sizes.unzipped / 1e6:.1f} MB of Lambda's {LAMBDA_UNZIPPED_LIMIT / 1e6:.0f} MB unzipped"
+        f"""
+  {LAYER.relative_to(ROOT)}
+  Zipped    {built.zipped / 1e6:.1f} MB, about
+  Unzipped  {built.unzipped / 1e6:.1f} MB: with the code {built.share:.0%} of Lambda's 250 MiB"""
     )
+    if built.relocked:
+        console.print("  Lock      django/requirements.lock is new: commit it")
+    if built.share >= layer_builder.LARGE:
+        console.print(f"  [yellow]Largest   {built.largest}[/yellow]", soft_wrap=True)
 
+
+# Verbs
+app.command()(reports_errors(maintenance))
 
 if __name__ == "__main__":
     app()

@@ -87,7 +87,7 @@ def _deploy(cloud: LocalCloud, steps: Steps) -> Site:
     if before is None or stack["LastUpdatedTime"] != before["LastUpdatedTime"]:
         with steps.step("Emulator's state to disk"):
             cloud.save()
-    site = _site(running, {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]})
+    site = _site(cloud, {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]})
     with steps.step("First answer of the site") as progress:
         _wait_for_first_answer(running, site, progress)
     _write_variables(cloud, running, site)
@@ -103,16 +103,13 @@ def _stack(cloudformation: "CloudFormationClient", name: str) -> "StackTypeDef |
         raise
 
 
-def _site(running: Running, outputs: dict[str, str]) -> Site:
-    """The emulator serves `https://ID.execute-api.REGION...` as `http://ID.execute-api.localhost`."""
-    deployed = urlsplit(outputs["SiteUrl"])
-    api_id = deployed.netloc.partition(".")[0]
+def _site(cloud: LocalCloud, outputs: dict[str, str]) -> Site:
     ssm: SSMClient = boto3.client("ssm")
     password = ssm.get_parameter(
         Name=f"{outputs['SecretsPath']}/superuser-password", WithDecryption=True
     )
     return Site(
-        url=f"http://{api_id}.execute-api.localhost:{running.port}{deployed.path}",
+        url=cloud.site_url(outputs["SiteUrl"]),
         username=os.environ["DJANGO_SUPERUSER_USERNAME"],
         password=password["Parameter"]["Value"],
     )

@@ -13,21 +13,25 @@ the `awsgi` package expects. It takes the events of
 Nothing here knows Django or AWS's SDK. No body, cookie or authorization is ever logged.
 """
 
+from __future__ import annotations  # Those of `start_response` would be evaluated at each request.
+
 import itertools
 import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote_plus, unquote_to_bytes
-from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from pybase64 import b64decode, b64encode_as_string
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 type Event = dict[str, Any]
 type Answer = dict[str, Any]
@@ -175,7 +179,8 @@ def _environ_v1(event: Event) -> WSGIEnvironment:
         path=path,
         # The gateway has decoded it.
         query="&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in _pairs(query or {})),
-        headers=event.get("multiValueHeaders") or event.get("headers"),
+        headers=event.get("headers"),
+        multi_value_headers=event.get("multiValueHeaders"),
         gateway=gateway,
         protocol=gateway.get("protocol"),
         # The gateway's own word. X-Forwarded-For starts with whatever the client wrote there.
@@ -198,6 +203,7 @@ def _environ_v2(event: Event) -> WSGIEnvironment:
         path=path[len(script_name) :],
         query=event.get("rawQueryString"),
         headers=headers,
+        multi_value_headers=None,
         gateway=gateway,
         protocol=http.get("protocol"),
         address=http.get("sourceIp"),
@@ -213,7 +219,8 @@ def _environ_alb(event: Event) -> WSGIEnvironment:
         path=_decoded(event.get("path")),
         # As the client encoded it: a load balancer does not decode it.
         query="&".join(f"{name}={value}" for name, value in _pairs(query or {})),
-        headers=event.get("multiValueHeaders") or event.get("headers"),
+        headers=event.get("headers"),
+        multi_value_headers=event.get("multiValueHeaders"),
         gateway={},
         protocol=None,
         address=None,
@@ -231,6 +238,7 @@ def _environ(  # noqa: PLR0913 (a table of what differs between the formats)
     path: str,
     query: str | None,
     headers: Mapping[str, Any] | None,
+    multi_value_headers: Mapping[str, Any] | None,
     gateway: dict[str, Any],
     protocol: str | None,
     address: str | None,
@@ -252,8 +260,7 @@ def _environ(  # noqa: PLR0913 (a table of what differs between the formats)
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    if headers:
-        _add_headers(environ, headers)
+    _add_headers(environ, headers, multi_value_headers)
     environ["CONTENT_LENGTH"] = str(len(body))
     _add_server(environ, gateway)
     return environ
@@ -315,45 +322,61 @@ def _quoted(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
-class _Keys(dict[str, str | None]):
-    """The name of each header in the environ; None for one that must not get there.
+class _Keys(dict[str, str]):
+    """The name of each header in the environ; "" for one that must not get there.
 
     A plain look-up for what browsers and gateways send again and again, bounded because anybody
     can make up names.
     """
 
-    def __missing__(self, name: str) -> str | None:
+    def __missing__(self, name: str) -> str:
         key = name.upper().replace("-", "_")
-        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+        if "_" in name:
+            key = ""  # X_Forwarded_For would pass for X-Forwarded-For, as CVE-2015-0219 was about.
+        elif key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
             key = f"HTTP_{key}"
-        # X_Forwarded_For would pass for X-Forwarded-For, as CVE-2015-0219 was about.
-        found = None if "_" in name else key
         if len(self) < 1024:  # noqa: PLR2004
-            self[name] = found
-        return found
+            self[name] = key
+        return key
 
 
 _keys = _Keys()
 
 
-def _add_headers(environ: WSGIEnvironment, headers: Mapping[str, Any]) -> None:
-    for name, value in headers.items():
-        key = _keys[name]
-        if key is None:
-            continue
-        if type(value) is list:
-            value = value[0] if len(value) == 1 else _joined(key, value)  # noqa: PLW2901
-        if value is None:
-            continue
-        if key in environ:
-            value = _joined(key, [environ[key], value])  # noqa: PLW2901
-        environ[key] = value if value.isascii() else _latin_1(value)
+def _add_headers(
+    environ: WSGIEnvironment,
+    single: Mapping[str, Any] | None,
+    several: Mapping[str, Any] | None,
+) -> None:
+    """Add headers that have a value each, or those that have a list of values each."""
+    headers = several or single
+    if not headers:
+        return
+    expected = len(environ) + len(headers)
+    try:
+        if several:
+            for name, (value,) in several.items():
+                environ[_keys[name]] = value if value.isascii() else _latin_1(value)
+        else:
+            for name, value in headers.items():
+                environ[_keys[name]] = value if value.isascii() else _latin_1(value)
+    except (AttributeError, TypeError, ValueError):
+        expected = -1  # Something is null, there is more than one value, or none.
+    if len(environ) != expected:
+        _add_repeated_headers(environ, headers)
+    environ.pop("", None)
 
 
-def _joined(key: str, values: list[str | None]) -> str | None:
-    """RFC 9110, section 5.3; for cookies RFC 6265, section 4.2.1."""
-    present = [value for value in values if value is not None]
-    return ("; " if key == "HTTP_COOKIE" else ",").join(present) if present else None
+def _add_repeated_headers(environ: WSGIEnvironment, headers: Mapping[str, Any]) -> None:
+    """The same for whatever is null or comes more than once, as "Cookie" and "cookie" may."""
+    found: dict[str, list[str]] = {}
+    for name, values in headers.items():
+        for value in values or () if isinstance(values, list) else (values,):
+            if value is not None:
+                found.setdefault(_keys[name], []).append(value)
+    for key, each in found.items():
+        # RFC 9110, section 5.3; for cookies RFC 6265, section 4.2.1.
+        environ[key] = _latin_1(("; " if key == "HTTP_COOKIE" else ",").join(each))
 
 
 def _add_server(environ: WSGIEnvironment, gateway: dict[str, Any]) -> None:

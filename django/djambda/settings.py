@@ -83,6 +83,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "core:note_list"
 
 LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English")]  # The layer holds Django's translations into these only.
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ def test_django_ships_without_tests_and_local_files() -> None:
     names = {path.name for path in code.django().rglob("*")}
 
     assert {"manage.py", "awslambda.py", "settings.py"} <= names
-    assert "tests" not in names
+    assert names.isdisjoint({"tests", "requirements.txt", "requirements.lock"})
     assert not [name for name in names if name.startswith(".") or name.endswith(".sqlite3")]
 
 
@@ -34,9 +35,41 @@ def test_every_module_has_bytecode_that_lambda_does_not_check() -> None:
         assert f"/var/task/{module.relative_to(code.helpers())}".encode() in bytecode
 
 
-def test_everybody_may_read_the_code() -> None:
-    for path in code.django().rglob("*"):
-        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """All that a folder is: names, modes, contents."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.stat().st_mode & 0o7777,
+            b"" if path.is_dir() else path.read_bytes(),
+        )
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+@pytest.mark.parametrize("staged", [code.django, code.helpers])
+def test_everybody_may_read_the_code(staged: Callable[[], Path]) -> None:
+    files = everything(staged())
+
+    programs = {name for name, (mode, _) in files.items() if mode == 0o755} - {
+        path.relative_to(staged()).as_posix() for path in (staged(), *staged().glob("**/"))
+    }
+    assert {mode for mode, _ in files.values()} == {0o644, 0o755}
+    assert programs == ({"manage.py"} if staged is code.django else set())
+
+
+def test_same_code_is_staged_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = everything(code.django())
+
+    before = os.umask(0o077)
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/nowhere")
+    try:
+        again = everything(code.django.__wrapped__())
+    finally:
+        os.umask(before)
+
+    assert again == first
 
 
 @pytest.fixture
@@ -58,6 +91,14 @@ def test_a_renamed_file_is_another_release(folder: Path) -> None:
     first = code.release_of(folder)
 
     (folder / "a.py").rename(folder / "b.py")
+
+    assert code.release_of(folder) != first
+
+
+def test_a_program_is_another_release(folder: Path) -> None:
+    first = code.release_of(folder)
+
+    (folder / "a.py").chmod(0o755)
 
     assert code.release_of(folder) != first
 

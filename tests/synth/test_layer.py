@@ -1,12 +1,13 @@
 """The layer check: what is refused, and what it is told to do."""
 
-import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from awscdk.layer import problems
+from awscdk.layer import problems, purpose
 
 MANYLINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64"
 
@@ -19,6 +20,8 @@ class Layer:
         self.requirements = folder / "django" / "requirements.txt"
         self.requirements.parent.mkdir()
         self.requirements.write_text("# Needed:\nDjango==6.1.3\npsycopg2-binary==2.9.13\n")
+        self.lock = folder / "django" / "requirements.lock"
+        self.lock.write_text("django==6.1.3 --hash=sha256:00\n")
 
     def install(self, name: str, version: str, tag: str) -> None:
         """What pip leaves of a wheel with this tag."""
@@ -27,16 +30,16 @@ class Layer:
         (info / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
         (info / "WHEEL").write_text(f"Wheel-Version: 1.0\nTag: {tag}\n")
 
-    def stamp(self, **changes: str) -> None:
+    def stamp(self, **changes: Any) -> None:
         """What `djambda layer` leaves."""
         folder = self.folder / "python"
         folder.mkdir(parents=True)
-        content = {
-            "architecture": "x86_64",
-            "python": "3.13",
-            "requirements": hashlib.sha256(self.requirements.read_bytes()).hexdigest(),
-        }
-        (folder / ".djambda-layer.json").write_text(json.dumps(content | changes))
+        content = purpose(self.requirements, "x86_64") | {"left_out": ["gis", "sqs"]} | changes
+        (folder / ".djambda-layer.json").write_text(json.dumps(content))
+
+    def write(self, name: str, text: str) -> None:
+        """A file of the project."""
+        (self.requirements.parent / name).write_text(text)
 
     def problems(self, architecture: str = "x86_64") -> list[str]:
         return problems(self.folder, self.requirements, architecture)
@@ -125,6 +128,11 @@ def test_stamped_layer_passes(layer: Layer) -> None:
         ({"architecture": "arm64"}, "was built for arm64, and LAMBDA_ARCHITECTURE is x86_64"),
         ({"python": "3.12"}, "was built for Python 3.12, and Lambda runs 3.13"),
         ({"requirements": "0" * 64}, "was built before django/requirements.txt changed"),
+        ({"lock": "0" * 64}, "was built before django/requirements.lock changed"),
+        (
+            {"languages": ["en"]},
+            "was built before LANGUAGES or LANGUAGE_CODE of the settings changed",
+        ),
     ],
 )
 def test_stamp_that_does_not_match(layer: Layer, changes: dict[str, str], said: str) -> None:
@@ -133,6 +141,71 @@ def test_stamp_that_does_not_match(layer: Layer, changes: dict[str, str], said: 
     [problem] = layer.problems()
 
     assert problem.startswith(f"layers/django/python {said}: build it with")
+
+
+def test_comments_and_spacing_change_no_requirement(layer: Layer) -> None:
+    layer.stamp()
+
+    layer.requirements.write_text("Django==6.1.3 # the newest\n\n  psycopg2-binary==2.9.13")
+
+    assert layer.problems() == []
+
+
+def test_layer_whose_lock_is_gone(layer: Layer) -> None:
+    layer.stamp()
+
+    layer.lock.unlink()
+
+    assert "was built before django/requirements.lock changed" in layer.problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("from django.contrib.gis.db import models", "gis"),
+        ("ENGINE = 'django.contrib.gis.db.backends.postgis'", "gis"),
+        ('boto3.client("sqs")', "sqs"),
+        ("import django.contrib.gis\nQUEUES = 'sqs'", "gis, sqs"),
+    ],
+)
+def test_what_was_left_out_is_missed_when_the_code_names_it(
+    layer: Layer, code: str, named: str
+) -> None:
+    layer.stamp()
+
+    layer.write("models.py", code)
+
+    [problem] = layer.problems()
+    assert problem.startswith(
+        f"layers/django/python was built without what the code names now ({named}): build it with"
+    )
+
+
+def test_what_only_tests_name_is_not_missed(layer: Layer) -> None:
+    layer.stamp()
+
+    layer.write("test_queues.py", 'boto3.client("sqs")')
+
+    assert layer.problems() == []
+
+
+def test_files_that_lambda_may_not_read(layer: Layer) -> None:
+    layer.stamp()
+
+    (layer.folder / "python" / ".djambda-layer.json").chmod(0o600)
+
+    assert "has files that only their owner may read" in layer.problems()[0]
+
+
+def test_layer_that_is_too_large(layer: Layer) -> None:
+    layer.stamp()
+    large = layer.folder / "python" / "model.bin"
+    large.touch()
+
+    os.truncate(large, 250 * 1024 * 1024)
+
+    [problem] = layer.problems()
+    assert "has 262 MB, and Lambda takes 262 MB with the code" in problem
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"architecture": "x86_64"}'])

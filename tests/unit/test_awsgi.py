@@ -921,7 +921,7 @@ def test_bodies_cookies_and_authorizations_are_not_logged(
     with pytest.raises(RuntimeError) as error:
         awsgi.response(lambda _environ, _start: [b"secret"], event, CONTEXT)
     refused = awsgi.response(unreachable, event | {"isBase64Encoded": True}, CONTEXT)
-    headers_of(event)["authorization"] = {"secret": 1}
+    headers_of(event)["authorization"] = [{"secret": 1}]
     refused_too = awsgi.response(unreachable, event, CONTEXT)
 
     assert (refused["statusCode"], refused_too["statusCode"]) == (400, 400)
