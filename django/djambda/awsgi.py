@@ -100,7 +100,7 @@ def response(
     """The application's answer to the request, in the format that belongs to the event's.
 
     `base64_content_types` are content types to send as base64 although they are text. The event and
-    the context are in the environ, as `awsgi.event` and `awsgi.context`.
+    the context are in the environ until the answer is closed, as `awsgi.event` and `awsgi.context`.
 
     A request that makes no sense is answered with 400, an answer that could not be carried is
     replaced by a 502. Raises what the application raises, and `ValueError` for an event that
@@ -122,7 +122,12 @@ def response(
     environ["awsgi.event"] = event
     environ["awsgi.context"] = context
     method, place = environ["REQUEST_METHOD"], environ["SCRIPT_NAME"] + environ["PATH_INFO"]
-    status, headers, body = _call(application, environ)
+    try:
+        status, headers, body = _call(application, environ)
+    finally:
+        # Frameworks keep the environ in cycles: the event would wait for the garbage collector.
+        environ.pop("awsgi.event", None)
+        environ.pop("awsgi.context", None)
     # Names in lower case, so that "Set-Cookie" and "set-cookie" are one (RFC 9110, section 5.1).
     values: dict[str, list[str]] = {}
     for name, value in headers:

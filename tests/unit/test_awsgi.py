@@ -51,7 +51,7 @@ def environ_of(event: Event) -> WSGIEnvironment:
     seen = []
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        seen.append(environ)
+        seen.append({**environ})
         start_response("204 No Content", [])
         return []
 
@@ -144,6 +144,19 @@ def test_a_request_and_its_answer(kind: Kind, form: dict[str, Any]) -> None:
         "body": "POST title=café",
         "isBase64Encoded": False,
     }
+
+
+def test_nothing_holds_the_event_when_the_request_is_over() -> None:
+    kept = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        kept.append(environ)
+        start_response("200 OK", PLAIN)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        answer_of(application)
+    assert not [name for name in kept[0] if name.startswith("awsgi.")]
 
 
 @each_kind

@@ -1,0 +1,132 @@
+"""The services around a function that the cold start benchmark runs: Lambda's runtime API and AWS.
+
+One HTTP server on loopback gives the function its only event and takes its answer, and stands in
+for what the site asks at its start: SSM for the secrets, S3 for the manifest of the static files.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+from threading import Event, Thread
+from typing import Any, Self
+
+INVOCATION = "/2018-06-01/runtime/invocation/"
+REQUEST_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:bench"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the function posted: `at` is when all of it was here, in ns of `perf_counter_ns`."""
+
+    at: int
+    failed: bool
+    content: Any
+
+
+class RuntimeApi:
+    """Gives one event to each process that asks for one; `answers` has what came back.
+
+    `secrets` are SSM's parameters by their last name, `files` what S3 has, by the URL's path.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+        self.secrets = secrets
+        self.files = files
+        self.event = b""
+        self.given = Event()
+        self.answers: Queue[Answer] = Queue()
+        api = self
+
+        class Handler(_Handler):
+            runtime = api
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.address = f"127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def offer(self, event: object) -> None:
+        """Have this event ready for the process that asks next."""
+        self.event = json.dumps(event).encode()
+        self.given.clear()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # An answer's headers and body leave together.
+    runtime: RuntimeApi
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # The benchmark ends a function while it waits here.
+            super().handle()
+
+    def do_GET(self) -> None:
+        if self.path != f"{INVOCATION}next":
+            content = self.runtime.files.get(self.path)
+            self._send(200 if content else 404, content or b"")
+        elif self.runtime.given.is_set():
+            # The process is about to be ended: nobody reads an answer.
+            self.close_connection = True
+        else:
+            self.runtime.given.set()
+            self._send(
+                200,
+                self.runtime.event,
+                **{
+                    "Lambda-Runtime-Aws-Request-Id": REQUEST_ID,
+                    "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + 30_000),
+                    "Lambda-Runtime-Invoked-Function-Arn": FUNCTION,
+                    "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
+                },
+            )
+
+    def do_POST(self) -> None:
+        content = self._read()
+        at = time.perf_counter_ns()
+        if self.headers.get("X-Amz-Target") == "AmazonSSM.GetParametersByPath":
+            path = json.loads(content)["Path"]
+            parameters = [
+                {"Name": f"{path}/{name}", "Type": "SecureString", "Value": value}
+                for name, value in self.runtime.secrets.items()
+            ]
+            self._send(200, json.dumps({"Parameters": parameters}).encode())
+        else:
+            failed = not self.path.endswith("/response")
+            self._send(202, b'{"status": "OK"}')
+            self.runtime.answers.put(Answer(at, failed, json.loads(content)))
+
+    def _read(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
+
+    def _send(self, status: int, content: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the benchmark's own output is the table."""
