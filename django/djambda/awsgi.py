@@ -309,7 +309,7 @@ def _prefix(route: str | None, event: Event, gateway: dict[str, Any], path: str)
         path = path.rstrip("/")
         return path.removesuffix(matched) if path.endswith(matched) else ""
     stage = f"/{gateway.get('stage') or '$default'}"
-    own_host = (gateway.get("domainName") or "").startswith(f"{gateway.get('apiId')}.")
+    own_host = ".execute-api." in (gateway.get("domainName") or "")
     in_path = own_host and stage != "/$default" and f"{path}/".startswith(f"{stage}/")
     return stage if in_path else ""
 
