@@ -3,10 +3,10 @@
 PYTHON ?= $(shell command -v python3.13 || command -v python3 || command -v python)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down wipe test check bench format tools
+.PHONY: help up down wipe test check bench format reference tools
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 up: tools  ## Run the whole stack on this machine and print its URL
 	@djambda up
@@ -31,6 +31,9 @@ bench: tools  ## Measure everything beside its rivals; writes docs/benchmarks.md
 format: tools  ## Format the code
 	@ruff check --fix --quiet
 	@ruff format
+
+reference: tools  ## Write docs/commands.md from the command line's own help
+	@typer djambda_cli.main utils docs --name djambda --title "The djambda command" --output docs/commands.md
 
 tools:
 	@test -n "$(PYTHON)" || { echo "Python is missing: install Python 3.13 (https://www.python.org/downloads/), then run this again."; exit 1; }

@@ -18,6 +18,9 @@ from awscdk.functions import HelperFunction
 
 ALIAS = "live"
 LIMIT = Duration.minutes(15)
+START_LIMIT = Duration.minutes(5)
+"""A management command that found no free instance by then is not started any more: whoever sent it
+may have sent it again. `cli/djambda_cli/manage.py` counts on it."""
 
 
 class Release(Construct):
@@ -78,3 +81,4 @@ class Release(Construct):
             description="The version that serves the site",
         )
         self.alias.node.add_dependency(release)
+        self.alias.configure_async_invoke(retry_attempts=0, max_event_age=START_LIMIT)

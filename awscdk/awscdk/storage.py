@@ -1,4 +1,7 @@
-"""The assets bucket: `static/` for everybody to read, `media/` private behind signed URLs."""
+"""The assets bucket: `static/` for everybody to read, `media/` private behind signed URLs.
+
+And `runs/`, private too: what management commands print, for `djambda manage` to read.
+"""
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -10,6 +13,8 @@ from awscdk.functions import HelperFunction
 
 STATIC = "static/*"
 MEDIA = "media/*"
+RUNS = "runs/*"
+RUNS_KEPT = Duration.days(7)
 EMPTYING_LIMIT = Duration.minutes(15)
 
 
@@ -36,7 +41,8 @@ class Storage(Construct):
                 s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"])
             ],
             lifecycle_rules=[
-                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7))
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
+                s3.LifecycleRule(prefix=RUNS.rstrip("*"), expiration=RUNS_KEPT),
             ],
             removal_policy=RemovalPolicy.DESTROY if throw_away else RemovalPolicy.RETAIN,
         )
@@ -70,7 +76,7 @@ class Storage(Construct):
             timeout=EMPTYING_LIMIT,
             log_days=log_days,
         )
-        objects = [self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA)]
+        objects = [self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA, RUNS)]
         for action, resources in {
             "s3:ListBucket": [self.bucket.bucket_arn],
             "s3:DeleteObject": objects,
@@ -90,11 +96,17 @@ class Storage(Construct):
         content.node.add_dependency(emptier)  # Its policy, too, goes after the content.
 
     def grant_use(self, role: iam.Role) -> None:
-        """Allow what django-storages does: read, write and delete files, and look for them."""
+        """Allow what django-storages does: read, write and delete files, and look for them.
+
+        Of runs, only writing: it is people who read them.
+        """
         for statement in (
             iam.PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
                 resources=[self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA)],
+            ),
+            iam.PolicyStatement(
+                actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects(RUNS)]
             ),
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
         ):
@@ -102,7 +114,7 @@ class Storage(Construct):
         self._acknowledge_file_names(role)
 
     def _acknowledge_file_names(self, user: Construct) -> None:
-        for prefix in (STATIC, MEDIA):
+        for prefix in (STATIC, MEDIA, RUNS):
             acknowledge_wildcard(
                 user, f"{arn_of(self.bucket)}/{prefix}", "Files have names that Django chooses."
             )

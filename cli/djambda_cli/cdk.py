@@ -1,77 +1,139 @@
-"""Run the project's pinned CDK CLI and report its progress line by line."""
+"""Run the project's pinned CDK CLI and report its progress line by line.
+
+A deploy is four of its commands, so that it uses the roles that the CDK's bootstrap has made: synth
+into a folder of the run's own, bootstrap where that was never done, a change set (which publishes
+the code, and changes nothing yet), and the execution of just that change set.
+"""
 
 import os
 import re
 import subprocess
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import boto3
 
 from djambda_cli.errors import CommandError
 from djambda_cli.paths import CDK_APP, LOCAL, ROOT
 from djambda_cli.steps import Progress
 
-if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
-
-HOME = LOCAL / "home"  # The CDK's caches and settings: none of the caller's own.
-NOISE = re.compile(r"^\s*$|^NOTICES|^\s*\d+\s+\(cli\)|aws/aws-cdk/issues")
-ERROR = re.compile(r"_FAILED|[Ee]rror|cannot be deployed")
+HOME = LOCAL / "home"
+NOISE = re.compile(r"^\s*$|^NOTICES|^\s*\d+\s+\(cli\)|aws/aws-cdk/issues|Synthesis time:")
+ERROR = re.compile(r"_FAILED|[Ee]rror|cannot be (deployed|found)")
 LAST_LINES = 40
 EVENT = re.compile(
     r"\|\s*(?P<status>[A-Z_]+)\s*\|\s*(?P<type>AWS::\S+|Custom::\S+)\s*\|\s*(?P<id>\S+)"
 )
+DIFFERENCES = re.compile(r"^\W*Number of stacks with differences: (\d+)$", re.MULTILINE)
 
 
-def bootstrap(account: str, region: str, progress: Progress) -> None:
-    """Create or update the CDK's own stack in the account. Raises CommandError."""
-    _cdk(
-        ["bootstrap", f"aws://{account}/{region}", "--app", ""],
-        progress,
-        failed="The CDK's own stack (cdk bootstrap) could not be made.",
-    )
+@dataclass(frozen=True)
+class Cdk:
+    """The `cdk` command; `isolated`: without the caller's own settings, for the local cloud."""
 
+    isolated: bool
 
-def deploy(stack: str, output: Path, progress: Progress) -> None:
-    """Synthesize into `output` and deploy. Raises CommandError with what CloudFormation said."""
-    failed = "The deploy failed; what was deployed before is still serving."
-    try:
-        _cdk(
-            ["deploy", "--app", CDK_APP, "--output", str(output)]
-            + ["--require-approval", "never", "--progress", "events"],
+    def synth(self, output: Path, progress: Progress) -> None:
+        """Write the stack's template and assets into `output`. Raises CommandError."""
+        self._run(
+            ["synth", "--quiet", "--app", CDK_APP, "--output", str(output)],
             progress,
-            failed=failed,
+            failed="The stack could not be synthesized: nothing was changed.",
         )
-    except CommandError as error:
-        reason = _reason_of_failed_resource(stack) if "_FAILED" in error.output else None
-        raise CommandError(failed, output=reason or error.output) from None
 
+    def bootstrap(self, account: str, region: str, progress: Progress) -> None:
+        """Create or update the CDK's own stack in the account. Raises CommandError."""
+        self._run(
+            ["bootstrap", f"aws://{account}/{region}", "--app", ""],
+            progress,
+            failed="The CDK's own stack (cdk bootstrap) could not be made.",
+        )
 
-def _cdk(arguments: list[str], progress: Progress, *, failed: str) -> None:
-    HOME.mkdir(parents=True, exist_ok=True)
-    lines: deque[str] = deque(maxlen=400)
-    with subprocess.Popen(
-        ["cdk", *arguments, "--ci", "--no-color", "--no-notices"],
-        cwd=ROOT,
-        env=os.environ | {"HOME": str(HOME)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        for line in process.stdout or ():
-            lines.append(line)
-            event = EVENT.search(line)
-            if event:
-                progress(f"{event['status'].replace('_', ' ').lower()} {event['id']}")
-            elif not NOISE.search(line):
-                progress(line)
-    if process.returncode:
-        raise CommandError(failed, output=_failure(lines))
+    def prepare(self, assembly: Path, stack: str, change_set: str, progress: Progress) -> None:
+        """Publish the assets and create a change set. Raises CommandError."""
+        self._run(
+            ["deploy", stack, "--app", str(assembly), "--require-approval", "never"]
+            + ["--method", "prepare-change-set", "--change-set-name", change_set],
+            progress,
+            failed="The deploy could not be prepared: nothing was changed.",
+        )
+
+    def execute(
+        self,
+        assembly: Path,
+        stack: str,
+        change_set: str | None,
+        progress: Progress,
+        *,
+        rollback: bool,
+    ) -> None:
+        """Execute a prepared change set; None for a retry of what failed, without one.
+
+        Without `rollback`, what was made before a failure stays. Raises CommandError.
+        """
+        method = (
+            ["--method", "execute-change-set", "--change-set-name", change_set]
+            if change_set
+            else ["--method", "direct"]
+        )
+        self._run(
+            ["deploy", stack, "--app", str(assembly), "--require-approval", "never"]
+            + [*method, "--progress", "events", *(["--no-rollback"] * (not rollback))],
+            progress,
+            failed="The deploy failed.",
+        )
+
+    def diff(self, assembly: Path, stack: str, *, colour: bool) -> str:
+        """What a deploy would change, for people; "" if nothing. Raises CommandError."""
+        # By the templates: the other way, CloudFormation makes a change set for it.
+        done = subprocess.run(
+            ["cdk", "diff", stack, "--app", str(assembly), "--method", "template"]
+            + ["--ci", "--no-notices", "--color" if colour else "--no-color"],
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        counted = DIFFERENCES.search(done.stdout)
+        if done.returncode or not counted:
+            raise CommandError(
+                "What a deploy would change cannot be told.", output=done.stdout + done.stderr
+            )
+        _, _, differences = done.stdout[: counted.start()].rstrip().partition("\n")
+        return differences if int(counted[1]) else ""
+
+    def _run(self, arguments: list[str], progress: Progress, *, failed: str) -> None:
+        lines: deque[str] = deque(maxlen=400)
+        with subprocess.Popen(
+            ["cdk", *arguments, "--ci", "--no-color", "--no-notices"],
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    lines.append(line)
+                    event = EVENT.search(line)
+                    if event:
+                        progress(f"{event['status'].replace('_', ' ').lower()} {event['id']}")
+                    elif not NOISE.search(line):
+                        progress(line)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode:
+            raise CommandError(failed, output=_failure(lines))
+
+    def _environment(self) -> dict[str, str]:
+        """The process's own. CDK_HOME: the CDK's caches stay in the checkout."""
+        HOME.mkdir(parents=True, exist_ok=True)
+        own = {"HOME": str(HOME)} if self.isolated else {}
+        return os.environ | own | {"CDK_HOME": str(HOME / ".cdk")}
 
 
 def _failure(lines: deque[str]) -> str:
@@ -79,25 +141,3 @@ def _failure(lines: deque[str]) -> str:
     said = [line.rstrip() for line in lines if not NOISE.search(line)]
     first = next((i for i, line in enumerate(said) if ERROR.search(line)), len(said) - LAST_LINES)
     return "\n".join(said[max(0, first) :][:LAST_LINES])
-
-
-def _reason_of_failed_resource(stack: str) -> str | None:
-    """What CloudFormation says of the resource that failed first in the stack's last deploy."""
-    cloudformation: CloudFormationClient = boto3.client("cloudformation")
-    newest_first = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-    began = next(
-        (i for i, event in enumerate(newest_first) if _begins_deploy(event, stack)),
-        len(newest_first),
-    )
-    for event in reversed(newest_first[:began]):
-        reason = event.get("ResourceStatusReason", "")
-        if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
-            return reason
-    return None
-
-
-def _begins_deploy(event: "StackEventTypeDef", stack: str) -> bool:
-    return event["LogicalResourceId"] == stack and event["ResourceStatus"] in {
-        "CREATE_IN_PROGRESS",
-        "UPDATE_IN_PROGRESS",
-    }

@@ -88,7 +88,13 @@ class Deployment:
                         f"Deploy it: {'make up' if self.local else 'djambda deploy'}"
                     ) from None
                 raise
-        return {each["OutputKey"]: each["OutputValue"] for each in found["Stacks"][0]["Outputs"]}
+        [stack] = found["Stacks"]
+        if not stack.get("Outputs"):
+            raise CommandError(
+                f"{self.stack} {self.place} was never deployed whole ({stack['StackStatus']}). "
+                f"Look: djambda doctor{' --local' * bool(self.local)}"
+            )
+        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
     @property
     def url(self) -> str:

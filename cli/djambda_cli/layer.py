@@ -20,10 +20,14 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from djambda_cli.errors import CommandError
-from djambda_cli.paths import LOCAL, ROOT
+from djambda_cli.options import console
+from djambda_cli.paths import LAYER, LOCAL, ROOT
+from djambda_cli.steps import Steps
 
 sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
 from awscdk import code, needs
@@ -65,6 +69,34 @@ class Built:
     def largest(self) -> str:
         """The packages that take most, for people."""
         return ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.packages[:5])
+
+
+def layer(
+    architecture: Annotated[
+        str,
+        typer.Option(help="x86_64 or arm64.", envvar="LAMBDA_ARCHITECTURE"),
+    ] = "x86_64",
+) -> None:
+    """Build the layer with Django's dependencies for Lambda.
+
+    Example: djambda layer --architecture arm64
+    """
+    if architecture not in PLATFORMS:
+        raise CommandError(
+            f"Lambda has no architecture {architecture!r}: {' or '.join(PLATFORMS)}."
+        )
+    with Steps(console).step(f"Layer for {architecture}"):
+        built = build(architecture)
+    console.print(
+        f"""
+  {LAYER.relative_to(ROOT)}
+  Zipped    {built.zipped / 1e6:.1f} MB, about
+  Unzipped  {built.unzipped / 1e6:.1f} MB: with the code {built.share:.0%} of Lambda's 250 MiB"""
+    )
+    if built.relocked:
+        console.print("  Lock      django/requirements.lock is new: commit it")
+    if built.share >= LARGE:
+        console.print(f"  [yellow]Largest   {built.largest}[/yellow]", soft_wrap=True)
 
 
 def this_machine() -> str:

@@ -22,9 +22,8 @@ import psutil
 
 from djambda_cli import layer, postgres
 from djambda_cli.errors import CommandError
-from djambda_cli.paths import LOCAL, TOOLS
+from djambda_cli.paths import DEFAULT_CLOUD, TOOLS
 
-DEFAULT_FOLDER = LOCAL / "cloud"
 PREFERRED_PORT = 4566
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -47,7 +46,7 @@ class Running:
 class LocalCloud:
     """The local cloud in `folder`."""
 
-    def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
+    def __init__(self, folder: Path = DEFAULT_CLOUD) -> None:
         self.folder = folder
 
     @property

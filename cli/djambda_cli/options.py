@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from djambda_cli.local_cloud import DEFAULT_FOLDER
+from djambda_cli.paths import DEFAULT_CLOUD as DEFAULT_FOLDER
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

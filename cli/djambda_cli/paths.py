@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
 TOOLS = Path(sys.executable).parent
+DEFAULT_CLOUD = LOCAL / "cloud"
 EMULATOR_PYTHON = LOCAL / "emulator" / "bin" / "python"
 REQUIREMENTS = ROOT / "django" / "requirements.txt"
 LAYER = ROOT / "layers" / "django" / "python"

@@ -1,6 +1,6 @@
-"""`djambda up`: from a checkout to a working site on this machine, step by step.
+"""`djambda up` and `down`: from a checkout to a working site on this machine, step by step.
 
-Postgres and the AWS emulator, the layer, the real `cdk bootstrap` and `cdk deploy` (which runs the
+Postgres and the AWS emulator, then what `djambda deploy --local` does (layer, synth, the CDK, the
 release as in AWS), and the first answer of the site. Each step looks at what is there and does
 only what is missing. If a step fails or is interrupted, what this run started is stopped again.
 """
@@ -11,24 +11,23 @@ import shlex
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.exceptions import ClientError
+import typer
+from rich.markup import escape
 
-from djambda_cli import cdk, layer
+from djambda_cli.deploy import asking, roll_out
+from djambda_cli.deployment import Deployment, aws_errors, find
 from djambda_cli.errors import CommandError
-from djambda_cli.local_cloud import ACCOUNT, REGION, LocalCloud, Running
-from djambda_cli.paths import TOOLS
+from djambda_cli.local_cloud import LocalCloud, Running
+from djambda_cli.options import DEFAULT_FOLDER, Folder, console
+from djambda_cli.paths import ROOT, TOOLS
 from djambda_cli.steps import Progress, Steps
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_ssm import SSMClient
 
-STACK = "local-djambda"
 FIRST_ANSWER_SECONDS = 60
 
 
@@ -41,7 +40,59 @@ class Site:
     password: str
 
 
-def up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) -> Site:
+def up(
+    port: Annotated[
+        int | None, typer.Option(help="Its port; 0 is any free one. Default: 4566 if free.")
+    ] = None,
+    owner: Annotated[
+        int | None, typer.Option(help="Stop the cloud when this process ends.", hidden=True)
+    ] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Run the whole stack on this machine: a real deploy, a real Postgres, no AWS account.
+
+    Example: djambda up
+    """
+    cloud = LocalCloud(folder)
+    site = bring_up(cloud, Steps(console), port=port, owner=owner)
+    variables = os.path.relpath(cloud.variables_file, ROOT)
+    console.print(
+        f"""
+  Site      [link={site.url}]{site.url}[/link]
+  Admin     {site.url}admin/
+  User      {site.username}
+  Password  {escape(site.password)}
+
+  Point aws and cdk at it   . {variables}
+  A management command      djambda manage --local check
+  How it is                 djambda status --local
+  Stop it                   djambda down
+""",
+        markup=True,
+        soft_wrap=True,
+    )
+
+
+def down(
+    wipe: Annotated[bool, typer.Option("--wipe", help="Delete its data and state too.")] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Stop the local cloud; its data stay unless they are wiped.
+
+    Example: djambda down --wipe
+    """
+    cloud = LocalCloud(folder)
+    was_running = cloud.stop()
+    if wipe:
+        cloud.wipe()
+        console.print("The local cloud is stopped and its data are deleted.")
+    elif was_running:
+        console.print("The local cloud is stopped. Its data stay: djambda up brings it back.")
+    else:
+        console.print("The local cloud is not running.")
+
+
+def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) -> Site:
     """Bring the local cloud up and deploy to it; returns the site.
 
     With `owner` (a process id) the cloud ends when that process does; without, it stays.
@@ -69,48 +120,27 @@ def up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) 
 
 
 def _deploy(cloud: LocalCloud, steps: Steps) -> Site:
-    if not layer.is_current(layer.this_machine()):
-        with steps.step("Layer with Django's dependencies"):
-            layer.build(layer.this_machine())
-    running = cloud.require_running()
-    cloud.isolate()
-    cloudformation: CloudFormationClient = boto3.client("cloudformation")
-    if _stack(cloudformation, "CDKToolkit") is None:
-        with steps.step("CDK bootstrap") as progress:
-            cdk.bootstrap(ACCOUNT, REGION, progress)
-    before = _stack(cloudformation, STACK)
-    with steps.step("CDK deploy, release of Django") as progress:
-        cdk.deploy(STACK, cloud.folder / "cdk.out", progress)
-    stack = _stack(cloudformation, STACK)
-    if stack is None:
-        raise CommandError(f"The stack {STACK} is not there after the deploy. See {cloud.log}")
-    if before is None or stack["LastUpdatedTime"] != before["LastUpdatedTime"]:
+    deployment = find(local=True, folder=cloud.folder)
+    if roll_out(deployment, steps, asking(yes=True)).changed:
         with steps.step("Emulator's state to disk"):
             cloud.save()
-    site = _site(cloud, {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]})
+    running = cloud.require_running()
+    site = _site(deployment)
     with steps.step("First answer of the site") as progress:
         _wait_for_first_answer(running, site, progress)
     _write_variables(cloud, running, site)
     return site
 
 
-def _stack(cloudformation: "CloudFormationClient", name: str) -> "StackTypeDef | None":
-    try:
-        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-
-
-def _site(cloud: LocalCloud, outputs: dict[str, str]) -> Site:
-    ssm: SSMClient = boto3.client("ssm")
-    password = ssm.get_parameter(
-        Name=f"{outputs['SecretsPath']}/superuser-password", WithDecryption=True
-    )
+def _site(deployment: Deployment) -> Site:
+    ssm: SSMClient = deployment.client("ssm")
+    with aws_errors():
+        password = ssm.get_parameter(
+            Name=f"{deployment.config.secrets_path}/superuser-password", WithDecryption=True
+        )
     return Site(
-        url=cloud.site_url(outputs["SiteUrl"]),
-        username=os.environ["DJANGO_SUPERUSER_USERNAME"],
+        url=deployment.url,
+        username=deployment.config.django_superuser_username,
         password=password["Parameter"]["Value"],
     )
 

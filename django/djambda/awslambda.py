@@ -25,7 +25,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     if isinstance(event, dict) and "manage" in event:
         from djambda.management_event import manage  # noqa: PLC0415 (requests never need it)
 
-        return manage(event["manage"], context)
+        return manage(event["manage"], context, event.get("run"))
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
         f"Nothing here answers an event with these keys: {keys or '(none)'}. Accepted are "

@@ -2,17 +2,22 @@
 
 The command runs as it would in a terminal without a keyboard. What it prints goes to the log while
 it runs, and to the caller when it is done. A command that fails makes the invocation fail, so that
-whoever looks at the invocation only (a pipeline, a schedule) notices.
+whoever looks at the invocation only (a pipeline, a schedule) notices. With a `run` in the event,
+its caller looks at the bucket instead: see `management_run`.
 """
 
+import codecs
 import contextlib
 import io
 import json
+import math
 import os
+import re
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Buffer, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +30,21 @@ OUTPUT_LIMIT = 5_500_000
 ERROR_LIMIT = 200_000
 """The same for a failure, which Lambda logs once more: one log event holds 256 KB."""
 
+LOGGED_CHARACTERS = 1_000_000
+"""What a run writes of each stream to the log, which bills per GB; the bucket has all of it."""
+
+RUN = re.compile(r"[0-9a-z-]{8,64}")
+
+NO_ANSWER = {"EOF when reading a line", ""}
+"""What `input` and `getpass` say at the end of the file; other errors of that type say more."""
+
+QUESTION = (
+    "CommandError: this command asks a question, and nobody is here to answer it. Give it all it "
+    "needs as options (often --no-input; --help lists them), or do the same with: shell -c"
+)
+
+type Keep = Callable[[bytes], None]
+
 
 class BadManageEvent(ValueError):  # noqa: N818 (as below)
     """The value of `manage` is no command; the message says what one looks like."""
@@ -34,14 +54,18 @@ class ManagementCommandFailed(Exception):  # noqa: N818 (Lambda shows the name a
     """The message has the command, its exit code and its output."""
 
 
-def manage(command: object, context: Any) -> dict[str, Any]:
+def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
     """Runs the command and returns `{"output": str, "exit_code": 0}`.
 
     Raises `BadManageEvent` for what is no command, and `ManagementCommandFailed` for every exit
-    code but 0.
+    code but 0. With an id as `run`, output and exit code go where `management_run.record` says.
     """
     arguments = parse(command)
-    exit_code, output = run(arguments)
+    if run is not None:
+        return _record(run, context, arguments)
+    kept: list[bytes] = []
+    exit_code = execute(arguments, kept.append, kept.append)
+    output = b"".join(kept).decode(errors="backslashreplace")
     place = f"log group {context.log_group_name}, request {context.aws_request_id}"
     if exit_code:
         output = cut_in_the_middle(output, ERROR_LIMIT, place)
@@ -49,6 +73,16 @@ def manage(command: object, context: Any) -> dict[str, Any]:
             f"`{shlex.join(arguments)}` failed with exit code {exit_code}:\n{output}"
         )
     return {"output": cut_in_the_middle(output, OUTPUT_LIMIT, place), "exit_code": 0}
+
+
+def _record(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
+    from djambda.management_run import record  # noqa: PLC0415 (imports boto3)
+
+    if not isinstance(run, str) or not RUN.fullmatch(run):
+        raise BadManageEvent(
+            "run: expected 8 to 64 lower-case letters, digits and hyphens, different in each event"
+        )
+    return record(run, context, partial(execute, arguments, logged=LOGGED_CHARACTERS))
 
 
 def parse(command: object) -> list[str]:
@@ -74,43 +108,64 @@ def parse(command: object) -> list[str]:
     return arguments
 
 
-def run(arguments: list[str]) -> tuple[int, str]:
-    """The exit code and the output (stdout and stderr, in order) of one management command."""
+def execute(arguments: list[str], out: Keep, err: Keep, *, logged: float = math.inf) -> int:
+    """The exit code of one management command. `out` and `err` get what it prints, as it prints.
+
+    Of each stream, about `logged` characters go to the log too.
+    """
     close_old_connections()  # One that is too old; the command closes those that it has opened.
-    written: list[str] = []
-    out, err = Tee(sys.stdout, written), Tee(sys.stderr, written)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _no_keyboard():
+    with (
+        contextlib.redirect_stdout(_stream(Tee(sys.stdout, out, logged), "surrogateescape")),
+        contextlib.redirect_stderr(_stream(Tee(sys.stderr, err, logged), "backslashreplace")),
+        _no_keyboard(),
+    ):
         try:
             ManagementUtility(["manage.py", *arguments]).execute()
-            exit_code = 0
         except SystemExit as exit_request:
-            exit_code = _exit_code(exit_request)
-        except Exception:  # noqa: BLE001 (whatever it is, the command has failed and says why)
-            traceback.print_exc()
-            exit_code = 1
-    return exit_code, "".join(written)
+            return _exit_code(exit_request)
+        except Exception as error:  # noqa: BLE001 (the command has failed and says why)
+            if isinstance(error, EOFError) and str(error) in NO_ANSWER:
+                sys.stderr.write(f"\n{QUESTION}\n")
+            else:
+                traceback.print_exc()
+            return 1
+    return 0
 
 
-class Tee(io.TextIOBase):
-    """Writes to a stream and remembers it."""
+class Tee(io.RawIOBase):
+    """Bytes for `keep` and, up to `logged` characters of them, as text for the log."""
 
-    def __init__(self, stream: TextIO, written: list[str]) -> None:
-        self._stream = stream
-        self._written = written
+    def __init__(self, log: TextIO, keep: Keep, logged: float) -> None:
+        self._log = log
+        self._keep = keep
+        self._logged = logged
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
-    def write(self, text: str) -> int:
-        self._written.append(text)
-        self._stream.write(text)
-        return len(text)
+    def write(self, data: Buffer) -> int:
+        copy = bytes(data)
+        self._keep(copy)
+        if self._logged > 0:
+            text = self._decoder.decode(copy)
+            self._log.write(text)
+            self._logged -= len(text)
+            if self._logged <= 0:
+                self._log.write("\n[... the log has no more of this output ...]\n")
+        return len(copy)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if not self._log.closed:  # This may be called when the object is collected.
+            self._log.flush()
 
     def writable(self) -> bool:
         return True
 
     def close(self) -> None:
-        """Leaves the stream open: it is not this object's."""
+        """Leaves the log open: it is not this object's."""
+
+
+def _stream(tee: Tee, errors: str) -> TextIO:
+    """A stream like those of `python -u`, `.buffer` included."""
+    return io.TextIOWrapper(tee, encoding="utf-8", errors=errors, write_through=True)  # type: ignore[type-var]
 
 
 @contextlib.contextmanager

@@ -1,68 +1,135 @@
-"""A release that fails: the deploy fails with the command's words, and the site goes on serving."""
+"""A release that fails, at each of its steps: the deploy fails with the command's words, and the
+version before goes on serving, without one request that fails.
 
-import shutil
-import threading
+The bad migration is deployed with `djambda deploy`. The other failures are CloudFormation updates
+of the deployed template, which take a fraction of the time: what runs in the stack is the same.
+"""
+
+import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.cloud.local import ROOT, Cloud
+from tests.cloud.checkout import Checkout, constant_visits, live_version, stack_status
+from tests.cloud.local import Cloud
 
-BROKEN_MIGRATION = """
+STACK = "local-djambda"
+TALKATIVE_BROKEN_MIGRATION = """
 from django.db import migrations
+
+
+def talk(apps, schema_editor):
+    for number in range(500):
+        print(f"This is line {number} of the migration")
 
 
 class Migration(migrations.Migration):
     dependencies = [("core", "0001_initial")]
-    operations = [migrations.RunSQL("ALTER TABLE no_such_table ADD COLUMN oops integer")]
+    operations = [
+        migrations.RunPython(talk),
+        migrations.RunSQL("ALTER TABLE no_such_table ADD COLUMN oops integer"),
+    ]
 """
 
 
-@pytest.fixture
-def broken_checkout(tmp_path: Path) -> Path:
-    """A copy of the checkout with a migration that cannot be applied."""
-    for name in ("awscdk", "awslambda", "django", "layers"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "cdk.json", tmp_path)
-    migration = tmp_path / "django" / "core" / "migrations" / "0002_broken.py"
-    migration.write_text(BROKEN_MIGRATION)
-    return tmp_path
-
-
-def live_version(cloud: Cloud) -> str:
-    alias = cloud.call("lambda", "get_alias", FunctionName=cloud.function, Name="live")
-    version: str = alias["FunctionVersion"]
-    return version
-
-
-def test_failing_migration_fails_the_deploy_and_nothing_else(
-    cloud: Cloud, broken_checkout: Path
-) -> None:
+def test_a_migration_that_fails(cloud: Cloud, tmp_path: Path) -> None:
+    checkout = Checkout.copy_to(tmp_path)
+    checkout.write("django/core/migrations/0002_broken.py", TALKATIVE_BROKEN_MIGRATION)
     before = live_version(cloud)
-    answers: list[int] = []
-    done = threading.Event()
 
-    def keep_asking() -> None:
-        with cloud.browser() as client:
-            while not done.wait(0.2):
-                answers.append(client.get("healthz").status_code)
+    with constant_visits(cloud) as answers:
+        deploy = checkout.run(cloud, "deploy")
 
-    asking = threading.Thread(target=keep_asking)
-    asking.start()
-    try:
-        deploy = cloud.shell(
-            "cdk deploy --app awscdk/app.py --require-approval never", cwd=broken_checkout
-        )
-    finally:
-        done.set()
-        asking.join()
-
-    assert deploy.returncode == 1
-    said = " ".join((deploy.stdout + deploy.stderr).split())
-    assert "migrate --no-input" in said
-    assert 'relation "no_such_table" does not exist' in said
+    assert (deploy.returncode, deploy.stdout) == (1, "")
+    assert "`migrate --no-input` failed with exit code 1:\n" in deploy.stderr
+    for number in (0, 250, 499):  # All of it, though CloudFormation has no room for that.
+        assert f"This is line {number} of the migration\n" in deploy.stderr
+    assert 'relation "no_such_table" does not exist' in deploy.stderr
+    assert "the version before has been serving all the time" in deploy.stderr
+    for noise in ("Traceback", "CloudFormation", "RequestId", "cdk", "ROLLBACK"):
+        assert noise not in deploy.stderr
     assert live_version(cloud) == before
+    assert stack_status(cloud) == "UPDATE_ROLLBACK_COMPLETE"
     assert len(answers) > 20
     assert set(answers) == {200}
-    described = cloud.call("cloudformation", "describe_stacks", StackName="local-djambda")
-    assert described["Stacks"][0]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("variables", "timeout", "said"),
+    [
+        pytest.param(
+            {"POSTGRES_DB": "nowhere"},
+            900,
+            ["`wait_for_database` failed", 'database "nowhere" does not exist'],
+            id="no-database",
+        ),
+        pytest.param(
+            {"PGPORT": "1"},
+            4,
+            ["`wait_for_database` was stopped at the Django function's time limit"],
+            id="database-asleep-for-too-long",
+        ),
+        pytest.param(
+            {"AWS_STORAGE_BUCKET_NAME": "no-such-bucket"},
+            900,
+            ["`collectstatic --no-input` failed", "NoSuchBucket"],
+            id="no-bucket",
+        ),
+        pytest.param(
+            {"DJANGO_SUPERUSER_USERNAME": "x" * 151},
+            900,
+            ["`ensure_superuser` failed", "value too long"],
+            id="no-superuser",
+        ),
+    ],
+)
+def test_a_step_that_fails(
+    cloud: Cloud, variables: dict[str, str], timeout: int, said: list[str]
+) -> None:
+    before = live_version(cloud)
+
+    with constant_visits(cloud) as answers:
+        reason = failing_release(cloud, variables, timeout)
+
+    for words in said:
+        assert words in reason
+    assert live_version(cloud) == before
+    assert stack_status(cloud) == "UPDATE_ROLLBACK_COMPLETE"
+    assert len(answers) > 5
+    assert set(answers) == {200}
+
+
+def failing_release(cloud: Cloud, variables: dict[str, str], timeout: int) -> str:
+    """Have CloudFormation release Django with these variables; the reason of the failure."""
+    found = cloud.call("cloudformation", "get_template", StackName=STACK)["TemplateBody"]
+    template: dict[str, Any] = json.loads(found) if isinstance(found, str) else dict(found)
+    names = {
+        resource["Type"]: name
+        for name, resource in template["Resources"].items()
+        if name.startswith(("DjangoFunction", "ReleaseRun"))
+    }
+    django = template["Resources"][names["AWS::Lambda::Function"]]["Properties"]
+    django["Environment"]["Variables"] |= variables
+    django["Timeout"] = timeout
+    version = names["AWS::Lambda::Version"]  # The CDK ends its name with a hash of the function.
+    body = json.dumps(template).replace(version, f"{version[:-32]}{time.time_ns():032x}")
+    cloud.call(
+        "cloudformation",
+        "update_stack",
+        StackName=STACK,
+        TemplateBody=body,
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        Parameters=[{"ParameterKey": "BootstrapVersion", "UsePreviousValue": True}],
+    )
+    while stack_status(cloud).endswith("_IN_PROGRESS"):
+        time.sleep(0.2)
+    events = cloud.call("cloudformation", "describe_stack_events", StackName=STACK)["StackEvents"]
+    return next(
+        str(event["ResourceStatusReason"])
+        for event in events
+        if (event["LogicalResourceId"], event["ResourceStatus"])
+        == (names["Custom::DjangoRelease"], "UPDATE_FAILED")
+        and event.get("ResourceStatusReason")
+    )

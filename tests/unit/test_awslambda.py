@@ -4,6 +4,7 @@ import json
 import re
 from http.cookies import SimpleCookie
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,10 +20,14 @@ from djambda.management_event import (
     ManagementCommandFailed,
     cut_in_the_middle,
 )
+from tests.unit.conftest import FakeAws
 from tests.unit.events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
 
 # Django closes connections at the end of a request: no transaction can be around a whole test.
 in_database = pytest.mark.django_db(transaction=True)
+
+RUN = "20261124t093000-3f9a2c41"
+RUN_CONTEXT = SimpleNamespace(**vars(CONTEXT), get_remaining_time_in_millis=lambda: 900_000)
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
@@ -260,7 +265,7 @@ def test_both_streams_are_captured_in_order_and_logged(
         ("import sys; print('so far'); sys.exit(3)", 3, "so far\n"),
         ("import sys; sys.exit('said why')", 1, "said why\n"),
         ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
-        ("input('Sure? ')", 1, "EOFError: EOF when reading a line\n"),
+        ("raise EOFError('the file is too short')", 1, "EOFError: the file is too short\n"),
     ],
 )
 def test_a_command_that_fails(code: str, exit_code: int, output: str) -> None:
@@ -270,6 +275,28 @@ def test_a_command_that_fails(code: str, exit_code: int, output: str) -> None:
     assert str(error.value).startswith("`shell --no-imports -c ")
     assert f"` failed with exit code {exit_code}:\n" in str(error.value)
     assert str(error.value).endswith(output)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "input('Sure? ')",
+        # What `changepassword` comes to without a terminal.
+        "import getpass, sys; getpass._raw_input('Sure? ', sys.stdout, sys.stdin)",
+    ],
+)
+def test_a_command_that_asks(code: str) -> None:
+    with pytest.raises(ManagementCommandFailed) as error:
+        manage(shell(code))
+
+    _, output = str(error.value).split("exit code 1:\n")
+    assert output == f"Sure? \n{management_event.QUESTION}\n"
+
+
+def test_bytes_are_output_too() -> None:
+    code = "import sys; print('é'); sys.stdout.buffer.write('é'.encode()); print(1)"
+
+    assert manage(shell(code))["output"] == "é\né1\n"
 
 
 def test_a_command_that_ends_itself_well() -> None:
@@ -327,6 +354,57 @@ def test_what_is_no_command(command: Any) -> None:
 def test_an_open_quotation() -> None:
     with pytest.raises(BadManageEvent, match=r"No closing quotation.*Close the quotation"):
         manage("shell -c 'print(1)")
+
+
+# Runs: `djambda manage` looks on
+
+
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_a_runs_output_and_exit_code_go_to_the_bucket(
+    aws: FakeAws,
+    deployed: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    exit_code: int,
+) -> None:
+    code = f"import sys; print('é'); print(2, file=sys.stderr); sys.exit({exit_code})"
+
+    answer = lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
+
+    assert answer == {"run": RUN, "exit_code": exit_code}
+    assert {key: json.loads(content) for key, (content, _) in aws.objects.items()} == {
+        f"runs/{RUN}/started.json": {"request": CONTEXT.aws_request_id, "seconds": 900.0},
+        f"runs/{RUN}/00001.json": [["out", "é\n"], ["err", "2\n"]],
+        f"runs/{RUN}/result.json": {"exit_code": exit_code, "complete": True},
+    }
+    assert capsys.readouterr() == ("é\n", "2\n")
+    assert aws.objects[f"runs/{RUN}/started.json"][1]["If-None-Match"] == "*"
+
+
+def test_the_log_gets_the_beginning_of_a_runs_output_and_the_bucket_all(
+    aws: FakeAws,
+    deployed: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(management_event, "LOGGED_CHARACTERS", 10)
+    code = "print('a' * 8); print('b' * 8); print('c' * 8); 1 / 0"
+
+    lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
+
+    [[_, output], *_] = json.loads(aws.objects[f"runs/{RUN}/00001.json"][0])
+    assert output == "aaaaaaaa\nbbbbbbbb\ncccccccc\n"
+    logged, errors = capsys.readouterr()
+    assert logged == "aaaaaaaa\nbbbbbbbb\n[... the log has no more of this output ...]\n"
+    assert errors.startswith("Traceback")
+
+
+@pytest.mark.parametrize("run", ["", "short", "../../static/x", "A-RUN-IN-CAPITALS", 1, {}])
+def test_what_is_no_run(run: Any) -> None:
+    with pytest.raises(BadManageEvent, match="run: expected 8 to 64"):
+        lambda_handler({"manage": "check", "run": run}, CONTEXT)
+
+
+# Output that is too large for an answer
 
 
 def test_large_output_is_cut_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,302 @@
+"""`djambda rollback`: the site is served by an earlier version again, at once, without a deploy.
+
+Each deploy publishes a version of the Django function, and the front door calls whichever the alias
+`live` points to. A rollback moves that pointer and nothing else: it shows first what differs, has
+the other version show that it starts, and asks.
+"""
+
+import http.client
+import json
+import sys
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+from botocore.exceptions import ClientError
+from rich.table import Table
+
+from djambda_cli import maintenance, versions
+from djambda_cli.deployment import ALIAS, Deployment, aws_errors, find
+from djambda_cli.errors import CommandError
+from djambda_cli.logs import now
+from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
+from djambda_cli.status import ago, stack_of
+from djambda_cli.steps import Progress, Steps
+from djambda_cli.versions import History, Version, verb
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+SHOWN = 10
+START_SECONDS = 300
+"""A version that nobody called for weeks has to get its network back first, which takes minutes."""
+ANSWER_SECONDS = 60
+
+PAUSE = 2.0
+
+NOT_READY = {"ResourceConflictException", "ResourceNotReadyException", "TooManyRequestsException"}
+"""Errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html that pass."""
+
+PRINT_MIGRATIONS = """
+from django.db.migrations.loader import MigrationLoader
+loader = MigrationLoader(None, load=False)
+loader.load_disk()
+print(*map(".".join, loader.disk_migrations))
+"""
+COMMAND = ["shell", "--no-imports", "-c", PRINT_MIGRATIONS]
+"""Prints the migrations in the code, without a look into the database, which may be asleep."""
+
+
+def rollback(
+    version: Annotated[
+        int | None, typer.Argument(help="Its number. Default: the one before the live one.")
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    local: Local = False,
+    as_json: Json = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Let an earlier version serve the site again.
+
+    The database, its migrations and uploads stay as they are.
+
+    Example: djambda rollback 12
+    """
+    deployment = find(local=local, folder=folder)
+    client: LambdaClient = deployment.client(
+        "lambda", read_timeout=START_SECONDS, retries={"total_max_attempts": 1}
+    )
+    _refuse_while_deploying(deployment)
+    past = versions.history(deployment, client)
+    target = chosen(past, version)
+    _show(past, target)
+    if target.is_live:
+        errors.print(f"Version {target.number} serves already.")
+        return
+    steps = Steps(errors)
+    with steps.step(f"Version {target.number} starts") as progress:
+        known = migrations_of(deployment, client, target, progress)
+        lost = _lost(deployment, client, past.live, known, progress)
+    _tell(past.live, target, lost)
+    if not yes:
+        _ask(target)
+    _refuse_while_deploying(deployment)
+    with steps.step(f"Version {target.number} serves"):
+        move(deployment, client, target, past.revision)
+    if maintenance.digest(deployment):
+        errors.print(
+            "  The site is closed for maintenance: djambda maintenance off", style="yellow"
+        )
+    else:
+        with steps.step("The site answers") as progress:
+            wait_for_site(deployment, past.live, target, progress)
+    if as_json:
+        done = {"from": past.live.number, "to": target.number, "url": deployment.url}
+        console.print_json(json.dumps(done | {"migrations_not_undone": lost}))
+    else:
+        console.print(f"Version {target.number} serves {deployment.url}", soft_wrap=True)
+    errors.print(
+        "The next deploy that changes anything in Django serves its new version again; one that "
+        f"changes nothing leaves it so. Back: {verb(deployment, f'rollback {past.live.number}')}",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def chosen(past: History, number: int | None) -> Version:
+    """The version to go to. Raises CommandError if there is none."""
+    if number is None:
+        older = [each for each in past.versions if each.number < past.live.number]
+        if not older:
+            raise CommandError(
+                f"Version {past.live.number} serves, and there is none before it. Each deploy of "
+                "changed code makes one."
+            )
+        return older[0]
+    try:
+        return next(each for each in past.versions if each.number == number)
+    except StopIteration:
+        numbers = ", ".join(str(each.number) for each in past.versions)
+        raise CommandError(f"There is no version {number}. There are: {numbers}") from None
+
+
+def migrations_of(
+    deployment: Deployment, client: "LambdaClient", version: Version, progress: Progress
+) -> set[str] | None:
+    """The migrations in a version's code, None if it cannot tell. Shows that the version starts.
+
+    Raises CommandError if it does not.
+
+    A version that was not used for weeks is inactive: the first invocation fails and wakes it.
+    https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with aws_errors():
+            try:
+                answer = client.invoke(
+                    FunctionName=deployment.function,
+                    Qualifier=str(version.number),
+                    Payload=json.dumps({"manage": COMMAND}),
+                )
+                break
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in NOT_READY or time.monotonic() > deadline:
+                    raise
+                progress("Lambda gets it ready")
+        time.sleep(PAUSE)
+    payload = json.loads(answer["Payload"].read())
+    if "FunctionError" not in answer:
+        return set(payload["output"].split())
+    said = str(payload.get("errorMessage", ""))
+    if said.startswith("`shell "):
+        return None  # Django runs; the command is what failed.
+    raise CommandError(
+        f"Version {version.number} does not start: see above. Nothing was changed.", output=said
+    )
+
+
+def _lost(
+    deployment: Deployment,
+    client: "LambdaClient",
+    live: Version,
+    known: set[str] | None,
+    progress: Progress,
+) -> list[str] | None:
+    """The migrations of the live version that are not `known`; None if that cannot be told."""
+    try:
+        applied = migrations_of(deployment, client, live, progress)
+    except CommandError:  # It does not start: that is why one goes back.
+        return None
+    return None if known is None or applied is None else sorted(applied - known)
+
+
+def differences(live: Version, target: Version) -> list[str]:
+    """What else is not the same, a line each. Values of variables are not told."""
+    found = [
+        f"{name}: {before} becomes {after}"
+        for name, before, after in (
+            ("code", live.release, target.release),
+            ("commit", live.short_commit, target.short_commit),
+            ("layer", _short(live.layers), _short(target.layers)),
+            ("architecture", live.architecture, target.architecture),
+            ("memory", f"{live.memory} MB", f"{target.memory} MB"),
+            ("time limit", f"{live.timeout} s", f"{target.timeout} s"),
+        )
+        if before != after
+    ]
+    names = sorted(
+        name
+        for name in live.environment.keys() | target.environment.keys()
+        if name != "RELEASE" and live.environment.get(name) != target.environment.get(name)
+    )
+    return found + ([f"variables: {', '.join(names)}"] if names else [])
+
+
+def move(deployment: Deployment, client: "LambdaClient", target: Version, revision: str) -> None:
+    """Point the alias to the version if nobody has moved it meanwhile. Raises CommandError."""
+    with aws_errors():
+        try:
+            client.update_alias(
+                FunctionName=deployment.function,
+                Name=ALIAS,
+                FunctionVersion=str(target.number),
+                RevisionId=revision,
+            )
+        except client.exceptions.PreconditionFailedException:
+            raise CommandError(
+                "Somebody else has changed what serves meanwhile. Nothing was changed here. Look: "
+                f"{verb(deployment, 'status')}"
+            ) from None
+
+
+def wait_for_site(
+    deployment: Deployment, live: Version, target: Version, progress: Progress
+) -> None:
+    """Ask for the home page until it is there. Raises CommandError if it does not come."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (status := _status_of_site(deployment)) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"Version {target.number} serves, and {deployment.url} answers {status}.\n"
+                f"Why: {verb(deployment, 'logs --errors')}\n"
+                f"Back: {verb(deployment, f'rollback {live.number}')}"
+            )
+        progress(f"{status}")
+        time.sleep(PAUSE)
+
+
+def _status_of_site(deployment: Deployment) -> int:
+    url = urlsplit(deployment.url)
+    # Not every system resolves *.localhost.
+    connection = (
+        http.client.HTTPConnection("127.0.0.1", url.port or 80, timeout=35)
+        if deployment.local
+        else http.client.HTTPSConnection(url.netloc, timeout=35)
+    )
+    try:
+        connection.request("GET", url.path, headers={"Host": url.netloc, "Accept": "text/html"})
+        return connection.getresponse().status
+    except OSError as error:
+        raise CommandError(f"{deployment.url} cannot be reached from here: {error}") from None
+    finally:
+        connection.close()
+
+
+def _refuse_while_deploying(deployment: Deployment) -> None:
+    stack = stack_of(deployment)
+    if stack and stack.is_busy:
+        raise CommandError(
+            f"A deploy of {stack.name} is running ({stack.status}). Nothing was changed: wait "
+            "until it is through, then try again."
+        )
+
+
+def _show(past: History, target: Version) -> None:
+    table = Table(box=None, padding=(0, 2), header_style="dim", title_justify="left")
+    for name in ("Version", "Published", "Release", "Commit", ""):
+        table.add_column(name, no_wrap=True)
+    last = past.versions[:SHOWN]
+    for each in [*last, *(one for one in (past.live, target) if one not in last)]:
+        mark = "[green]live[/]" if each.is_live else "[cyan]to this[/]" if each == target else ""
+        table.add_row(
+            str(each.number), ago(each.when, now()), each.release, each.short_commit, mark
+        )
+    errors.print(table)
+    errors.print()
+
+
+def _tell(live: Version, target: Version, lost: list[str] | None) -> None:
+    """What will be different, and what will not."""
+    errors.print(f"\nFrom version {live.number} to {target.number}:")
+    for line in differences(live, target) or ["nothing that Lambda knows of is different"]:
+        errors.print(f"  {line}", markup=False, soft_wrap=True)
+    if lost is None:
+        errors.print("  migrations: one of the two cannot tell which it has", style="yellow")
+    elif lost:
+        errors.print(
+            f"  migrations that version {target.number} does not know, and that are not undone: "
+            f"{', '.join(lost)}",
+            style="yellow",
+            soft_wrap=True,
+        )
+    errors.print(
+        "Not undone: migrations, what is in the database, uploads. Static files are kept for each "
+        "version.\n",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def _ask(target: Version) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError("Nothing was changed: nobody can answer here. Say --yes.")
+    if not typer.confirm(f"Let version {target.number} serve?", err=True):
+        raise CommandError("Nothing was changed.")
+
+
+def _short(layers: tuple[str, ...]) -> str:
+    return ", ".join(":".join(layer.rsplit(":", 2)[-2:]) for layer in layers) or "none"

@@ -1,0 +1,167 @@
+"""A management command whose caller looks on: its output goes to the assets bucket while it runs.
+
+`djambda manage` sends `{"manage": [...], "run": "<id>"}` without waiting for the answer, and reads
+what appears below `runs/<id>/`: `started.json`, then the output in numbered parts, about one a
+second, and `result.json` last. So output has no limit, and a lost connection does not matter.
+Lambda may deliver an event twice; the second finds that the run has started, and leaves it alone.
+"""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from threading import get_ident
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "runs/"
+"""Only the stack's role may write there, and the bucket's lifecycle rule deletes it after days."""
+
+PAUSE = 1.0
+"""Seconds between two parts of a command that prints little."""
+
+PART_BYTES = 1_000_000
+"""A part of a command that prints much."""
+
+BACKLOG_BYTES = 4_000_000
+"""What may wait to be stored; a command that prints faster is slowed down."""
+
+type Keep = Callable[[bytes], None]
+type Put = Callable[[str, object], None]
+
+
+def record(run: str, context: Any, command: Callable[[Keep, Keep], int]) -> dict[str, Any]:
+    """Calls `command(out, err)`, which returns an exit code, and stores what it gives to the two.
+
+    Returns `{"run": id, "exit_code": int}`, without the code if the run has been started before:
+    then nothing is done. Raises botocore's errors where the bucket cannot be written; if that is so
+    at the beginning, the command is not started.
+    """
+    with closing(boto3.client("s3")) as s3:
+        folder = RunFolder(run, s3, os.environ["AWS_STORAGE_BUCKET_NAME"])
+        if not folder.claim(context):
+            logger.warning("Run %s has been started before: it is not started again", run)
+            return {"run": run}
+        parts = Parts(folder.put)
+        try:
+            exit_code = command(parts.keeper("out"), parts.keeper("err"))
+        finally:
+            complete = parts.close()
+        folder.put("result.json", {"exit_code": exit_code, "complete": complete})
+    return {"run": run, "exit_code": exit_code}
+
+
+class RunFolder:
+    """`runs/<id>/` in the bucket."""
+
+    def __init__(self, run: str, s3: Any, bucket: str) -> None:
+        self._path = f"{PREFIX}{run}/"
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put(self, name: str, content: object, **condition: str) -> None:
+        """Store `content` as JSON. Half a character or half a surrogate pair survives it."""
+        self._s3.put_object(
+            Bucket=self._bucket,
+            Key=self._path + name,
+            Body=json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+            ContentType="application/json",
+            **condition,
+        )
+
+    def claim(self, context: Any) -> bool:
+        """Store `started.json`, with the request and the seconds that it has; False if it is there.
+
+        Of several claims one gets True:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        seconds = context.get_remaining_time_in_millis() / 1000
+        try:
+            self.put(
+                "started.json",
+                {"request": context.aws_request_id, "seconds": seconds},
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "PreconditionFailed":
+                return False
+            raise
+        return True
+
+
+class Parts:
+    """Output on its way to the bucket: `[["out", text], ["err", text], ...]` in each part.
+
+    The text is UTF-8 decoded with `surrogateescape`, which gives every byte back.
+    """
+
+    def __init__(self, put: Put, *, pause: float = PAUSE) -> None:
+        self._put = put
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting: list[tuple[str, bytearray]] = []
+        self._size = 0
+        self._closed = False
+        self._complete = True
+        self._thread = threading.Thread(target=self._store, name="parts", daemon=True)
+        self._thread.start()
+
+    def keeper(self, stream: str) -> Keep:
+        """A function that takes the stream's output. After `close` it drops what it gets."""
+
+        def keep(data: bytes) -> None:
+            if get_ident() == self._thread.ident:
+                return  # What goes wrong with storing is for the log alone.
+            with self._lock:
+                while self._size >= BACKLOG_BYTES:
+                    self._changed.wait()
+                if self._closed:  # Something has kept the stream, such as a log handler.
+                    return
+                if not self._waiting or self._waiting[-1][0] != stream:
+                    self._waiting.append((stream, bytearray()))
+                self._waiting[-1][1].extend(data)
+                self._size += len(data)
+                if self._size >= PART_BYTES:
+                    self._changed.notify_all()
+
+        return keep
+
+    def close(self) -> bool:
+        """Store the rest. Whether all of the output is stored."""
+        with self._lock:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        return self._complete
+
+    def _store(self) -> None:
+        number = 0
+        closed = False
+        while not closed:
+            with self._lock:
+                self._changed.wait_for(
+                    lambda: self._closed or self._size >= PART_BYTES, timeout=self._pause
+                )
+                waiting, self._waiting, self._size = self._waiting, [], 0
+                closed = self._closed
+                self._changed.notify_all()
+            if waiting:
+                number += 1
+                self._store_part(f"{number:05}.json", waiting)
+
+    def _store_part(self, name: str, waiting: list[tuple[str, bytearray]]) -> None:
+        try:
+            self._put(
+                name, [(stream, data.decode(errors="surrogateescape")) for stream, data in waiting]
+            )
+        except Exception:
+            # The command matters more than its output, and would wait for this thread for ever.
+            self._complete = False
+            logger.exception("A part of the command's output could not be stored")

@@ -1,0 +1,72 @@
+"""A deployment whose AWS says what a test wants: for the verbs that look and ask."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from awscdk.config import Config
+from djambda_cli.deployment import Deployment
+
+CONFIG = Config(app_name="shop", environment="dev", aws_default_region="eu-west-1")
+
+
+def refusal(code: str, message: str = "no") -> ClientError:
+    """An error as boto3 raises it."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Something")
+
+
+class FakeClient:
+    """A boto3 client: each operation's answer, or a function of its arguments, or an error.
+
+    A paginator has one page. `asked` has the calls.
+    """
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        names = (
+            *("ParameterNotFound", "ResourceNotFoundException", "NoSuchHostedZone"),
+            "PreconditionFailedException",
+        )
+        self.exceptions = SimpleNamespace(**{name: _error_class(name) for name in names})
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            self.asked.append((operation, arguments))
+            answer = self.answers[operation]
+            if callable(answer):
+                answer = answer(**arguments)
+            if isinstance(answer, ClientError):
+                code = answer.response["Error"]["Code"]
+                kind = getattr(self.exceptions, code, ClientError)
+                raise kind(answer.response, operation)
+            return answer
+
+        return call
+
+    def get_paginator(self, operation: str) -> Any:
+        """Whose only page is the operation's answer."""
+        return SimpleNamespace(paginate=lambda **arguments: [getattr(self, operation)(**arguments)])
+
+
+@dataclass(frozen=True)
+class FakeDeployment(Deployment):
+    """A deployment on AWS with these clients."""
+
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str, **_config: Any) -> Any:
+        """The client that the test gave."""
+        return self.clients[service]
+
+
+def deployment(config: Config = CONFIG, **clients: Any) -> FakeDeployment:
+    """A deployment on AWS; clients by their services' names."""
+    return FakeDeployment(config, None, clients)
+
+
+def _error_class(name: str) -> type[ClientError]:
+    return type(name, (ClientError,), {})
