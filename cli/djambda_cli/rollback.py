@@ -33,7 +33,6 @@ SHOWN = 10
 START_SECONDS = 300
 """A version that nobody called for weeks has to get its network back first, which takes minutes."""
 ANSWER_SECONDS = 60
-
 PAUSE = 2.0
 
 NOT_READY = {"ResourceConflictException", "ResourceNotReadyException", "TooManyRequestsException"}
@@ -87,9 +86,7 @@ def rollback(
     with steps.step(f"Version {target.number} serves"):
         move(deployment, client, target, past.revision)
     if maintenance.digest(deployment):
-        errors.print(
-            "  The site is closed for maintenance: djambda maintenance off", style="yellow"
-        )
+        errors.print("  ! The site is closed for maintenance: it was not asked.", style="yellow")
     else:
         with steps.step("The site answers") as progress:
             wait_for_site(deployment, past.live, target, progress)

@@ -115,21 +115,23 @@ def history(deployment: Deployment, client: "LambdaClient") -> History:
 
 
 def record_commit(deployment: Deployment) -> str:
-    """Note which commit of this checkout the live version is made from; "" if git cannot say.
+    """Note which commit of this checkout the newest version is made from; "" if git cannot say.
 
-    To be called once a deploy is through. Raises CommandError.
+    To be called once a deploy is through. (A deploy without a change makes no version; then the
+    newest is what the checkout has, and serves unless there was a rollback.) Raises CommandError.
     """
     commit = commit_of_checkout()
     client: LambdaClient = deployment.client("lambda")
-    live = history(deployment, client).live
-    if not commit or live.commit:
-        return live.commit
+    newest = history(deployment, client).versions[0]
+    if not commit or newest.commit:
+        return newest.commit
     with aws_errors():
         arn = client.get_function_configuration(FunctionName=deployment.function)["FunctionArn"]
-        client.tag_resource(Resource=arn, Tags={f"{TAG}{live.number}": f"{live.release} {commit}"})
+        value = f"{newest.release} {commit}"
+        client.tag_resource(Resource=arn, Tags={f"{TAG}{newest.number}": value})
         tags = client.list_tags(Resource=arn)["Tags"]
-        numbers = [int(name.removeprefix(TAG)) for name in tags if name.startswith(TAG)]
-        if old := sorted(numbers)[:-TAGS_KEPT]:
+        numbers = sorted(int(name.removeprefix(TAG)) for name in tags if name.startswith(TAG))
+        if old := numbers[:-TAGS_KEPT]:
             client.untag_resource(Resource=arn, TagKeys=[f"{TAG}{number}" for number in old])
     return commit
 
