@@ -9,6 +9,7 @@ the other end. So it ends neither with this process nor with the connection, and
 import json
 import re
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -89,11 +90,11 @@ def manage(
 
     Example: djambda manage migrate --plan
     """
-    if bool(command) == bool(follow) or (follow and detach):
+    if bool(command and command[0]) == bool(follow) or (follow and detach):
         raise typer.BadParameter("Give a command (djambda manage help lists them), or --follow ID")
     again = "djambda manage --local" if local else "djambda manage"
     if local and folder != DEFAULT_FOLDER:
-        again += f" --folder {folder}"
+        again += f" --folder {shlex.quote(str(folder))}"
     if command:
         refuse_questions(command, again)
     deployment = find(local=local, folder=folder)
@@ -102,14 +103,13 @@ def manage(
     terminal = Terminal(f"Running in {deployment.function}")
     follow_it = f"{again} --follow {run.id}"
     try:
-        if command:
-            start(deployment, payload_of(command, run))
+        request = start(deployment, payload_of(command, run)) if command else ""
         if detach:
             console.print(run.id)
             errors.print(f"It runs. Follow it: {follow_it}", markup=False, soft_wrap=True)
             return
         with terminal:
-            exit_code = attend(run, run_folder, terminal.show)
+            exit_code = attend(run, run_folder, terminal.show, request)
     except (KeyboardInterrupt, SystemExit) as stop:
         errors.print(f"\nThe command goes on. Follow it: {follow_it}", markup=False, soft_wrap=True)
         raise typer.Exit(143 if isinstance(stop, SystemExit) else 130) from None
@@ -165,14 +165,17 @@ def payload_of(command: Sequence[str], run: Run) -> bytes:
     return encoded
 
 
-def start(deployment: Deployment, payload: bytes) -> None:
-    """Hand the event to the live version. It may be sent again: each run is started only once."""
+def start(deployment: Deployment, payload: bytes) -> str:
+    """Hand the event to the live version; the id of the request.
+
+    It may be sent again, by boto3 too: each run is started only once.
+    """
     function: LambdaClient = deployment.client("lambda")
     deadline = time.monotonic() + READY_SECONDS
     with aws_errors():
         while True:
             try:
-                function.invoke(
+                answer = function.invoke(
                     FunctionName=deployment.function,
                     Qualifier=ALIAS,
                     InvocationType="Event",
@@ -184,7 +187,7 @@ def start(deployment: Deployment, payload: bytes) -> None:
                     raise
                 time.sleep(PAUSES[-1])
             else:
-                return
+                return answer["ResponseMetadata"]["RequestId"]
 
 
 class Question(NamedTuple):
@@ -273,10 +276,11 @@ class Unreachable(CommandError):  # noqa: N818 (what it says)
     """The command cannot be watched any more; nothing is known of its end."""
 
 
-def attend(run: Run, place: Place, show: Show) -> int:
+def attend(run: Run, place: Place, show: Show, request: str = "") -> int:
     """Pass on what the command prints until it ends; its exit code.
 
-    Raises CommandError where it never started, or where its function ended without a result.
+    `request` is the invocation's id, where it is known before the command has started. Raises
+    CommandError where it never starts, or where its function ends without a result.
     """
     started: dict[str, Any] = {}
     news = run.sent
@@ -291,22 +295,19 @@ def attend(run: Run, place: Place, show: Show) -> int:
             return _exit_code(place.read("result.json"))
         if lost:
             raise CommandError(lost)
-        news = max(news, look.changed or news)
+        deadline = run.sent + START_LIMIT
         if look.started:
             started = started or place.read("started.json")
-            late = look.now > look.started + timedelta(seconds=started["seconds"]) + MARGIN
-            if late or look.now > news + SILENCE:
-                ending = place.ending(started["request"], news)
-                if ending or late:
-                    lost = _lost(started["request"], ending)
-                    continue  # The result may have come meanwhile.
-                news = look.now
-        elif look.now > run.sent + START_LIMIT + MARGIN:
-            raise CommandError(
-                f"Run {run.id} has not started, and will not any more: no instance of the function "
-                "was free for 5 minutes (LAMBDA_CONCURRENCY), or none could start. Look: djambda "
-                "logs --errors. (If it is of last week, it is only that its output is deleted.)"
-            )
+            request = started["request"]
+            deadline = look.started + timedelta(seconds=started["seconds"])
+        late = look.now > deadline + MARGIN
+        news = max(news, look.changed or news)
+        if late or look.now > news + SILENCE:
+            ending = place.ending(request, news) if request else None
+            if ending or late:
+                lost = _lost(run, request, ending, has_started=bool(started))
+                continue  # The result may have come meanwhile.
+            news = look.now
         place.wait(pause)
         pause = min(pause * 1.2, PAUSES[-1])
 
@@ -319,11 +320,17 @@ def _exit_code(result: dict[str, Any]) -> int:
     return exit_code or 1
 
 
-def _lost(request: str, ending: str | None) -> str:
-    how = ENDINGS.get(ending or "", f"ended without a result ({ending or 'not even a report'})")
+def _lost(run: Run, request: str, ending: str | None, *, has_started: bool) -> str:
+    log = f"Its log: djambda logs --request {request}"
+    if has_started:
+        how = ENDINGS.get(ending or "", f"ended without a result ({ending or 'not even a report'})")
+        return f"The command {how}. What it had done by then is done. {log}"
+    if ending:
+        return f"The command was not started: its function failed first ({ending}). {log}"
     return (
-        f"The command {how}. What it had done by then is done. "
-        f"Its log: djambda logs --request {request}"
+        f"Run {run.id} has not started, and will not any more: for 5 minutes no instance of the "
+        "function was free (LAMBDA_CONCURRENCY), or none could start. If it is of "
+        "last week, its output is deleted by now. Look: djambda logs --errors"
     )
 
 

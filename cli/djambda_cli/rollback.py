@@ -20,9 +20,8 @@ from rich.table import Table
 from djambda_cli import maintenance, versions
 from djambda_cli.deployment import ALIAS, Deployment, aws_errors, find
 from djambda_cli.errors import CommandError
-from djambda_cli.logs import now
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
-from djambda_cli.status import ago, stack_of
+from djambda_cli.status import stack_of
 from djambda_cli.steps import Progress, Steps
 from djambda_cli.versions import History, Version, verb
 
@@ -253,14 +252,15 @@ def _refuse_while_deploying(deployment: Deployment) -> None:
 
 
 def _show(past: History, target: Version) -> None:
-    table = Table(box=None, padding=(0, 2), header_style="dim", title_justify="left")
-    for name in ("Version", "Published", "Release", "Commit", ""):
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("  Version", "Published", "Release", "Commit", ""):
         table.add_column(name, no_wrap=True)
     last = past.versions[:SHOWN]
     for each in [*last, *(one for one in (past.live, target) if one not in last)]:
         mark = "[green]live[/]" if each.is_live else "[cyan]to this[/]" if each == target else ""
+        at = each.when.astimezone()
         table.add_row(
-            str(each.number), ago(each.when, now()), each.release, each.short_commit, mark
+            f"  {each.number}", f"{at:%Y-%m-%d %H:%M}", each.release, each.short_commit, mark
         )
     errors.print(table)
     errors.print()

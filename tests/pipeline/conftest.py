@@ -7,6 +7,6 @@ from tests.pipeline.gitlab import Repository, clone, need_rsync
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The checkout as a repository of GitLab's."""
+    """The checkout, as GitLab has it."""
     need_rsync()
-    return clone(tmp_path_factory.mktemp("repository"))
+    return clone(tmp_path_factory.mktemp("gitlab"))

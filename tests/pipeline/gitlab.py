@@ -46,9 +46,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Repository:
-    """A clone in `folder`, with `.gitlab-ci.yml` as it is in the checkout."""
+    """A clone in `folder`. At `url` is what GitLab still has when the branch is deleted."""
 
     folder: Path
+    url: str
 
     def jobs(self, branch: str) -> list[Job]:
         """The jobs of a branch's pipeline, in the order of the stages."""
@@ -84,6 +85,14 @@ class Repository:
         output = done.stdout + done.stderr
         return Outcome({name: result for result, name in REPORT.findall(done.stdout)}, output)
 
+    def report(self, job: str) -> dict[str, str]:
+        """The variables that a job has reported to GitLab (artifacts:reports:dotenv)."""
+        [reports] = (self.folder / ".gitlab-ci-local" / "artifacts").glob(
+            f"{job.replace(':', '*')}/.gitlab-ci-reports/dotenv"
+        )
+        lines = [line for file in reports.iterdir() for line in file.read_text().splitlines()]
+        return dict(line.split("=", 1) for line in lines)
+
     def _check_out(self, branch: str) -> None:
         git(self.folder, "checkout", "--quiet", "-B", branch)
 
@@ -104,20 +113,24 @@ class Repository:
 
 def clone(folder: Path) -> Repository:
     """Commit what the checkout has now, and git does not ignore, to a repository in `folder`."""
+    work, kept = folder / "work", folder / "kept.git"
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    git(folder, "config", "user.name", "Ann")
-    git(folder, "config", "user.email", "ann@example.com")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "As it is")
-    git(folder, "remote", "add", "origin", "https://gitlab.example.com/ann/site.git")
-    git(folder, "update-ref", "refs/remotes/origin/main", "HEAD")
-    git(folder, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
-    return Repository(folder)
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, work / name)
+    git(work, "init", "--quiet", "--initial-branch=main")
+    git(work, "config", "user.name", "Ann")
+    git(work, "config", "user.email", "ann@example.com")
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "--message", "As it is")
+    git(work, "remote", "add", "origin", "https://gitlab.example.com/ann/site.git")
+    git(work, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(work, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    git(folder, "init", "--quiet", "--bare", kept.name)
+    git(kept, "config", "uploadpack.allowAnySHA1InWant", "true")
+    git(work, "push", "--quiet", str(kept), "HEAD:refs/keep-around/it")
+    return Repository(work, str(kept))
 
 
 def git(folder: Path, *arguments: str) -> str:

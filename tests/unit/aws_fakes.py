@@ -63,7 +63,7 @@ class FakeDeployment(Deployment):
         return self.clients[service]
 
 
-def deployment(config: Config = CONFIG, **clients: Any) -> FakeDeployment:
+def deployment(config: Config = CONFIG, /, **clients: Any) -> FakeDeployment:
     """A deployment on AWS; clients by their services' names."""
     return FakeDeployment(config, None, clients)
 

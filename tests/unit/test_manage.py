@@ -41,7 +41,7 @@ ENDED = {"exit_code": 0, "complete": True}
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--follow", "x", "check"], ["--follow", "x", "--detach"]]
+    "arguments", [[], [""], ["--follow", "x", "check"], ["--follow", "x", "--detach"]]
 )
 def test_wrong_usage(arguments: list[str]) -> None:
     done = CliRunner().invoke(app, ["manage", *arguments])
@@ -434,6 +434,27 @@ def test_a_function_that_died_is_noticed_without_a_log() -> None:
         attend(RUN, place, Shown())
 
     assert 900 < place.time < 901 + MARGIN.total_seconds() + 10
+
+
+def test_a_function_that_failed_before_the_command_is_noticed_by_its_report() -> None:
+    place = FakePlace(report=(5, "Runtime.ExitError"))
+
+    with pytest.raises(CommandError) as error:
+        attend(RUN, place, Shown(), REQUEST)
+
+    assert str(error.value) == (
+        "The command was not started: its function failed first (Runtime.ExitError). "
+        f"Its log: djambda logs --request {REQUEST}"
+    )
+    assert place.time < 20
+
+
+def test_a_command_that_starts_late_is_waited_for() -> None:
+    place = FakePlace(
+        (290, "started.json", STARTED), (291, "00001.json", []), (292, "result.json", ENDED)
+    )
+
+    assert attend(RUN, place, Shown(), REQUEST) == 0
 
 
 def test_a_command_that_never_starts_is_noticed() -> None:

@@ -1,0 +1,68 @@
+"""`.gitlab-ci.yml` as GitLab reads it: which jobs a branch has, and what they are pinned to.
+
+Listing the jobs also checks the file against GitLab's schema, and that whatever is extended,
+referenced or needed is there.
+"""
+
+import re
+
+from awscdk.config import Config
+from tests.cloud.local import ROOT
+from tests.pipeline.gitlab import Job, Repository
+
+FILE = (ROOT / ".gitlab-ci.yml").read_text()
+COMMANDS = ("migrate", "createsuperuser", "collectstatic", "command")
+
+
+def commands(environment: str, name: str) -> list[Job]:
+    return [Job(f"{each}:{environment}", "manage", "manual", name, "[]") for each in COMMANDS]
+
+
+def test_jobs_of_the_default_branch(repository: Repository) -> None:
+    dev, prod = commands("dev", "dev"), commands("prod", "prod")
+    assert repository.jobs("main") == [
+        Job("test", "check", "on_success", "", ""),
+        Job("layer", "build", "on_success", "", "[]"),
+        Job("deploy:dev", "deploy", "on_success", "dev", "[test,layer]"),
+        Job("deploy:prod", "deploy", "manual", "prod", "[deploy:dev,layer]"),
+        *(job for pair in zip(dev, prod, strict=True) for job in pair),
+    ]
+
+
+def test_jobs_of_another_branch(repository: Repository) -> None:
+    assert repository.jobs("feature/Search") == [
+        Job("test", "check", "on_success", "", ""),
+        Job("layer", "build", "on_success", "", "[]"),
+        Job("deploy:review", "deploy", "manual", "review/feature/Search", "[layer]"),
+        Job("stop:review", "deploy", "manual", "review/feature/Search", "[]"),
+        *commands("review", "review/feature/Search"),
+    ]
+
+
+def test_longest_name_of_an_environment_can_be_deployed() -> None:
+    slug = 24  # https://docs.gitlab.com/ci/variables/predefined_variables/, CI_ENVIRONMENT_SLUG
+
+    config = Config(app_name="a" * 24, environment="e" * slug, aws_default_region="eu-west-1")
+
+    assert Config.from_environment(
+        {
+            "APP_NAME": config.app_name,
+            "ENVIRONMENT": config.environment,
+            "AWS_DEFAULT_REGION": config.aws_default_region,
+        }
+    ) == config  # fmt: skip
+    assert len(config.django_function_name) == 64
+
+
+def test_image_is_an_exact_one_with_the_projects_python() -> None:
+    [image] = re.findall(r"image: (.*)", FILE)
+    python = (ROOT / ".python-version").read_text().strip()
+
+    assert re.fullmatch(rf"python:{re.escape(python)}\.\d+-[a-z]+", image)
+
+
+def test_every_job_has_its_place_in_the_documentation(repository: Repository) -> None:
+    said = (ROOT / "docs" / "pipeline.md").read_text()
+    jobs = {job.name for branch in ("main", "other") for job in repository.jobs(branch)}
+
+    assert {job for job in jobs if f"`{job}`" not in said} == set()
