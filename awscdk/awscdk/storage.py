@@ -3,7 +3,7 @@
 And `runs/`, private too: what management commands print, for `djambda manage` to read.
 """
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -80,6 +80,7 @@ class Storage(Construct):
         for action, resources in {
             "s3:ListBucket": [self.bucket.bucket_arn],
             "s3:DeleteObject": objects,
+            "cloudformation:DescribeStacks": [Stack.of(self).stack_id],
         }.items():
             emptier.function.add_to_role_policy(
                 iam.PolicyStatement(actions=[action], resources=resources)

@@ -37,8 +37,11 @@ def functions(cloud: Cloud, stack: str) -> list[str]:
 
 
 def test_destroy_leaves_nothing(cloud: Cloud) -> None:
-    deployed = cloud.shell(f"{TRIAL} cdk deploy --app awscdk/app.py --require-approval never")
-    assert deployed.returncode == 0, deployed.stderr
+    deploy = "cdk deploy --app awscdk/app.py --require-approval never"
+    # Files stay when a stack is to be kept after all, and when it changes its mind once more.
+    for keep in ("true", "false", "true"):
+        deployed = cloud.shell(f"{TRIAL} THROW_AWAY={keep} {deploy}")
+        assert deployed.returncode == 0, deployed.stderr
     [bucket] = buckets(cloud, "trial-gone")
     assert cloud.call("s3", "list_objects_v2", Bucket=bucket)["KeyCount"] > 100
 
