@@ -28,7 +28,7 @@ from rich.markup import escape
 from djambda_cli import cloudformation, layer, maintenance, versions
 from djambda_cli.cdk import Cdk
 from djambda_cli.cloudformation import HOLDS_DATA, Change
-from djambda_cli.deployment import Deployment, aws_errors, find
+from djambda_cli.deployment import BOOTSTRAP_VERSION, Deployment, aws_errors, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 from djambda_cli.paths import LOCAL, REQUIREMENTS, ROOT
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 from awscdk.layer import problems  # isort: skip  # `deployment` has made it importable.
-
-BOOTSTRAPPED = "/cdk-bootstrap/hnb659fds/version"
-"""The parameter by which a template of the CDK sees its bootstrap stack; the qualifier is its
-default, https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
 
 PAUSED = {"CREATE_FAILED", "UPDATE_FAILED"}
 """What failed without a rollback: the next deploy goes on from there."""
@@ -79,7 +75,7 @@ def deploy(
     The version before goes on serving until everything has succeeded, and if anything fails. You
     are asked before anything that holds data is replaced or removed.
 
-    Example: djambda deploy
+    Example: `djambda deploy`
     """
     deployment = find(local=local, folder=folder)
     try:
@@ -90,7 +86,7 @@ def deploy(
             raise
         errors.print(
             "\nInterrupted here; but CloudFormation goes on with the deploy. How far it is: "
-            f"{_command(deployment, 'status')}"
+            f"{deployment.command('status')}"
         )
         raise typer.Exit(130) from None
     if as_json:
@@ -114,7 +110,7 @@ def diff(
 ) -> None:
     """Show what a deploy would change in the infrastructure; nothing is changed.
 
-    Example: djambda diff
+    Example: `djambda diff`
     """
     deployment = find(local=local, folder=folder)
     check_place(deployment)
@@ -134,7 +130,7 @@ def diff(
 def synth(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
     """Write the CloudFormation template and what it deploys into cdk.out; nothing is changed.
 
-    Example: djambda synth --json | jq '.Resources | keys'
+    Example: `djambda synth --json | jq '.Resources | keys'`
     """
     deployment = find(local=local, folder=folder)
     output = ROOT / "cdk.out"
@@ -202,7 +198,7 @@ def roll_out(deployment: Deployment, steps: Steps, agree: Agree) -> Deployed:
     if not run.changed and newest > live:
         errors.print(
             f"    Version {live} serves since a rollback. This is version {newest}: "
-            f"{_command(deployment, f'rollback {newest}')} lets it serve."
+            f"{deployment.command(f'rollback {newest}')} lets it serve."
         )
     return Deployed(deployment.url, str(live), run.changed)
 
@@ -286,7 +282,7 @@ def _bootstrap_if_needed(deployment: Deployment, steps: Steps, agree: Agree) -> 
 
 def _is_bootstrapped(deployment: Deployment) -> bool:
     try:
-        deployment.client("ssm").get_parameter(Name=BOOTSTRAPPED)
+        deployment.client("ssm").get_parameter(Name=BOOTSTRAP_VERSION)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == "ParameterNotFound":
@@ -376,7 +372,7 @@ class Run:
             raise CommandError(
                 f"The first deploy of {self.deployment.stack} is not finished, and until then "
                 f"CloudFormation cannot replace anything: {', '.join(replaced)}. Start again: "
-                f"{self._command('destroy')}, then {self._command('deploy')}"
+                f"{self.deployment.command('destroy')}, then {self.deployment.command('deploy')}"
             )
         if data:
             self.agree("The data that are red above would be gone. Deploy all the same?")
@@ -435,13 +431,13 @@ class Run:
             )
         reason = cloudformation.reason_of_failure(self.deployment, stack) or error.output
         status = stack["StackStatus"]
-        again = self._command("deploy")
+        again = self.deployment.command("deploy")
         if problem := _stuck(self.deployment, stack):
             said = problem
         elif status in PAUSED:
             said = (
                 "The deploy failed, and what it has made so far stays. Mend what is above, then go "
-                f"on from there: {again}. Or remove all of it: {self._command('destroy')}"
+                f"on from there: {again}. Or remove all of it: {self.deployment.command('destroy')}"
             )
         elif status == "ROLLBACK_COMPLETE":
             said = (
@@ -454,9 +450,6 @@ class Run:
                 f"time, and still is. Mend what is above, then: {again}"
             )
         return CommandError(said, output=reason)
-
-    def _command(self, verb: str) -> str:
-        return _command(self.deployment, verb)
 
     def _forget(self, change_set: str) -> None:
         with aws_errors():
@@ -488,7 +481,7 @@ def summary(changes: Sequence[Change]) -> str:
 
 def _stuck(deployment: Deployment, stack: "StackTypeDef") -> str | None:
     """Why nothing can be deployed to this stack, and the way out; None if it can."""
-    destroy, again = _command(deployment, "destroy"), _command(deployment, "deploy")
+    destroy, again = deployment.command("destroy"), deployment.command("deploy")
     match stack["StackStatus"]:
         case "ROLLBACK_FAILED":
             return (
@@ -510,7 +503,3 @@ def _stuck(deployment: Deployment, stack: "StackTypeDef") -> str | None:
                 f"{deployment.stack}. Then: {again}"
             )
     return None
-
-
-def _command(deployment: Deployment, verb: str) -> str:
-    return f"djambda {verb}{' --local' * (deployment.local is not None)}"

@@ -7,6 +7,7 @@ CDK, so that every verb has one code path.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,13 +23,24 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from djambda_cli.errors import CommandError
 from djambda_cli.local_cloud import LocalCloud
-from djambda_cli.paths import ROOT
+from djambda_cli.paths import DEFAULT_CLOUD, ROOT
 
 sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
 from awscdk.config import Config, ConfigurationError
 
 VARIABLES_FILE = ROOT / ".variables"
 ALIAS = "live"
+
+BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+"""The parameter by which a template of the CDK sees its bootstrap stack; the qualifier is its
+default, https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
+
+NOT_READY = {
+    "ResourceConflictException",
+    "ResourceNotReadyException",
+    "TooManyRequestsException",
+}
+"""Errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html that pass."""
 
 CREDENTIALS = (
     "AWS does not know these credentials, or they have expired. Log in again (aws sso login, or "
@@ -71,6 +83,15 @@ class Deployment:
         """Where it is, for people: "in the local cloud" or "in eu-west-1"."""
         return "in the local cloud" if self.local else f"in {self.config.aws_default_region}"
 
+    def command(self, words: str) -> str:
+        """One of our command lines for this deployment, to be shown and typed."""
+        line = f"djambda {words}"
+        if self.local:
+            line += " --local"
+            if self.local.folder != DEFAULT_CLOUD:
+                line += f" --folder {shlex.quote(str(self.local.folder))}"
+        return line
+
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client; `config` as for botocore's Config."""
         return boto3.client(service, config=ClientConfig(**config))  # type: ignore[call-overload]
@@ -85,14 +106,14 @@ class Deployment:
                 if "does not exist" in str(error):
                     raise CommandError(
                         f"{self.stack} is not deployed {self.place}. "
-                        f"Deploy it: {'make up' if self.local else 'djambda deploy'}"
+                        f"Deploy it: {self.command('deploy')}"
                     ) from None
                 raise
         [stack] = found["Stacks"]
         if not stack.get("Outputs"):
             raise CommandError(
                 f"{self.stack} {self.place} was never deployed whole ({stack['StackStatus']}). "
-                f"Look: djambda doctor{' --local' * bool(self.local)}"
+                f"Look: {self.command('doctor')}"
             )
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 

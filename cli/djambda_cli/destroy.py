@@ -80,7 +80,7 @@ def destroy(
     Unless it is a throw-away deployment, a final snapshot of the database stays, and so do the
     bucket with all files and the secrets. Without the --confirm option you are asked.
 
-    Example: djambda destroy --confirm prod-my-app
+    Example: `djambda destroy --confirm prod-my-app`
     """
     deployment = find(local=local, folder=folder)
     check_place(deployment)
@@ -270,7 +270,8 @@ def _have_the_name(deployment: Deployment, given: str) -> None:
     if not given:
         if not sys.stdin.isatty():
             raise CommandError(
-                f"Nothing was deleted. In a script: djambda destroy --confirm {deployment.stack}"
+                "Nothing was deleted. In a script: "
+                f"{deployment.command(f'destroy --confirm {deployment.stack}')}"
             )
         given = typer.prompt("The stack's name, to delete it", err=True)
     if given.strip() != deployment.stack:

@@ -20,23 +20,27 @@ import typer
 from botocore.exceptions import ClientError
 from rich.text import Text
 
+from bootstrap import NODE_SUPPORTED
 from djambda_cli import layer as layer_builder
 from djambda_cli import status
-from djambda_cli.deployment import ALIAS, VARIABLES_FILE, Deployment, aws_errors, find
+from djambda_cli.deployment import (
+    ALIAS,
+    BOOTSTRAP_VERSION,
+    VARIABLES_FILE,
+    Deployment,
+    aws_errors,
+    find,
+)
 from djambda_cli.errors import CommandError
 from djambda_cli.local_cloud import NEEDED_BYTES
 from djambda_cli.log_entries import printable
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 from djambda_cli.paths import EMULATOR_PYTHON, LAYER, LOCAL, REQUIREMENTS, ROOT, TOOLS
-from djambda_cli.versions import History, deploy_command, verb
+from djambda_cli.versions import History
 
-sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
-from awscdk import layer as layer_rules
+from awscdk import layer as layer_rules  # isort: skip  # `deployment` has made it importable.
 
-NODE_SUPPORTED = range(22, 27)
-"""As in cli/bootstrap.py."""
-BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
-BOOTSTRAP_VERSION = 6
+BOOTSTRAP_NEEDED = 6
 """What the CDK's DefaultStackSynthesizer needs at least."""
 UNRESERVED = 100
 """Concurrency that an account has to keep unreserved, unless it has less at all:
@@ -91,7 +95,7 @@ def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
 
     Exits with 1 if there is a problem.
 
-    Example: djambda doctor --local
+    Example: `djambda doctor --local`
     """
     report = {"Machine": list(machine(local=local))}
     deployment = None
@@ -245,12 +249,12 @@ def bootstrap(deployment: Deployment) -> Iterator[Finding]:
     place = f"aws://{config.aws_account_id or 'ACCOUNT'}/{config.aws_default_region}"
     do = f'cdk bootstrap --app "" {place}'
     try:
-        version = int(ssm.get_parameter(Name=BOOTSTRAP_PARAMETER)["Parameter"]["Value"])
+        version = int(ssm.get_parameter(Name=BOOTSTRAP_VERSION)["Parameter"]["Value"])
     except ssm.exceptions.ParameterNotFound:
         yield odd(f"the CDK is not set up in {config.aws_default_region} yet", do)
         return
-    if version < BOOTSTRAP_VERSION:
-        yield bad(f"the CDK's bootstrap has version {version}, {BOOTSTRAP_VERSION} is needed", do)
+    if version < BOOTSTRAP_NEEDED:
+        yield bad(f"the CDK's bootstrap has version {version}, {BOOTSTRAP_NEEDED} is needed", do)
     else:
         yield good(f"CDK bootstrap, version {version}")
 
@@ -345,20 +349,20 @@ def deployed(deployment: Deployment) -> Iterator[Finding]:
     """What is deployed, and how it is."""
     stack = status.stack_of(deployment)
     if not stack:
-        yield odd(NOT_DEPLOYED, deploy_command(deployment))
+        yield odd(NOT_DEPLOYED, deployment.command("deploy"))
         return
-    yield _stack(stack)
+    yield _stack(deployment, stack)
     found = status.status_of(deployment)
     if not isinstance(found.history, status.Unknown):
         yield from _versions(deployment, found.history)
     if not isinstance(found.database, status.Unknown):
         yield _database(found.database)
     if found.closed is True:
-        yield odd("the site is closed for maintenance", verb(deployment, "maintenance off"))
+        yield odd("the site is closed for maintenance", deployment.command("maintenance off"))
     if not isinstance(found.errors, status.Unknown):
         number = len(found.errors)
         yield (
-            odd(f"{number} errors in 24 hours", verb(deployment, "logs --errors --since 1d"))
+            odd(f"{number} errors in 24 hours", deployment.command("logs --errors --since 1d"))
             if number
             else good("no error in 24 hours")
         )
@@ -367,20 +371,21 @@ def deployed(deployment: Deployment) -> Iterator[Finding]:
             yield odd(unknown.reason)
 
 
-def _stack(stack: status.Stack) -> Finding:
+def _stack(deployment: Deployment, stack: status.Stack) -> Finding:
     words = stack.status.lower().replace("_", " ")
     if stack.is_busy:
         return odd(f"{stack.name}: {words}", "Wait until it is through.")
     if stack.status == "UPDATE_ROLLBACK_COMPLETE":
         return odd(
-            f"{stack.name}: the last deploy failed, what was before serves", "djambda deploy"
+            f"{stack.name}: the last deploy failed, what was before serves",
+            deployment.command("deploy"),
         )
     if stack.status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         return good(f"{stack.name}: {words}")
     return bad(
         f"{stack.name}: {words}",
-        "djambda deploy says what to do. The reason: aws cloudformation describe-stack-events "
-        f"--stack-name {stack.name}",
+        f"{deployment.command('deploy')} says what to do. The reason: aws cloudformation "
+        f"describe-stack-events --stack-name {stack.name}",
     )
 
 
@@ -398,11 +403,12 @@ def _versions(deployment: Deployment, past: History) -> Iterator[Finding]:
             "After weeks without a request the first one takes minutes. Open the site.",
         )
     else:
-        yield bad(f"version {live.number} is {state.lower()}: {why}", deploy_command(deployment))
+        yield bad(f"version {live.number} is {state.lower()}: {why}", deployment.command("deploy"))
     if past.newer:
         number = past.newer[0].number
         yield odd(
-            f"version {number} is newer and does not serve", verb(deployment, f"rollback {number}")
+            f"version {number} is newer and does not serve",
+            deployment.command(f"rollback {number}"),
         )
 
 

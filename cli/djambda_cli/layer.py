@@ -79,7 +79,7 @@ def layer(
 ) -> None:
     """Build the layer with Django's dependencies for Lambda.
 
-    Example: djambda layer --architecture arm64
+    Example: `djambda layer --architecture arm64`
     """
     if architecture not in PLATFORMS:
         raise CommandError(

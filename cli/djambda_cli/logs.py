@@ -31,7 +31,6 @@ from djambda_cli.log_entries import (
     parsed,
 )
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
-from djambda_cli.versions import deploy_command
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -155,7 +154,7 @@ def logs(  # noqa: PLR0913 (its options)
 ) -> None:
     """Show what Django and the front door logged, by time.
 
-    Example: djambda logs --follow --errors
+    Example: `djambda logs --follow --errors`
     """
     if request and follow:
         raise typer.BadParameter("A request that is over cannot be followed: leave out --follow.")
@@ -220,7 +219,7 @@ def logs_of(deployment: Deployment) -> list[Log]:
             which,
             f"/aws/lambda/{function}",
             f"There is no log /aws/lambda/{function} {deployment.place}. It comes with the first "
-            f"deploy: {deploy_command(deployment)}",
+            f"deploy: {deployment.command('deploy')}",
         )
         for which, function in groups.items()
     ]

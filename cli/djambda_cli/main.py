@@ -8,11 +8,13 @@ import functools
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any, override
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand, TyperGroup
 
-from djambda_cli.deploy import deploy, diff, synth
+from djambda_cli.deploy import DIFFERENT, deploy, diff, synth
 from djambda_cli.destroy import destroy
 from djambda_cli.doctor import doctor
 from djambda_cli.errors import CommandError
@@ -25,10 +27,40 @@ from djambda_cli.rollback import rollback
 from djambda_cli.status import open, status  # noqa: A004 (a verb)
 from djambda_cli.up import down, up
 
+
+def flags_without_type(parameters: list[Any]) -> list[Any]:
+    """Have the help show no type beside an option that takes no value; Typer says `<bool>`."""
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
+class Verb(TyperCommand):
+    """One of the verbs."""
+
+    @override
+    def get_params(self, ctx: Any) -> list[Any]:
+        return flags_without_type(super().get_params(ctx))
+
+
+class Verbs(TyperGroup):
+    """All of them."""
+
+    @override
+    def get_params(self, ctx: Any) -> list[Any]:
+        return flags_without_type(super().get_params(ctx))
+
+
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Django on AWS for about $0 while nobody uses it; and all of it on this machine.",
+    epilog=f"""Exit codes: 0, it is done; 1, it is not, and the error says what to do; 2, the words
+are wrong; {DIFFERENT}, `diff --exit-code` found a difference; 130 and 143, interrupted. `manage`
+has those of the management command.""",
 )
 
 
@@ -63,7 +95,8 @@ for verb in (
 ):
     # After the name of a management command, options are Django's.
     settings = {"allow_interspersed_args": verb is not manage}
-    app.command(context_settings=settings)(reports_errors(verb))
+    summary = (verb.__doc__ or "").partition("\n")[0]
+    app.command(cls=Verb, short_help=summary, context_settings=settings)(reports_errors(verb))
 
 if __name__ == "__main__":
     app()

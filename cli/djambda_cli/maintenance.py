@@ -43,7 +43,7 @@ def maintenance(
     Visitors get a page (503) from the front door; Django and the database can sleep on. `on` prints
     a link that lets you in.
 
-    Example: djambda maintenance on --local
+    Example: `djambda maintenance on --local`
     """
     deployment = find(local=local, folder=folder)
     url = deployment.url
@@ -59,7 +59,7 @@ def maintenance(
     elif link:
         errors.print(f"{url} is closed: visitors get 503. Only this link lets in:", soft_wrap=True)
         console.print(link, soft_wrap=True)
-        errors.print(f"Open the site again: djambda maintenance off{' --local' * local}")
+        errors.print(f"Open the site again: {deployment.command('maintenance off')}")
     else:
         errors.print(f"{url} is open.", soft_wrap=True)
 

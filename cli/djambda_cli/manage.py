@@ -9,7 +9,6 @@ the other end. So it ends neither with this process nor with the connection, and
 import json
 import re
 import secrets
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from djambda_cli.deployment import ALIAS, Deployment, aws_errors, find
+from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Local, console, errors
 
@@ -53,13 +52,6 @@ OFFLINE_SECONDS = 300
 PAUSES = (0.2, 2.0)
 """Seconds between two looks into the bucket: at first, and after a while without anything new."""
 
-NOT_READY = {
-    "ResourceConflictException",
-    "ResourceNotReadyException",
-    "TooManyRequestsException",
-}
-"""Errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html that pass."""
-
 ENDINGS = {
     "timeout": "was stopped at the function's time limit (LAMBDA_TIMEOUT; 900 s at most)",
     "Runtime.OutOfMemory": "ran out of memory (LAMBDA_MEMORY)",
@@ -88,20 +80,17 @@ def manage(
     Output comes as it is printed. The command goes on if this is interrupted. Options of djambda
     come before the command's name; everything from there on is Django's.
 
-    Example: djambda manage migrate --plan
+    Example: `djambda manage migrate --plan`
     """
     if bool(command and command[0]) == bool(follow) or (follow and detach):
         raise typer.BadParameter("Give a command (djambda manage help lists them), or --follow ID")
-    again = "djambda manage --local" if local else "djambda manage"
-    if local and folder != DEFAULT_FOLDER:
-        again += f" --folder {shlex.quote(str(folder))}"
-    if command:
-        refuse_questions(command, again)
     deployment = find(local=local, folder=folder)
+    if command:
+        refuse_questions(command, deployment.command("manage"))
     run = parse_run(follow) if follow else new_run(datetime.now(UTC))
     run_folder = RunFolder(deployment, run)
     terminal = Terminal(f"Running in {deployment.function}")
-    follow_it = f"{again} --follow {run.id}"
+    follow_it = deployment.command(f"manage --follow {run.id}")
     try:
         request = start(deployment, payload_of(command, run)) if command else ""
         if detach:
@@ -257,7 +246,12 @@ class Look:
 
 
 class Place(Protocol):
-    """Where a run is watched. `RunFolder` is the real one."""
+    """Where a run is watched. `RunFolder` is the real one.
+
+    `logs` is the command line that shows the function's log.
+    """
+
+    logs: str
 
     def look(self, after: str) -> Look:
         """What came after the part of that name."""
@@ -305,7 +299,7 @@ def attend(run: Run, place: Place, show: Show, request: str = "") -> int:
         if late or look.now > news + SILENCE:
             ending = place.ending(request, news) if request else None
             if ending or late:
-                lost = _lost(run, request, ending, has_started=bool(started))
+                lost = _lost(run, place.logs, request, ending, has_started=bool(started))
                 continue  # The result may have come meanwhile.
             news = look.now
         place.wait(pause)
@@ -320,8 +314,8 @@ def _exit_code(result: dict[str, Any]) -> int:
     return exit_code or 1
 
 
-def _lost(run: Run, request: str, ending: str | None, *, has_started: bool) -> str:
-    log = f"Its log: djambda logs --request {request}"
+def _lost(run: Run, logs: str, request: str, ending: str | None, *, has_started: bool) -> str:
+    log = f"Its log: {logs} --request {request}"
     if has_started:
         how = ENDINGS.get(ending or "", f"ended without a result ({ending or 'not even a report'})")
         return f"The command {how}. What it had done by then is done. {log}"
@@ -330,7 +324,7 @@ def _lost(run: Run, request: str, ending: str | None, *, has_started: bool) -> s
     return (
         f"Run {run.id} has not started, and will not any more: for 5 minutes no instance of the "
         "function was free (LAMBDA_CONCURRENCY), or none could start. If it is of "
-        "last week, its output is deleted by now. Look: djambda logs --errors"
+        f"last week, its output is deleted by now. Look: {logs} --errors"
     )
 
 
@@ -358,6 +352,7 @@ class RunFolder:
     """The run's folder in the assets bucket, and its function's log. Raises `Unreachable`."""
 
     def __init__(self, deployment: Deployment, run: Run) -> None:
+        self.logs = deployment.command("logs")
         self._s3: S3Client = deployment.client("s3")
         self._logs: CloudWatchLogsClient = deployment.client("logs")
         self._bucket = deployment.outputs["BucketName"]

@@ -18,12 +18,12 @@ from botocore.exceptions import ClientError
 from rich.table import Table
 
 from djambda_cli import maintenance, versions
-from djambda_cli.deployment import ALIAS, Deployment, aws_errors, find
+from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 from djambda_cli.status import stack_of
 from djambda_cli.steps import Progress, Steps
-from djambda_cli.versions import History, Version, verb
+from djambda_cli.versions import History, Version
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -33,9 +33,6 @@ START_SECONDS = 300
 """A version that nobody called for weeks has to get its network back first, which takes minutes."""
 ANSWER_SECONDS = 60
 PAUSE = 2.0
-
-NOT_READY = {"ResourceConflictException", "ResourceNotReadyException", "TooManyRequestsException"}
-"""Errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html that pass."""
 
 PRINT_MIGRATIONS = """
 from django.db.migrations.loader import MigrationLoader
@@ -61,7 +58,7 @@ def rollback(
 
     The database, its migrations and uploads stay as they are.
 
-    Example: djambda rollback 12
+    Example: `djambda rollback 12`
     """
     deployment = find(local=local, folder=folder)
     client: LambdaClient = deployment.client(
@@ -96,7 +93,7 @@ def rollback(
         console.print(f"Version {target.number} serves {deployment.url}", soft_wrap=True)
     errors.print(
         "The next deploy that changes anything in Django serves its new version again; one that "
-        f"changes nothing leaves it so. Back: {verb(deployment, f'rollback {past.live.number}')}",
+        f"changes nothing leaves it so. Back: {deployment.command(f'rollback {past.live.number}')}",
         style="dim",
         soft_wrap=True,
     )
@@ -205,7 +202,7 @@ def move(deployment: Deployment, client: "LambdaClient", target: Version, revisi
         except client.exceptions.PreconditionFailedException:
             raise CommandError(
                 "Somebody else has changed what serves meanwhile. Nothing was changed here. Look: "
-                f"{verb(deployment, 'status')}"
+                f"{deployment.command('status')}"
             ) from None
 
 
@@ -218,8 +215,8 @@ def wait_for_site(
         if time.monotonic() > deadline:
             raise CommandError(
                 f"Version {target.number} serves, and {deployment.url} answers {status}.\n"
-                f"Why: {verb(deployment, 'logs --errors')}\n"
-                f"Back: {verb(deployment, f'rollback {live.number}')}"
+                f"Why: {deployment.command('logs --errors')}\n"
+                f"Back: {deployment.command(f'rollback {live.number}')}"
             )
         progress(f"{status}")
         time.sleep(PAUSE)

@@ -145,7 +145,7 @@ class Status:
 def status(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
     """Show what is deployed and how it is: version, database, errors, this month's use.
 
-    Example: djambda status
+    Example: `djambda status`
     """
     deployment = find(local=local, folder=folder)
     with errors.status("Asking AWS" if not local else "Asking the local cloud"):
@@ -164,7 +164,7 @@ def open(  # noqa: A001 (the verb's name)
 ) -> None:
     """Open the site in the browser, and print its address.
 
-    Example: djambda open --admin
+    Example: `djambda open --admin`
     """
     url = find(local=local, folder=folder).url + ("admin/" if admin else "")
     console.print(url, soft_wrap=True)

@@ -51,7 +51,7 @@ def up(
 ) -> None:
     """Run the whole stack on this machine: a real deploy, a real Postgres, no AWS account.
 
-    Example: djambda up
+    Example: `djambda up`
     """
     cloud = LocalCloud(folder)
     site = bring_up(cloud, Steps(console), port=port, owner=owner)
@@ -79,7 +79,7 @@ def down(
 ) -> None:
     """Stop the local cloud; its data stay unless they are wiped.
 
-    Example: djambda down --wipe
+    Example: `djambda down --wipe`
     """
     cloud = LocalCloud(folder)
     was_running = cloud.stop()

@@ -80,16 +80,6 @@ class History:
         return [each for each in self.versions if each.number > self.live.number]
 
 
-def verb(deployment: Deployment, words: str) -> str:
-    """The command line of one of our verbs for this deployment, to be shown."""
-    return f"djambda {words}{' --local' * bool(deployment.local)}"
-
-
-def deploy_command(deployment: Deployment) -> str:
-    """What deploys it."""
-    return "make up" if deployment.local else "djambda deploy"
-
-
 def history(deployment: Deployment, client: "LambdaClient") -> History:
     """The function's versions. Raises CommandError, also if it has none that serves."""
     with aws_errors():
@@ -98,7 +88,7 @@ def history(deployment: Deployment, client: "LambdaClient") -> History:
         except client.exceptions.ResourceNotFoundException:
             raise CommandError(
                 f"No version of {deployment.function} serves {deployment.place}. The first deploy "
-                f"makes one: {deploy_command(deployment)}"
+                f"makes one: {deployment.command('deploy')}"
             ) from None
         arn = alias["AliasArn"].removesuffix(f":{ALIAS}")
         tags = client.list_tags(Resource=arn)["Tags"]

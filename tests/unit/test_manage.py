@@ -271,6 +271,8 @@ def test_who_keeps_a_stream_for_longer_than_the_run_does_no_harm(
 class FakePlace:
     """A run's folder in which things appear with time, in seconds after the command was sent."""
 
+    logs = "djambda logs"
+
     def __init__(self, *events: tuple[float, str, Any], report: tuple[float, str] | None = None):
         self.events = events
         self.report = report
