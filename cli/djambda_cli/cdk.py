@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from djambda_cli.errors import CommandError
-from djambda_cli.paths import CDK_APP, LOCAL, ROOT
+from djambda_cli.paths import CDK_APP, LOCAL, ROOT, search_path, tool
 from djambda_cli.steps import Progress
 
 HOME = LOCAL / "home"
@@ -86,7 +86,7 @@ class Cdk:
         """What a deploy would change, for people; "" if nothing. Raises CommandError."""
         # By the templates: the other way, CloudFormation makes a change set for it.
         done = subprocess.run(
-            ["cdk", "diff", stack, "--app", str(assembly), "--method", "template"]
+            [tool("cdk"), "diff", stack, "--app", str(assembly), "--method", "template"]
             + ["--ci", "--no-notices", "--color" if colour else "--no-color"],
             cwd=ROOT,
             env=self._environment(),
@@ -106,7 +106,7 @@ class Cdk:
     def _run(self, arguments: list[str], progress: Progress, *, failed: str) -> None:
         lines: deque[str] = deque(maxlen=400)
         with subprocess.Popen(
-            ["cdk", *arguments, "--ci", "--no-color", "--no-notices"],
+            [tool("cdk"), *arguments, "--ci", "--no-color", "--no-notices"],
             cwd=ROOT,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -133,7 +133,7 @@ class Cdk:
         """The process's own. CDK_HOME: the CDK's caches stay in the checkout."""
         HOME.mkdir(parents=True, exist_ok=True)
         own = {"HOME": str(HOME)} if self.isolated else {}
-        return os.environ | own | {"CDK_HOME": str(HOME / ".cdk")}
+        return os.environ | own | {"CDK_HOME": str(HOME / ".cdk"), "PATH": search_path()}
 
 
 def _failure(lines: deque[str]) -> str:

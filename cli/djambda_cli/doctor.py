@@ -35,7 +35,7 @@ from djambda_cli.errors import CommandError
 from djambda_cli.local_cloud import NEEDED_BYTES
 from djambda_cli.log_entries import printable
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
-from djambda_cli.paths import EMULATOR_PYTHON, LAYER, LOCAL, REQUIREMENTS, ROOT, TOOLS
+from djambda_cli.paths import EMULATOR_PYTHON, LAYER, REQUIREMENTS, ROOT, tool
 from djambda_cli.versions import History
 
 from awscdk import layer as layer_rules  # isort: skip  # `deployment` has made it importable.
@@ -142,10 +142,8 @@ def machine(*, local: bool) -> Iterator[Finding]:
         yield good(f"Python {python}")
     else:
         yield bad(f"Python {python}, and Lambda runs {wanted}", tools)
-    path = os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)])
-    uv = shutil.which("uv", path=path) or str(LOCAL / "uv" / "bin" / "uv")
-    yield _tool("uv", _said(uv, "--version").partition("uv ")[2].partition(" ")[0], tools)
-    node = _said(shutil.which("node", path=path) or "node", "--version").lstrip("v")
+    yield _tool("uv", _said("uv", "--version").partition("uv ")[2].partition(" ")[0], tools)
+    node = _said("node", "--version").lstrip("v")
     if node and int(node.partition(".")[0]) not in NODE_SUPPORTED:
         yield bad(f"Node {node} is none that the CDK supports", tools)
     else:
@@ -439,11 +437,12 @@ def _tool(name: str, version: str, do: str) -> Finding:
     return good(f"{name} {version}") if version else bad(f"{name} is missing", do)
 
 
-def _said(*command: str) -> str:
+def _said(name: str, *arguments: str) -> str:
     """What a tool prints; "" if it cannot be run."""
     try:
+        command = [tool(name), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
+    except (CommandError, OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
 

@@ -26,7 +26,7 @@ import typer
 
 from djambda_cli.errors import CommandError
 from djambda_cli.options import console
-from djambda_cli.paths import LAYER, LOCAL, ROOT
+from djambda_cli.paths import LAYER, ROOT, tool
 from djambda_cli.steps import Steps
 
 sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
@@ -228,9 +228,8 @@ def _install(folder: Path, lock: Path, architecture: str) -> None:
 
 def _uv(arguments: list[str], file: Path, complaint: str) -> None:
     """Run `uv pip` beside a file that it reads. Raises CommandError with uv's words."""
-    uv = shutil.which("uv") or str(LOCAL / "uv" / "bin" / "uv")
     done = subprocess.run(
-        [uv, "pip", *arguments, "--quiet", "--only-binary=:all:"]
+        [tool("uv"), "pip", *arguments, "--quiet", "--only-binary=:all:"]
         + ["--python", sys.executable, "--python-version", _python()],
         cwd=file.parent,
         capture_output=True,

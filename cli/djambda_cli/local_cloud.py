@@ -22,7 +22,7 @@ import psutil
 
 from djambda_cli import layer, postgres
 from djambda_cli.errors import CommandError
-from djambda_cli.paths import DEFAULT_CLOUD, TOOLS
+from djambda_cli.paths import DEFAULT_CLOUD, search_path
 
 PREFERRED_PORT = 4566
 ACCOUNT = "000000000000"
@@ -172,7 +172,7 @@ class LocalCloud:
             for name, value in os.environ.items()
             if not name.upper().startswith(NOT_INHERITED) and not name.upper().endswith("_PROXY")
         }
-        return kept | self.variables(running) | {"PATH": self.path()}
+        return kept | self.variables(running) | {"PATH": search_path()}
 
     def variables(self, running: Running) -> dict[str, str]:
         """What makes AWS's tools talk to this cloud, and the app's name and environment there."""
@@ -208,10 +208,6 @@ class LocalCloud:
         isolated = self.environment()
         os.environ.clear()
         os.environ.update(isolated)
-
-    def path(self) -> str:
-        """The search path with the project's own `cdk`, `aws` and Node first."""
-        return os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)])
 
     def log_tail(self, lines: int = 30) -> str:
         """The last lines of the log."""
