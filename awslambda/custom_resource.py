@@ -48,10 +48,15 @@ class NotAnsweredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What CloudFormation wants: `kind` is "Create", "Update" or "Delete"."""
+    """What CloudFormation wants: `kind` is "Create", "Update" or "Delete".
+
+    `previous` has the properties before an update; when CloudFormation undoes a failed one, those
+    of the update that failed.
+    """
 
     kind: str
     properties: Mapping[str, str]
+    previous: Mapping[str, str]
     deadline: float
 
     @property
@@ -83,7 +88,10 @@ def respond(
         raise ValueError(f"Not an event of a CloudFormation custom resource: keys {sorted(event)}")
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN
     request = Request(
-        event["RequestType"], event["ResourceProperties"], deadline=time.monotonic() + seconds
+        event["RequestType"],
+        event["ResourceProperties"],
+        event.get("OldResourceProperties", {}),
+        deadline=time.monotonic() + seconds,
     )
     reply = _Reply(event)
     watchdog = threading.Timer(seconds, reply.out_of_time)

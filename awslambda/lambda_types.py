@@ -55,3 +55,4 @@ class CustomResourceEvent(TypedDict, total=False):
     LogicalResourceId: str
     PhysicalResourceId: str
     ResourceProperties: dict[str, str]
+    OldResourceProperties: dict[str, str]

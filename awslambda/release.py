@@ -31,6 +31,7 @@ COMMANDS = (
 
 FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)(?:\n  .*)+")
 """A traceback but for its last line. CloudFormation has room for a few lines; the log has all."""
+BLANK_LINES = re.compile(r"\n{3,}")
 
 LEAST_SECONDS = 5.0
 """With less than that left, the next command is not started."""
@@ -42,7 +43,7 @@ def lambda_handler(event: CustomResourceEvent, context: Context) -> None:
 
 
 def release(request: Request) -> Answer:
-    """Run `COMMANDS` in the version, unless the alias points to it already (a rollback).
+    """Run `COMMANDS` in the version, unless it has been released before.
 
     Raises `ResourceFailedError` for the first command that fails; the rest are not run.
     """
@@ -51,6 +52,9 @@ def release(request: Request) -> Answer:
     released = Answer(f"release of {function}")
     if request.kind == "Delete":
         return released
+    if _goes_back(request):
+        log.info("version %s comes back, as the deploy of a newer one failed", version)
+        return released
     if _live_version(function, request.properties["Alias"]) == version:
         log.info("version %s is live already: nothing to do", version)
         return released
@@ -58,6 +62,15 @@ def release(request: Request) -> Answer:
         log.info("version %s: %s", version, command)
         _run(command, f"{function}:{version}", request.seconds_left - 1)
     return released
+
+
+def _goes_back(request: Request) -> bool:
+    """Whether CloudFormation undoes a failed deploy: later versions have higher numbers.
+
+    The version before may be one that people have left with `djambda rollback`, with its migrations
+    undone: it must not be migrated again.
+    """
+    return int(request.previous.get("Version", 0)) > int(request.properties["Version"])
 
 
 def _live_version(function: str, alias: str) -> str | None:
@@ -94,7 +107,8 @@ def _reason(command: str, error: Exception) -> str:
                 "Its output is in that function's log. Split the work, then deploy again."
             )
         case FunctionFailed() if f"`{command}`" in error.message:
-            return FRAMES.sub("", error.message)  # Has the exit code and the output.
+            said = FRAMES.sub("", error.message)  # Has the exit code and the output.
+            return BLANK_LINES.sub("\n\n", said)
         case FunctionFailed():
             return f"`{command}` failed: {error}"
         case OutcomeUnknown():

@@ -50,10 +50,13 @@ def run(
     kind: str = "Update",
     function: str = FUNCTION,
     seconds: float = 60,
+    previous: str = "6",
 ) -> Any:
     """Release version 7 while AWS replies like this, and return CloudFormation's answer."""
     aws.will(*replies, answers())
     event = custom_resource_event(aws, kind, FunctionName=function, Version="7", Alias="live")
+    if kind == "Update":
+        event["OldResourceProperties"] = event["ResourceProperties"] | {"Version": previous}
     release.lambda_handler(event, FakeContext(seconds))
     return aws.requests[-1].json
 
@@ -82,6 +85,11 @@ class TestCommands:
 
     def test_do_not_run_for_the_version_that_is_live(self, aws: FakeAws) -> None:
         assert run(aws, answers({"FunctionVersion": "7"}))["Status"] == "SUCCESS"
+        assert commands(aws) == []
+
+    def test_do_not_run_when_cloudformation_undoes_a_later_version(self, aws: FakeAws) -> None:
+        """Although 7 is not live: people have gone back to 5 since."""
+        assert run(aws, answers({"FunctionVersion": "5"}), previous="10")["Status"] == "SUCCESS"
         assert commands(aws) == []
 
     def test_do_not_run_on_delete(self, aws: FakeAws) -> None:
