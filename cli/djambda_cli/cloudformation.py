@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import (
+        ResourceChangeTypeDef,
+        StackEventTypeDef,
+        StackTypeDef,
+    )
 
 POLL_SECONDS = 2.0
 UNDER_REVIEW = "REVIEW_IN_PROGRESS"
@@ -57,7 +61,8 @@ CUT = "\n[...]\n"
 class Change:
     """What a change set would do to one resource.
 
-    `kind` is add, change, replace, remove or leave (it stays, but the stack forgets it).
+    `kind` is add, change, replace, risk (perhaps a replacement), remove or leave (it stays, but the
+    stack forgets it).
     """
 
     kind: str
@@ -67,7 +72,7 @@ class Change:
     @property
     def of_data(self) -> bool:
         """Whether data would be lost, or left behind where nobody looks for them."""
-        return self.kind in {"replace", "remove", "leave"} and self.type in HOLDS_DATA
+        return self.kind in {"replace", "risk", "remove", "leave"} and self.type in HOLDS_DATA
 
 
 def describe(deployment: Deployment, stack: str | None = None) -> "StackTypeDef | None":
@@ -111,14 +116,9 @@ def changes(deployment: Deployment, change_set: str) -> list[Change] | None:
             for page in pages:
                 for each in page.get("Changes", []):
                     change = each["ResourceChange"]
-                    kind = _kind(
-                        change["Action"],
-                        change.get("Replacement", ""),
-                        change.get("PolicyAction", ""),
-                    )
                     found.append(
                         Change(
-                            kind,
+                            _kind(change),
                             change["ResourceType"],
                             HASH.sub("", change["LogicalResourceId"]),
                         )
@@ -130,13 +130,22 @@ def changes(deployment: Deployment, change_set: str) -> list[Change] | None:
     return found
 
 
-def _kind(action: str, replacement: str, policy: str) -> str:
+def _kind(change: "ResourceChangeTypeDef") -> str:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html"""
-    if action == "Modify":
-        return "replace" if replacement == "True" or policy.startswith("Replace") else "change"
-    if action == "Remove":
-        return "leave" if policy == "Retain" else "remove"
+    policy = change.get("PolicyAction", "")
+    match change["Action"], change.get("Replacement", ""):
+        case "Modify", replacement:
+            if replacement == "True" or policy.startswith("Replace"):
+                return "replace"
+            # Custom resources, for one, are "Conditional" at each change.
+            return "risk" if replacement == "Conditional" and _is_aws(change) else "change"
+        case "Remove", _:
+            return "leave" if policy == "Retain" else "remove"
     return "add"
+
+
+def _is_aws(change: "ResourceChangeTypeDef") -> bool:
+    return change["ResourceType"] in HOLDS_DATA and change["ResourceType"].startswith("AWS::")
 
 
 def events(deployment: Deployment, stack_id: str) -> "Iterator[StackEventTypeDef]":

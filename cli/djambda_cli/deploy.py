@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import botocore.session
 import typer
 from botocore.exceptions import ClientError
 from rich.markup import escape
@@ -28,7 +27,14 @@ from rich.markup import escape
 from djambda_cli import cloudformation, layer, maintenance, versions
 from djambda_cli.cdk import Cdk
 from djambda_cli.cloudformation import HOLDS_DATA, Change
-from djambda_cli.deployment import BOOTSTRAP_VERSION, Deployment, aws_errors, find
+from djambda_cli.deployment import (
+    ALIAS,
+    BOOTSTRAP_VERSION,
+    Deployment,
+    aws_errors,
+    check_place,
+    find,
+)
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 from djambda_cli.paths import LOCAL, REQUIREMENTS, ROOT
@@ -154,33 +160,6 @@ def asking(*, yes: bool) -> Agree:
             raise CommandError("Nothing was changed.")
 
     return agree
-
-
-def check_place(deployment: Deployment) -> None:
-    """See that credentials and set-up lead to the account and region of the variables.
-
-    Raises CommandError, and nothing else was asked of AWS by then.
-    """
-    region, account = deployment.config.aws_default_region, deployment.config.aws_account_id
-    with aws_errors():
-        set_up = botocore.session.Session()
-        profile = set_up.profile or "default"
-        source, named = "AWS_REGION", os.environ.get("AWS_REGION")
-        if not named:
-            source = f"The profile {profile}"
-            named = set_up.get_scoped_config().get("region") or region
-    if named != region:
-        raise CommandError(
-            f"{source} says {named}, and AWS_DEFAULT_REGION is {region}. Correct the one that is "
-            f"wrong; if it is right to deploy to {region}: export AWS_REGION={region}"
-        )
-    with aws_errors():
-        actual = deployment.client("sts").get_caller_identity()["Account"]
-    if account and actual != account:
-        raise CommandError(
-            f"These credentials are of account {actual}, and AWS_ACCOUNT_ID is {account}. "
-            "Log in to that one, or choose its profile with AWS_PROFILE."
-        )
 
 
 def roll_out(deployment: Deployment, steps: Steps, agree: Agree) -> Deployed:
@@ -326,6 +305,7 @@ class Run:
             self._agree_to(changes, unfinished=unfinished)
         except BaseException:
             self._forget(change_set)
+            self._protect_as(before)
             raise
         if not changes:
             self._forget(change_set)
@@ -385,6 +365,7 @@ class Run:
             and before["StackStatus"] != "ROLLBACK_COMPLETE"
         )
         closed_with = maintenance.digest(self.deployment) if complete else ""
+        served = versions.live_version(self.deployment) if complete else ""
         try:
             with self.steps.step("Deploy, release of Django") as progress:
                 self.cdk.execute(
@@ -398,7 +379,7 @@ class Run:
         except CommandError as error:
             if self._was_overtaken(before, error):
                 return False
-            raise self._failure(before, error) from None
+            raise self._failure(before, error, served) from None
         finally:
             if closed_with and maintenance.digest(self.deployment) != closed_with:
                 maintenance.set_digest(self.deployment, closed_with)
@@ -422,7 +403,9 @@ class Run:
             now.get(key) != before.get(key) for key in ("StackId", "LastUpdatedTime", "StackStatus")
         )
 
-    def _failure(self, before: "StackTypeDef | None", error: CommandError) -> CommandError:
+    def _failure(
+        self, before: "StackTypeDef | None", error: CommandError, served: str
+    ) -> CommandError:
         """What to say: the words of what failed, and what is the case now."""
         stack = cloudformation.describe(self.deployment)
         if stack is None or not self._has_moved_on(before, stack):
@@ -431,9 +414,15 @@ class Run:
             )
         reason = cloudformation.reason_of_failure(self.deployment, stack) or error.output
         status = stack["StackStatus"]
+        moved_back = served and self._let_serve_again(served)
         again = self.deployment.command("deploy")
         if problem := _stuck(self.deployment, stack):
             said = problem
+        elif moved_back:
+            said = (
+                f"The deploy failed late, and is undone: version {served} serves again. Mend what "
+                f"is above, then: {again}"
+            )
         elif status in PAUSED:
             said = (
                 "The deploy failed, and what it has made so far stays. Mend what is above, then go "
@@ -450,6 +439,30 @@ class Run:
                 f"time, and still is. Mend what is above, then: {again}"
             )
         return CommandError(said, output=reason)
+
+    def _let_serve_again(self, version: str) -> bool:
+        """Point the alias to what served before the deploy, if it points elsewhere; whether.
+
+        CloudFormation goes back to the version that it knows of, not to that of a rollback.
+        """
+        if versions.live_version(self.deployment) == version:
+            return False
+        with aws_errors():
+            self.deployment.client("lambda").update_alias(
+                FunctionName=self.deployment.function, Name=ALIAS, FunctionVersion=version
+            )
+        return True
+
+    def _protect_as(self, before: "StackTypeDef | None") -> None:
+        """Undo what the CDK does together with a change set, before anybody has agreed to it."""
+        now = cloudformation.describe(self.deployment)
+        wanted = before and before.get("EnableTerminationProtection", False)
+        if before is None or now is None or now.get("EnableTerminationProtection", False) == wanted:
+            return
+        with aws_errors():
+            self.deployment.client("cloudformation").update_termination_protection(
+                StackName=before["StackId"], EnableTerminationProtection=bool(wanted)
+            )
 
     def _forget(self, change_set: str) -> None:
         with aws_errors():
@@ -468,6 +481,7 @@ _DONE = {
     "add": "added",
     "change": "changed",
     "replace": "replaced",
+    "risk": "perhaps replaced",
     "remove": "removed",
     "leave": "taken out of the stack",
 }

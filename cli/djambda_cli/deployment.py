@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
@@ -143,6 +144,33 @@ def find(*, local: bool, folder: Path) -> Deployment:
             "(.variables.template has them all), or in the environment."
         ) from None
     return Deployment(config, cloud)
+
+
+def check_place(deployment: Deployment) -> None:
+    """See that credentials and set-up lead to the account and region of the variables.
+
+    Raises CommandError, and nothing else was asked of AWS by then.
+    """
+    region, account = deployment.config.aws_default_region, deployment.config.aws_account_id
+    with aws_errors():
+        set_up = botocore.session.Session()
+        profile = set_up.profile or "default"
+        source, named = "AWS_REGION", os.environ.get("AWS_REGION")
+        if not named:
+            source = f"The profile {profile}"
+            named = set_up.get_scoped_config().get("region") or region
+    if named != region:
+        raise CommandError(
+            f"{source} says {named}, and AWS_DEFAULT_REGION is {region}. Correct the one that is "
+            f"wrong; if it is right to deploy to {region}: export AWS_REGION={region}"
+        )
+    with aws_errors():
+        actual = deployment.client("sts").get_caller_identity()["Account"]
+    if account and actual != account:
+        raise CommandError(
+            f"These credentials are of account {actual}, and AWS_ACCOUNT_ID is {account}. "
+            "Log in to that one, or choose its profile with AWS_PROFILE."
+        )
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from botocore.exceptions import ClientError
 from rich.markup import escape
 
 from djambda_cli import cloudformation
-from djambda_cli.deploy import check_place
-from djambda_cli.deployment import Deployment, aws_errors, find
+from djambda_cli.deployment import Deployment, aws_errors, check_place, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 from djambda_cli.steps import Progress, Steps
@@ -54,7 +53,7 @@ class Remains:
 
 @dataclass
 class Inventory:
-    """What a stack has that somebody might miss."""
+    """What a stack has that somebody might miss; `network` is its VPC."""
 
     clusters: list[str] = field(default_factory=list)
     snapshots_stay: bool = False
@@ -63,6 +62,7 @@ class Inventory:
     parameters: list[str] = field(default_factory=list)
     parameters_stay: bool = False
     others: int = 0
+    network: str = ""
 
 
 def destroy(
@@ -145,8 +145,10 @@ def take_inventory(deployment: Deployment, stack: "StackTypeDef") -> Inventory:
                 path = resource["Properties"]["Path"]
                 found.parameters = _parameters(deployment, path)
                 found.parameters_stay = resource["Properties"].get("Keep") == "true"
-            case _:
+            case type_:
                 found.others += 1
+                if type_ == "AWS::EC2::VPC":
+                    found.network = physical
     return found
 
 
@@ -183,8 +185,33 @@ def remove(
                     "Remove the cause, then run this again.",
                     output=reason,
                 )
+            if strangers := _strangers(deployment, inventory.network):
+                raise CommandError(
+                    f"{deployment.stack} is deleted in part only: something that is not the "
+                    f"stack's is still in its network. Remove {', '.join(strangers)}, then run "
+                    "this again.",
+                    output=reason,
+                )
             progress("Lambda has not given its network interfaces back yet: again in a minute")
             sleep(AGAIN_SECONDS)
+
+
+def _strangers(deployment: Deployment, network: str) -> list[str]:
+    """Network interfaces in the VPC that are not Lambda's, such as a restored database's.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html
+    """
+    try:
+        found = deployment.client("ec2").describe_network_interfaces(
+            Filters=[{"Name": "vpc-id", "Values": [network]}]
+        )
+    except ClientError:  # Not everybody may look.
+        return []
+    return [
+        f"{each['NetworkInterfaceId']} ({each.get('Description') or 'without a description'})"
+        for each in found["NetworkInterfaces"]
+        if each.get("InterfaceType") != "lambda"
+    ]
 
 
 def remains(deployment: Deployment, inventory: Inventory) -> list[Remains]:

@@ -329,10 +329,11 @@ def clusters(deployment: Deployment) -> Iterator[Finding]:
 
 def plan(deployment: Deployment) -> Iterator[Finding]:
     """Whether the account may have this kind of database."""
+    # The API is in one region for all.
+    freetier = deployment.client("freetier", region_name="us-east-1")
     try:
-        # The API is in one region for all.
-        found = deployment.client("freetier", region_name="us-east-1").get_account_plan_state()
-    except ClientError:
+        found = freetier.get_account_plan_state()
+    except freetier.exceptions.ResourceNotFoundException:
         return  # Accounts from before there were plans have none.
     if found["accountPlanType"] == "FREE":
         yield bad(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from djambda_cli.deployment import Deployment, aws_errors, find
+from djambda_cli.deployment import Deployment, aws_errors, check_place, find
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def maintenance(
     Example: `djambda maintenance on --local`
     """
     deployment = find(local=local, folder=folder)
+    check_place(deployment)
     url = deployment.url
     link = None
     if switch is Switch.ON:

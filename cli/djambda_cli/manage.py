@@ -22,7 +22,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, find
+from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, check_place, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Local, console, errors
 
@@ -51,6 +51,10 @@ OFFLINE_SECONDS = 300
 
 PAUSES = (0.2, 2.0)
 """Seconds between two looks into the bucket: at first, and after a while without anything new."""
+
+SUCCESS = "success"
+"""How an invocation ends that has stored its result; or one that found the run started already,
+as an event may be delivered twice."""
 
 ENDINGS = {
     "timeout": "was stopped at the function's time limit (LAMBDA_TIMEOUT; 900 s at most)",
@@ -87,7 +91,8 @@ def manage(
     deployment = find(local=local, folder=folder)
     if command:
         refuse_questions(command, deployment.command("manage"))
-    run = parse_run(follow) if follow else new_run(datetime.now(UTC))
+    check_place(deployment)
+    run = parse_run(follow) if follow else new_run(clock(deployment))
     run_folder = RunFolder(deployment, run)
     terminal = Terminal(f"Running in {deployment.function}")
     follow_it = deployment.command(f"manage --follow {run.id}")
@@ -123,6 +128,17 @@ class Run:
 def new_run(now: datetime) -> Run:
     """A run with an id that nobody else has."""
     return parse_run(f"{now:%Y%m%dt%H%M%S}-{secrets.token_hex(4)}")
+
+
+def clock(deployment: Deployment) -> datetime:
+    """S3's time, by which a run is watched: this machine's may be wrong. Raises CommandError."""
+    with aws_errors():
+        answer = deployment.client("s3").head_bucket(Bucket=deployment.outputs["BucketName"])
+    return _date_of(answer)
+
+
+def _date_of(answer: Any) -> datetime:
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def parse_run(text: str) -> Run:
@@ -259,7 +275,7 @@ class Place(Protocol):
     def read(self, name: str) -> Any:
         """An object's content."""
 
-    def ending(self, request: str, since: datetime) -> str | None:
+    def ending(self, request: str) -> str | None:
         """How the function ended, in the log's words; None while it has not."""
 
     def wait(self, seconds: float) -> None:
@@ -297,7 +313,9 @@ def attend(run: Run, place: Place, show: Show, request: str = "") -> int:
         late = look.now > deadline + MARGIN
         news = max(news, look.changed or news)
         if late or look.now > news + SILENCE:
-            ending = place.ending(request, news) if request else None
+            ending = place.ending(request) if request else None
+            if started and ending == SUCCESS:
+                ending = None
             if ending or late:
                 lost = _lost(run, place.logs, request, ending, has_started=bool(started))
                 continue  # The result may have come meanwhile.
@@ -353,6 +371,7 @@ class RunFolder:
 
     def __init__(self, deployment: Deployment, run: Run) -> None:
         self.logs = deployment.command("logs")
+        self._sent = run.sent
         self._s3: S3Client = deployment.client("s3")
         self._logs: CloudWatchLogsClient = deployment.client("logs")
         self._bucket = deployment.outputs["BucketName"]
@@ -374,7 +393,7 @@ class RunFolder:
             for each in page.get("Contents", ())
         }
         return Look(
-            now=parsedate_to_datetime(pages[-1]["ResponseMetadata"]["HTTPHeaders"]["date"]),
+            now=_date_of(pages[-1]),
             parts=tuple(name for name in came if name[0].isdigit()),
             started=came.get("started.json"),
             ended="result.json" in came,
@@ -385,12 +404,12 @@ class RunFolder:
         """An object's content, which is JSON."""
         return json.loads(patiently(partial(self._get, name)).decode(errors="surrogatepass"))
 
-    def ending(self, request: str, since: datetime) -> str | None:
+    def ending(self, request: str) -> str | None:
         """Why the function ended, from Lambda's own report of the request."""
         pages = self._logs.get_paginator("filter_log_events").paginate(
             logGroupName=self._log_group,
             filterPattern=f'"{request}"',
-            startTime=int((since - MARGIN).timestamp() * 1000),
+            startTime=int((self._sent - MARGIN).timestamp() * 1000),
         )
         try:
             messages = [event["message"] for page in pages for event in page["events"]]

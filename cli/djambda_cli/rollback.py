@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from rich.table import Table
 
 from djambda_cli import maintenance, versions
-from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, find
+from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, check_place, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
 from djambda_cli.status import stack_of
@@ -61,6 +61,7 @@ def rollback(
     Example: `djambda rollback 12`
     """
     deployment = find(local=local, folder=folder)
+    check_place(deployment)
     client: LambdaClient = deployment.client(
         "lambda", read_timeout=START_SECONDS, retries={"total_max_attempts": 1}
     )
@@ -84,8 +85,7 @@ def rollback(
     if maintenance.digest(deployment):
         errors.print("  ! The site is closed for maintenance: it was not asked.", style="yellow")
     else:
-        with steps.step("The site answers") as progress:
-            wait_for_site(deployment, past.live, target, progress)
+        look_at_site(deployment, past.live, target, steps)
     if as_json:
         done = {"from": past.live.number, "to": target.number, "url": deployment.url}
         console.print_json(json.dumps(done | {"migrations_not_undone": lost}))
@@ -222,6 +222,19 @@ def wait_for_site(
         time.sleep(PAUSE)
 
 
+def look_at_site(deployment: Deployment, live: Version, target: Version, steps: Steps) -> None:
+    """Wait until the site answers with the version. Raises CommandError if it is broken."""
+    try:
+        with steps.step("The site answers") as progress:
+            wait_for_site(deployment, live, target, progress)
+    except Unseen as error:
+        errors.print(f"  ! {error}", style="yellow", soft_wrap=True)
+
+
+class Unseen(CommandError):  # noqa: N818 (what it says)
+    """The site cannot be reached from here, which says nothing about how it is."""
+
+
 def _status_of_site(deployment: Deployment) -> int:
     url = urlsplit(deployment.url)
     # Not every system resolves *.localhost.
@@ -234,7 +247,7 @@ def _status_of_site(deployment: Deployment) -> int:
         connection.request("GET", url.path, headers={"Host": url.netloc, "Accept": "text/html"})
         return connection.getresponse().status
     except OSError as error:
-        raise CommandError(f"{deployment.url} cannot be reached from here: {error}") from None
+        raise Unseen(f"{deployment.url} cannot be reached from here: {error}") from None
     finally:
         connection.close()
 

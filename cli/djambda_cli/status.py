@@ -187,7 +187,8 @@ def status_of(deployment: Deployment) -> Status:
         closed = pool.submit(_known, lambda: _is_closed(deployment, clients["lambda"]))
         month = pool.submit(_known, lambda: month_of(deployment, clients))
         found = pool.submit(
-            _known, lambda: read(logs, int(since.timestamp() * 1000), Filter(errors=True))
+            _known,
+            lambda: distinct(read(logs, int(since.timestamp() * 1000), Filter(errors=True))),
         )
     return Status(
         url=url,
@@ -198,6 +199,12 @@ def status_of(deployment: Deployment) -> Status:
         month=month.result(),
         errors=found.result(),
     )
+
+
+def distinct(entries: list[Entry]) -> list[Entry]:
+    """Errors without Lambda's own words about invocations that have said what was wrong."""
+    explained = {entry.invocation for entry in entries if not entry.platform}
+    return [entry for entry in entries if not entry.platform or entry.invocation not in explained]
 
 
 def stack_of(deployment: Deployment) -> Stack | None:
@@ -229,11 +236,14 @@ def database_of(deployment: Deployment, clients: dict[str, Any]) -> Database:
         events = [
             event
             for member in cluster.get("DBClusterMembers", [])
-            for event in clients["rds"].describe_events(
+            for page in clients["rds"]
+            .get_paginator("describe_events")
+            .paginate(
                 SourceType="db-instance",
                 SourceIdentifier=member["DBInstanceIdentifier"],
                 Duration=EVENT_MINUTES,
-            )["Events"]
+            )
+            for event in page["Events"]
         ]
     return _asleep_or_awake(cluster_id, events, acu)
 

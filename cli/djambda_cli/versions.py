@@ -104,6 +104,17 @@ def history(deployment: Deployment, client: "LambdaClient") -> History:
     return History(sorted(found, key=lambda each: each.number, reverse=True), alias["RevisionId"])
 
 
+def live_version(deployment: Deployment) -> str:
+    """The number of the version that serves; "" if none does. Raises CommandError."""
+    client: LambdaClient = deployment.client("lambda")
+    with aws_errors():
+        try:
+            alias = client.get_alias(FunctionName=deployment.function, Name=ALIAS)
+        except client.exceptions.ResourceNotFoundException:
+            return ""
+    return alias["FunctionVersion"]
+
+
 def record_commit(deployment: Deployment) -> str:
     """Note which commit of this checkout the newest version is made from; "" if git cannot say.
 

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from threading import get_ident
@@ -25,6 +26,8 @@ PREFIX = "runs/"
 
 PAUSE = 1.0
 """Seconds between two parts of a command that prints little."""
+
+CONFLICT_PAUSE = 0.2
 
 PART_BYTES = 1_000_000
 """A part of a command that prints much."""
@@ -53,6 +56,8 @@ def record(run: str, context: Any, command: Callable[[Keep, Keep], int]) -> dict
             exit_code = command(parts.keeper("out"), parts.keeper("err"))
         finally:
             complete = parts.close()
+        if exit_code:
+            logger.error("Run %s failed with exit code %s", run, exit_code)
         folder.put("result.json", {"exit_code": exit_code, "complete": complete})
     return {"run": run, "exit_code": exit_code}
 
@@ -82,17 +87,23 @@ class RunFolder:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
         seconds = context.get_remaining_time_in_millis() / 1000
-        try:
-            self.put(
-                "started.json",
-                {"request": context.aws_request_id, "seconds": seconds},
-                IfNoneMatch="*",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "PreconditionFailed":
-                return False
-            raise
-        return True
+        while True:
+            try:
+                self.put(
+                    "started.json",
+                    {"request": context.aws_request_id, "seconds": seconds},
+                    IfNoneMatch="*",
+                )
+            except ClientError as error:
+                match error.response["Error"]["Code"]:
+                    case "PreconditionFailed":
+                        return False
+                    case "ConditionalRequestConflict":  # Two at the same moment.
+                        time.sleep(CONFLICT_PAUSE)
+                    case _:
+                        raise
+            else:
+                return True
 
 
 class Parts:

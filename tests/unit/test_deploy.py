@@ -14,8 +14,8 @@ from rich.console import Console
 from djambda_cli import cloudformation, layer, maintenance
 from djambda_cli.cdk import Cdk
 from djambda_cli.cloudformation import Change
-from djambda_cli.deploy import Run, asking, check_place, layer_fits, summary
-from djambda_cli.deployment import Deployment
+from djambda_cli.deploy import Run, asking, layer_fits, summary
+from djambda_cli.deployment import Deployment, check_place
 from djambda_cli.destroy import Inventory, remains, remove, take_inventory
 from djambda_cli.errors import CommandError
 from djambda_cli.steps import Progress, Steps
@@ -48,7 +48,8 @@ def refused(code: str, message: str) -> ClientError:
 class FakeAws:
     """Answers `asked` calls: from `pages` by the operation, `stacks` one after the other.
 
-    The last of the stacks stays; None is one that does not exist. All calls are noted in `calls`.
+    The last of the stacks stays; None is one that does not exist. `answers` that are lists are
+    given one after the other too. All calls are noted in `calls`.
     """
 
     stacks: list[Item | None]
@@ -78,6 +79,8 @@ class FakeAws:
         def call(**arguments: Any) -> Any:
             self.calls.append(f"{operation} {' '.join(map(str, arguments.values()))}")
             answer = self.answers.get(operation, {})
+            if isinstance(answer, list):
+                answer = answer.pop(0) if len(answer) > 1 else answer[0]
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -159,9 +162,12 @@ def attempt(
     failures: Sequence[CommandError | None] = (),
     *,
     yes: bool = False,
+    served: Sequence[str] = ("7",),
 ) -> Trial:
-    """Deploy once, as the stack is by and by."""
-    aws = FakeAws(list(stacks), dict(pages), {"get_function_configuration": {}})
+    """Deploy once, as the stack and what serves are by and by."""
+    alias = [{"FunctionVersion": version} for version in served]
+    answers = {"get_function_configuration": {}, "get_alias": alias}
+    aws = FakeAws(list(stacks), dict(pages), answers)
     deployment = FakeDeployment(CONFIG, None, aws)
     console = Console(file=io.StringIO(), width=200)
     cdk = FakeCdk(isolated=False, said=[], failures=list(failures))
@@ -173,7 +179,7 @@ def attempt(
     except CommandError as error:
         result, output = str(error), error.output
     assert isinstance(console.file, io.StringIO)
-    calls = [call.split(" djambda-")[0] for call in aws.calls if not call.startswith("get_fun")]
+    calls = [call.split(" djambda-")[0] for call in aws.calls if not call.startswith("get_")]
     return Trial(console.file.getvalue(), cdk.said, calls, result, output)
 
 
@@ -237,6 +243,19 @@ def test_data_are_replaced_only_if_somebody_agrees() -> None:
     assert no.calls == ["delete_change_set prod-my-app"]
     assert "--yes" in str(no.result)
     assert (yes.result, yes.done) == (True, [PREPARE, EXECUTE])
+
+
+def test_data_that_are_perhaps_replaced_are_at_stake_too() -> None:
+    perhaps = {key: DATABASE[key] for key in ("Action", "ResourceType", "LogicalResourceId")}
+    perhaps["Replacement"] = "Conditional"
+    harmless = perhaps | {"ResourceType": "AWS::Lambda::Function"}
+
+    at_stake = attempt([stack("UPDATE_COMPLETE")], changes(perhaps))
+    not_at_stake = attempt([stack("UPDATE_COMPLETE")], changes(harmless))
+
+    assert "perhaps replaced: the database" in at_stake.said
+    assert at_stake.done == [PREPARE]
+    assert not_at_stake.done == [PREPARE, EXECUTE]
 
 
 def test_a_deploy_waits_for_another_one() -> None:
@@ -330,6 +349,34 @@ def test_a_release_that_fails_is_told_in_its_own_words() -> None:
         "The deploy failed, and is undone: the version before has been serving all the time, and "
         "still is. Mend what is above, then: djambda deploy"
     )
+
+
+def test_what_served_before_serves_again_after_a_late_failure() -> None:
+    """Also where that is another version than CloudFormation's, since a rollback."""
+    now = stack("UPDATE_ROLLBACK_COMPLETE", LATER)
+    pages = {**changes(FUNCTION), "describe_stack_events": FAILED_RELEASE}
+
+    trial = attempt(
+        [stack("UPDATE_COMPLETE")] * 2 + [now], pages, [None, FAILED], served=["6", "7"]
+    )
+
+    assert trial.calls == ["update_alias prod-my-app-djambda-lambda live 6"]
+    assert trial.result == (
+        "The deploy failed late, and is undone: version 6 serves again. Mend what is above, then: "
+        "djambda deploy"
+    )
+
+
+def test_a_deploy_that_is_declined_leaves_the_protection_against_deletion() -> None:
+    protected = stack("UPDATE_COMPLETE", EnableTerminationProtection=True)
+    unprotected = stack("UPDATE_COMPLETE", EnableTerminationProtection=False)
+
+    trial = attempt([protected, unprotected], changes(DATABASE))
+
+    assert trial.calls == [
+        "delete_change_set prod-my-app",
+        f"update_termination_protection {STACK_ID} True",
+    ]
 
 
 def test_a_failure_before_the_deploy_is_not_told_as_the_last_deploys() -> None:
@@ -490,6 +537,7 @@ TEMPLATE = {
         },
         "Django": {"Type": "AWS::Lambda::Function"},
         "Gone": {"Type": "AWS::Lambda::Function"},
+        "Network": {"Type": "AWS::EC2::VPC"},
     }
 }
 IN_STACK = [
@@ -502,13 +550,14 @@ IN_STACK = [
 ]
 SECRETS = ["/djambda/prod/my-app/secret-key", "/djambda/prod/my-app/superuser-password"]
 INVENTORY = Inventory(
+    network="the-network",
     clusters=["the-database"],
     snapshots_stay=True,
     buckets=["the-assets"],
     buckets_stay=True,
     parameters=SECRETS,
     parameters_stay=True,
-    others=1,
+    others=2,
 )
 
 
@@ -544,14 +593,20 @@ def test_what_stays_is_told_with_its_price_and_the_way_to_delete_it() -> None:
     assert remains(FakeDeployment(CONFIG, None, aws), Inventory(["db"], others=50)) == []
 
 
-def delete(stacks: list[Item | None], reason: str) -> tuple[list[str], list[float]]:
-    """Delete a stack that ends in these states; the calls, and the pauses between two tries."""
+def delete(
+    stacks: list[Item | None], reason: str, *interfaces: Item
+) -> tuple[list[str], list[float]]:
+    """Delete a stack that ends in these states; the calls, and the pauses between two tries.
+
+    `interfaces` are what is in its network.
+    """
     why = events(
         ("prod-my-app", STACK_TYPE, "DELETE_FAILED", "The following resource(s) failed: [Group]."),
         ("Group", "AWS::EC2::SecurityGroup", "DELETE_FAILED", reason),
         ("prod-my-app", STACK_TYPE, "DELETE_IN_PROGRESS", "User Initiated"),
     )
-    aws = FakeAws(stacks, {"describe_stack_events": why})
+    there = {"describe_network_interfaces": {"NetworkInterfaces": list(interfaces)}}
+    aws = FakeAws(stacks, {"describe_stack_events": why}, there)
     pauses: list[float] = []
     remove(
         FakeDeployment(CONFIG, None, aws),
@@ -574,13 +629,31 @@ def test_the_protections_go_before_the_stack() -> None:
     assert pauses == []
 
 
+DEPENDENT = "resource sg-1 has a dependent object"
+
+
 def test_the_deletion_waits_for_lambdas_network_interfaces() -> None:
     failed, gone = stack("DELETE_FAILED"), stack("DELETE_COMPLETE")
 
-    calls, pauses = delete([failed, failed, gone], "resource sg-1 has a dependent object")
+    lambdas = {"NetworkInterfaceId": "eni-1", "InterfaceType": "lambda"}
+
+    calls, pauses = delete([failed, failed, gone], DEPENDENT, lambdas)
 
     assert [call for call in calls if "delete_stack" in call] == [f"delete_stack {STACK_ID}"] * 3
     assert pauses == [60, 60]
+
+
+def test_the_deletion_does_not_wait_for_what_is_not_lambdas() -> None:
+    restored = {
+        "NetworkInterfaceId": "eni-2",
+        "InterfaceType": "interface",
+        "Description": "RDSNetworkInterface",
+    }
+
+    with pytest.raises(CommandError, match=r"Remove eni-2 \(RDSNetworkInterface\), then") as raised:
+        delete([stack("DELETE_FAILED")], DEPENDENT, restored)
+
+    assert DEPENDENT in raised.value.output
 
 
 def test_a_deletion_that_something_else_stops_says_what() -> None:

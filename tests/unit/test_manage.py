@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from typer.testing import CliRunner
 
-from djambda.management_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder
+from djambda.management_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder, record
 from djambda_cli.errors import CommandError
 from djambda_cli.main import app
 from djambda_cli.manage import (
@@ -135,12 +135,19 @@ class FakeS3:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.fails = False
+        self.conflicts = 0
 
     def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str = "", **_: str) -> None:  # noqa: N803
+        if self.conflicts:
+            self.conflicts -= 1
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
         if self.fails or (IfNoneMatch == "*" and Key in self.objects):
             code = "SlowDown" if self.fails else "PreconditionFailed"
             raise ClientError({"Error": {"Code": code}}, "PutObject")
         self.objects[Key] = Body
+
+    def close(self) -> None:
+        """As a client's."""
 
 
 @pytest.fixture
@@ -166,6 +173,26 @@ def stored(s3: FakeS3) -> dict[str, Any]:
 def test_a_run_is_claimed_once(folder: RunFolder, s3: FakeS3) -> None:
     assert [folder.claim(CONTEXT), folder.claim(CONTEXT)] == [True, False]
     assert stored(s3) == {"started.json": STARTED}
+
+
+def test_a_command_that_fails_is_an_error_in_the_log(
+    s3: FakeS3, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it printed is there too, but not as a record that can be filtered by its level."""
+    monkeypatch.setenv("AWS_STORAGE_BUCKET_NAME", "the-bucket")
+    monkeypatch.setattr("boto3.client", lambda _: s3)
+
+    record("the-run", CONTEXT, lambda _out, _err: 3)
+
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("ERROR", "Run the-run failed with exit code 3")
+    ]
+
+
+def test_two_claims_at_the_same_moment_are_made_again(folder: RunFolder, s3: FakeS3) -> None:
+    s3.conflicts = 2
+
+    assert [folder.claim(CONTEXT), folder.claim(CONTEXT)] == [True, False]
 
 
 def test_a_run_that_cannot_be_claimed_is_an_error(folder: RunFolder, s3: FakeS3) -> None:
@@ -297,12 +324,11 @@ class FakePlace:
         ]
         return content
 
-    def ending(self, request: str, since: datetime) -> str | None:
+    def ending(self, request: str) -> str | None:
         assert request == REQUEST
         self.asked_log.append(self.time)
         if self.report is None or self.report[0] > self.time:
             return None
-        assert since <= SENT + timedelta(seconds=self.report[0])
         return self.report[1]
 
     def wait(self, seconds: float) -> None:
@@ -422,11 +448,20 @@ def test_a_function_that_died_is_noticed_by_its_report(report: str, said: str) -
 
 def test_a_result_that_comes_together_with_the_report_counts() -> None:
     class Late(FakePlace):
-        def ending(self, request: str, since: datetime) -> str | None:  # noqa: ARG002
+        def ending(self, request: str) -> str | None:  # noqa: ARG002
             self.events = (*self.events, (self.time, "result.json", ENDED))
             return "success"
 
     assert attend(RUN, Late((1, "started.json", STARTED)), Shown()) == 0
+
+
+def test_an_event_that_came_twice_does_not_end_the_command() -> None:
+    """The second delivery finds that the command has started, and ends well."""
+    place = FakePlace(
+        (1, "started.json", STARTED), (60, "result.json", ENDED), report=(5, "success")
+    )
+
+    assert attend(RUN, place, Shown()) == 0
 
 
 def test_a_function_that_died_is_noticed_without_a_log() -> None:

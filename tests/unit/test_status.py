@@ -9,7 +9,9 @@ import pytest
 
 from djambda_cli import rollback, status, versions
 from djambda_cli.errors import CommandError
+from djambda_cli.options import errors
 from djambda_cli.status import Database, Month, Unknown, Usage, ago, database_of, month_of
+from djambda_cli.steps import Steps
 from tests.unit.aws_fakes import FakeClient, FakeDeployment, deployment, refusal
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:dev-shop-djambda-lambda"
@@ -374,6 +376,19 @@ def test_a_version_that_starts_but_cannot_tell() -> None:
     failed = answer({"errorMessage": "`shell -c x` failed"}, FunctionError="Unhandled")
 
     assert ask_migrations(failed) == (None, [])
+
+
+def test_a_site_that_cannot_be_reached_from_here_is_no_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outputs = [{"OutputKey": "SiteUrl", "OutputValue": "https://127.0.0.1:1/prod/"}]
+    stack = {"StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}
+    here = deployment(cloudformation=FakeClient(describe_stacks={"Stacks": [stack]}))
+    live, before, *_ = history(*THREE).versions
+
+    rollback.look_at_site(here, live, before, Steps(errors))
+
+    assert "! https://127.0.0.1:1/prod/ cannot be reached from here" in capsys.readouterr().err
 
 
 def test_the_alias_moves_only_from_where_it_was_seen() -> None:
