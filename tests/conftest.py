@@ -1,4 +1,5 @@
-"""What every tier shares: no test can see the caller's AWS account; one local cloud a session."""
+"""What every tier shares: no test sees the caller's AWS account or settings; one local cloud a
+session."""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +7,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from awscdk.config import VARIABLES
 from tests.cloud.local import Cloud, log_in, read_variables, run_down, run_up
 
-for name in [name for name in os.environ if name.startswith(("AWS_", "CDK_"))]:
-    del os.environ[name]
+for name in list(os.environ):
+    if name.startswith(("AWS_", "CDK_")) or name in VARIABLES:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

@@ -194,6 +194,8 @@ class LocalCloud:
             "APP_NAME": "djambda",
             "THROW_AWAY": "true",
             "LAMBDA_ARCHITECTURE": layer.this_machine(),
+            "DOMAIN_NAME": "",  # There are no hosted zones here.
+            "HOSTED_ZONE_ID": "",
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
 

@@ -80,7 +80,7 @@ def set_digest(deployment: Deployment, digest: str) -> None:
         front_door.update_function_configuration(
             FunctionName=deployment.proxy, Environment={"Variables": variables}
         )
-        front_door.get_waiter("function_updated_v2").wait(FunctionName=deployment.proxy)
+        front_door.get_waiter("function_updated").wait(FunctionName=deployment.proxy)
 
 
 def _variables(deployment: Deployment) -> dict[str, str]:

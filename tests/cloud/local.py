@@ -34,6 +34,8 @@ HOSTILE = {
     "HTTP_PROXY": "http://192.0.2.1:3128",
     "PGHOST": "192.0.2.1",
     "APP_NAME": "somebody-elses",
+    "DOMAIN_NAME": "www.example.com",
+    "HOSTED_ZONE_ID": "Z0123456789ABCDEFGHIJ",
 }
 
 

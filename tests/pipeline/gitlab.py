@@ -14,6 +14,9 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.cloud.local import COMMANDS, ROOT
 
@@ -59,6 +62,10 @@ class Repository:
             Job(row["name"], row["stage"], row["when"], row["environment"], row["needs"])
             for row in csv.DictReader(listed.splitlines(), delimiter=";")
         ]
+
+    def merged(self) -> dict[str, Any]:
+        """The file with its templates filled in: what is global, and all jobs by their names."""
+        return dict(yaml.safe_load(self._gitlab("--preview").stdout))
 
     def run(self, branch: str, *jobs: str, variables: Mapping[str, str]) -> Outcome:
         """Run jobs of a branch, those at the same time that do not need each other.

@@ -30,13 +30,46 @@ def test_jobs_of_the_default_branch(repository: Repository) -> None:
 
 
 def test_jobs_of_another_branch(repository: Repository) -> None:
-    assert repository.jobs("feature/Search") == [
+    assert repository.jobs("feature/Search-#12") == [
         Job("test", "check", "on_success", "", ""),
         Job("layer", "build", "on_success", "", "[]"),
-        Job("deploy:review", "deploy", "manual", "review/feature/Search", "[layer]"),
-        Job("stop:review", "deploy", "manual", "review/feature/Search", "[]"),
-        *commands("review", "review/feature/Search"),
+        Job("deploy:review", "deploy", "manual", "review/feature-search-12", "[layer]"),
+        Job("stop:review", "deploy", "manual", "review/feature-search-12", "[]"),
+        *commands("review", "review/feature-search-12"),
     ]
+
+
+def test_what_only_gitlab_does(repository: Repository) -> None:
+    """Tokens, queues, caches and the ends of environments: gitlab-ci-local leaves them alone."""
+    jobs = {name: job for name, job in repository.merged().items() if "script" in job}
+    in_aws = {name: job for name, job in jobs.items() if "environment" in job}
+    queued = {name: job for name, job in in_aws.items() if "resource_group" in job}
+    review = "review/$CI_COMMIT_REF_SLUG"
+    names = {"dev": "dev", "prod": "prod", "review": review}
+
+    assert jobs.keys() - in_aws.keys() == {"test", "layer"}
+    assert {job["cache"][0]["policy"] for job in in_aws.values()} == {"pull"}
+    assert jobs["layer"]["cache"][0]["policy"] == "pull-push"
+    for job in in_aws.values():
+        assert job["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "$CI_SERVER_URL"}}
+        assert job["variables"]["ENVIRONMENT"] == "$CI_ENVIRONMENT_SLUG"
+    assert {name: job["resource_group"] for name, job in queued.items()} == {
+        "deploy:dev": "dev",
+        "deploy:prod": "prod",
+        "deploy:review": review,
+        "stop:review": review,
+    }
+    ends = {"on_stop": "stop:review", "auto_stop_in": "1 week"}
+    assert {name: job["environment"] for name, job in in_aws.items()} == {
+        "deploy:dev": {"name": "dev", "url": "$SITE_URL"},
+        "deploy:prod": {"name": "prod", "url": "$SITE_URL"},
+        "deploy:review": {"name": review, "url": "$SITE_URL"} | ends,
+        "stop:review": {"name": review, "action": "stop"},
+    } | {
+        f"{command}:{environment}": {"name": name, "action": "access"}
+        for command in COMMANDS
+        for environment, name in names.items()
+    }
 
 
 def test_longest_name_of_an_environment_can_be_deployed() -> None:

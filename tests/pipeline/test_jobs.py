@@ -9,7 +9,7 @@ from djambda_cli.local_cloud import LocalCloud
 from tests.cloud.local import Cloud
 from tests.pipeline.gitlab import Outcome, Repository
 
-BRANCH = "feature/Search"
+BRANCH = "feature/Search-#12"
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +70,8 @@ def test_management_commands(
         *("migrate:dev", "createsuperuser:dev", "collectstatic:dev", "command:dev"),
         variables={
             **variables,
-            "DJANGO_SUPERUSER_USERNAME": user,
-            "DJANGO_SUPERUSER_EMAIL": "pipeline@example.com",
+            "SUPERUSER_NAME": user,
+            "SUPERUSER_EMAIL": "pipeline@example.com",
             "COMMAND": """shell -v 0 -c 'print("$$HOME", "*", 1 + 1)'""",
         },
     )
@@ -85,7 +85,7 @@ def test_management_commands(
 def test_command_that_fails_fails_its_job(
     repository: Repository, variables: Mapping[str, str]
 ) -> None:
-    again = {**variables, "DJANGO_SUPERUSER_USERNAME": "admin", "COMMAND": "migrate no_such_app"}
+    again = {**variables, "SUPERUSER_NAME": "admin", "COMMAND": "migrate no_such_app"}
 
     done = repository.run("main", "createsuperuser:dev", "command:dev", variables=again)
 
@@ -93,6 +93,16 @@ def test_command_that_fails_fails_its_job(
     assert done.results == {"createsuperuser:dev": "WARN", "command:dev": "WARN"}, done.output
     assert "That username is already taken." in done.output
     assert "No installed app with label 'no_such_app'." in done.output
+
+
+def test_job_that_needs_a_variable_says_so(
+    repository: Repository, variables: Mapping[str, str]
+) -> None:
+    done = repository.run("main", "createsuperuser:dev", "command:dev", variables=variables)
+
+    assert done.results == {"createsuperuser:dev": "WARN", "command:dev": "WARN"}, done.output
+    assert "Start this job with the variable SUPERUSER_NAME" in done.output
+    assert "Start this job with the variable COMMAND" in done.output
 
 
 def test_review_environment_comes_and_goes_with_its_branch(
