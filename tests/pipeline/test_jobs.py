@@ -1,19 +1,72 @@
-"""The jobs themselves, against the local cloud: as GitLab runs them, with a token and no keys."""
+"""The jobs themselves, against the local cloud: as GitLab runs them, with a token and no keys.
 
+boto3 reports each of their calls (client-side monitoring, a datagram for each), and the last test
+looks whether the roles in docs/pipeline.md may make them.
+"""
+
+import json
 import re
+import socket
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from threading import Thread
 
 import pytest
 
 from djambda_cli.local_cloud import LocalCloud
-from tests.cloud.local import Cloud
+from tests.cloud.local import ROOT, Cloud
 from tests.pipeline.gitlab import Outcome, Repository
 
 BRANCH = "feature/Search-#12"
 
 
+type Calls = Mapping[str, set[str]]
+
+IAM = {
+    "CloudFormation": "cloudformation",
+    "CloudWatch Logs": "logs",
+    "Lambda": "lambda",
+    "RDS": "rds",
+    "S3": "s3",
+    "SSM": "ssm",
+}
+"""IAM's names for services of which boto3 reports calls. Those of STS need no permission."""
+ACTIONS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}
+"""Where an action is not named as the call that needs it."""
+
+
 @pytest.fixture(scope="session")
-def variables(cloud: Cloud, repository: Repository) -> dict[str, str]:
+def monitor() -> Iterator[tuple[Calls, int]]:
+    """The actions that each job has needed so far, and the port for its reports.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-csm.html
+    """
+    calls: dict[str, set[str]] = defaultdict(set)
+
+    def listen() -> None:
+        while report := heard.recv(65_535):
+            said = json.loads(report)
+            if said["Service"] != "STS":
+                action = f"{IAM[said['Service']]}:{said['Api']}"
+                calls[said["ClientId"]].add(ACTIONS.get(action, action))
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        port = heard.getsockname()[1]
+        listening = Thread(target=listen)
+        listening.start()
+        yield calls, port
+        heard.sendto(b"", ("127.0.0.1", port))
+        listening.join()
+
+
+@pytest.fixture(scope="session")
+def variables(cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]) -> dict[str, str]:
     """What a project on GitLab has, and the token that each job gets."""
     local = LocalCloud(cloud.folder)
     return {
@@ -25,6 +78,9 @@ def variables(cloud: Cloud, repository: Repository) -> dict[str, str]:
         "AWS_ROLE_ARN": "arn:aws:iam::000000000000:role/gitlab",
         "AWS_ID_TOKEN": "header.claims.signature",
         "CI_REPOSITORY_URL": repository.url,
+        "AWS_CSM_ENABLED": "true",
+        "AWS_CSM_PORT": str(monitor[1]),
+        "AWS_CSM_CLIENT_ID": "$CI_JOB_NAME",
     }
 
 
@@ -121,3 +177,20 @@ def test_review_environment_comes_and_goes_with_its_branch(
 
     assert stop.results == {"stop:review": "PASS"}, stop.output
     assert stacks(cloud) == before
+
+
+def test_documented_roles_may_do_what_the_jobs_have_done(monitor: tuple[Calls, int]) -> None:
+    """To be run with the others. The CDK's own calls are those of the bootstrap's roles."""
+    blocks = re.findall(
+        r"^```json\n(.*?)^```$",
+        (ROOT / "docs" / "pipeline.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    _trust, policy, of_review = map(json.loads, blocks)
+    allowed = [action for each in policy["Statement"] for action in each["Action"]]
+    for job in ("deploy:dev", "command:dev", "deploy:review", "stop:review"):
+        may = allowed + of_review["Action"] * job.endswith("review")
+        done = monitor[0][job]
+
+        assert done
+        assert {each for each in done if not any(fnmatchcase(each, it) for it in may)} == set(), job
