@@ -180,7 +180,7 @@ def test_a_detached_command_is_followed_as_often_as_one_likes(cloud: Cloud, mark
 
     assert detached.returncode == 0
     run = detached.stdout.strip()
-    assert f"--folder {cloud.folder} --follow {run}" in detached.stderr
+    assert f"--follow {run} --local --folder {cloud.folder}" in detached.stderr
     marks.ask(marks.leave)
     for _ in range(2):
         assert result(manage(cloud, "--follow", run)) == (5, "first\nlast\n", "")
@@ -208,6 +208,7 @@ def test_a_function_that_dies_is_noticed_and_not_started_again(cloud: Cloud, mar
 
     assert (done.returncode, done.stdout) == (1, "so far\n")
     assert "The command ended without a result" in done.stderr
-    assert re.search(r"djambda logs --request [0-9a-f-]{36}", done.stderr)
+    [log] = re.findall(r"Its log: (djambda logs .*)", done.stderr)
+    assert "so far" in cloud.shell(log).stdout
     assert time.monotonic() - begun < 40
     assert marks.count() == 1  # Although the emulator delivers a failed event three times.
