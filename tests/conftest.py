@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from awscdk.config import VARIABLES
-from tests.cloud.local import Cloud, log_in, read_variables, run_down, run_up
+from tests.cloud.local import Cloud, folder_of_a_cloud, log_in, read_variables, run_up
 
 for name in list(os.environ):
     if name.startswith(("AWS_", "CDK_")) or name in VARIABLES:
@@ -16,15 +16,12 @@ for name in list(os.environ):
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud() -> Iterator[Cloud]:
     """The session's deployed local cloud, for the cloud and browser tiers."""
-    folder = tmp_path_factory.mktemp("local") / "cloud"
-    try:
+    with folder_of_a_cloud() as folder:
         done = run_up(folder, "--port", "0")
         assert done.returncode == 0, done.stdout + done.stderr
         yield Cloud(folder, read_variables(folder))
-    finally:
-        run_down(folder)
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ import re
 import shlex
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -102,6 +104,21 @@ class Cloud:
         )
         payload: dict[str, Any] = json.loads(answer["Payload"].read())
         return payload
+
+
+@contextmanager
+def folder_of_a_cloud() -> Iterator[Path]:
+    """A temporary folder that everybody may enter, as pytest's may not be, and a cloud's in it.
+
+    Postgres does not run as root. In containers without user namespaces it runs as nobody.
+    """
+    with TemporaryDirectory(prefix="djambda-test-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        folder = Path(place, "cloud")
+        try:
+            yield folder
+        finally:
+            run_down(folder)
 
 
 def run_up(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

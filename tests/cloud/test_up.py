@@ -12,15 +12,14 @@ import psutil
 import pytest
 
 from djambda_cli.local_cloud import LocalCloud
-from tests.cloud.local import COMMANDS, Cloud, run_down, run_up
+from tests.cloud.local import COMMANDS, Cloud, folder_of_a_cloud, run_down, run_up
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     """The folder of a local cloud that does not exist yet."""
-    folder = tmp_path / "cloud"
-    yield folder
-    run_down(folder)
+    with folder_of_a_cloud() as folder:
+        yield folder
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
