@@ -24,7 +24,7 @@ import typer
 from botocore.exceptions import ClientError
 from rich.markup import escape
 
-from djambda_cli import cloudformation, layer, maintenance, versions
+from djambda_cli import cloudformation, layer, maintenance, site, versions
 from djambda_cli.cdk import Cdk
 from djambda_cli.cloudformation import HOLDS_DATA, Change
 from djambda_cli.deployment import (
@@ -60,10 +60,14 @@ type Agree = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Deployed:
-    """A site after a deploy: `changed` is False if there was nothing to do."""
+    """A site after a deploy: `changed` is False if there was nothing to do.
+
+    `before` is the version that served before, "" if none did.
+    """
 
     url: str
     version: str
+    before: str
     changed: bool
 
 
@@ -84,8 +88,9 @@ def deploy(
     Example: `djambda deploy`
     """
     deployment = find(local=local, folder=folder)
+    steps = Steps(errors)
     try:
-        deployed = roll_out(deployment, Steps(errors), asking(yes=yes))
+        deployed = roll_out(deployment, steps, asking(yes=yes))
     except KeyboardInterrupt:
         stack = cloudformation.describe(deployment)
         if stack is None or not cloudformation.is_busy(stack):
@@ -95,6 +100,9 @@ def deploy(
             f"{deployment.command('status')}"
         )
         raise typer.Exit(130) from None
+    if deployed.changed:
+        back = deployed.before and deployment.command(f"rollback {deployed.before}")
+        site.look(deployment, steps, back=back)
     if as_json:
         console.print_json(
             json.dumps(
@@ -179,7 +187,7 @@ def roll_out(deployment: Deployment, steps: Steps, agree: Agree) -> Deployed:
             f"    Version {live} serves since a rollback. This is version {newest}: "
             f"{deployment.command(f'rollback {newest}')} lets it serve."
         )
-    return Deployed(deployment.url, str(live), run.changed)
+    return Deployed(deployment.url, str(live), run.served, run.changed)
 
 
 def _recorded(deployment: Deployment) -> tuple[int, int]:
@@ -274,7 +282,8 @@ def _is_bootstrapped(deployment: Deployment) -> bool:
 
 @dataclass
 class Run:
-    """One deploy of one assembly; `changed` once it has changed something."""
+    """One deploy of one assembly; `changed` once it has changed something, and `served` then the
+    version before, "" if there was none."""
 
     deployment: Deployment
     cdk: Cdk
@@ -282,6 +291,7 @@ class Run:
     steps: Steps
     agree: Agree
     changed: bool = False
+    served: str = ""
 
     def attempt(self) -> bool:
         """Whether it is done: not if another deploy came between.
@@ -365,7 +375,7 @@ class Run:
             and before["StackStatus"] != "ROLLBACK_COMPLETE"
         )
         closed_with = maintenance.digest(self.deployment) if complete else ""
-        served = versions.live_version(self.deployment) if complete else ""
+        self.served = versions.live_version(self.deployment) if complete else ""
         try:
             with self.steps.step("Deploy, release of Django") as progress:
                 self.cdk.execute(
@@ -379,7 +389,7 @@ class Run:
         except CommandError as error:
             if self._was_overtaken(before, error):
                 return False
-            raise self._failure(before, error, served) from None
+            raise self._failure(before, error) from None
         finally:
             if closed_with and maintenance.digest(self.deployment) != closed_with:
                 maintenance.set_digest(self.deployment, closed_with)
@@ -403,9 +413,7 @@ class Run:
             now.get(key) != before.get(key) for key in ("StackId", "LastUpdatedTime", "StackStatus")
         )
 
-    def _failure(
-        self, before: "StackTypeDef | None", error: CommandError, served: str
-    ) -> CommandError:
+    def _failure(self, before: "StackTypeDef | None", error: CommandError) -> CommandError:
         """What to say: the words of what failed, and what is the case now."""
         stack = cloudformation.describe(self.deployment)
         if stack is None or not self._has_moved_on(before, stack):
@@ -414,14 +422,14 @@ class Run:
             )
         reason = cloudformation.reason_of_failure(self.deployment, stack) or error.output
         status = stack["StackStatus"]
-        moved_back = served and self._let_serve_again(served)
+        moved_back = self.served and self._let_serve_again(self.served)
         again = self.deployment.command("deploy")
         if problem := _stuck(self.deployment, stack):
             said = problem
         elif moved_back:
             said = (
-                f"The deploy failed late, and is undone: version {served} serves again. Mend what "
-                f"is above, then: {again}"
+                f"The deploy failed late, and is undone: version {self.served} serves again. Mend "
+                f"what is above, then: {again}"
             )
         elif status in PAUSED:
             said = (

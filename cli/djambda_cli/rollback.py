@@ -5,19 +5,16 @@ Each deploy publishes a version of the Django function, and the front door calls
 the other version show that it starts, and asks.
 """
 
-import http.client
 import json
-import sys
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 from botocore.exceptions import ClientError
 from rich.table import Table
 
-from djambda_cli import maintenance, versions
+from djambda_cli import site, versions
+from djambda_cli.deploy import asking
 from djambda_cli.deployment import ALIAS, NOT_READY, Deployment, aws_errors, check_place, find
 from djambda_cli.errors import CommandError
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, console, errors
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 SHOWN = 10
 START_SECONDS = 300
 """A version that nobody called for weeks has to get its network back first, which takes minutes."""
-ANSWER_SECONDS = 60
 PAUSE = 2.0
 
 PRINT_MIGRATIONS = """
@@ -77,15 +73,12 @@ def rollback(
         known = migrations_of(deployment, client, target, progress)
         lost = _lost(deployment, client, past.live, known, progress)
     _tell(past.live, target, lost)
-    if not yes:
-        _ask(target)
+    asking(yes=yes)(f"Let version {target.number} serve?")
     _refuse_while_deploying(deployment)
     with steps.step(f"Version {target.number} serves"):
         move(deployment, client, target, past.revision)
-    if maintenance.digest(deployment):
-        errors.print("  ! The site is closed for maintenance: it was not asked.", style="yellow")
-    else:
-        look_at_site(deployment, past.live, target, steps)
+    back = deployment.command(f"rollback {past.live.number}")
+    site.look(deployment, steps, back=back)
     if as_json:
         done = {"from": past.live.number, "to": target.number, "url": deployment.url}
         console.print_json(json.dumps(done | {"migrations_not_undone": lost}))
@@ -93,7 +86,7 @@ def rollback(
         console.print(f"Version {target.number} serves {deployment.url}", soft_wrap=True)
     errors.print(
         "The next deploy that changes anything in Django serves its new version again; one that "
-        f"changes nothing leaves it so. Back: {deployment.command(f'rollback {past.live.number}')}",
+        f"changes nothing leaves it so. Back: {back}",
         style="dim",
         soft_wrap=True,
     )
@@ -206,52 +199,6 @@ def move(deployment: Deployment, client: "LambdaClient", target: Version, revisi
             ) from None
 
 
-def wait_for_site(
-    deployment: Deployment, live: Version, target: Version, progress: Progress
-) -> None:
-    """Ask for the home page until it is there. Raises CommandError if it does not come."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while (status := _status_of_site(deployment)) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"Version {target.number} serves, and {deployment.url} answers {status}.\n"
-                f"Why: {deployment.command('logs --errors')}\n"
-                f"Back: {deployment.command(f'rollback {live.number}')}"
-            )
-        progress(f"{status}")
-        time.sleep(PAUSE)
-
-
-def look_at_site(deployment: Deployment, live: Version, target: Version, steps: Steps) -> None:
-    """Wait until the site answers with the version. Raises CommandError if it is broken."""
-    try:
-        with steps.step("The site answers") as progress:
-            wait_for_site(deployment, live, target, progress)
-    except Unseen as error:
-        errors.print(f"  ! {error}", style="yellow", soft_wrap=True)
-
-
-class Unseen(CommandError):  # noqa: N818 (what it says)
-    """The site cannot be reached from here, which says nothing about how it is."""
-
-
-def _status_of_site(deployment: Deployment) -> int:
-    url = urlsplit(deployment.url)
-    # Not every system resolves *.localhost.
-    connection = (
-        http.client.HTTPConnection("127.0.0.1", url.port or 80, timeout=35)
-        if deployment.local
-        else http.client.HTTPSConnection(url.netloc, timeout=35)
-    )
-    try:
-        connection.request("GET", url.path, headers={"Host": url.netloc, "Accept": "text/html"})
-        return connection.getresponse().status
-    except OSError as error:
-        raise Unseen(f"{deployment.url} cannot be reached from here: {error}") from None
-    finally:
-        connection.close()
-
-
 def _refuse_while_deploying(deployment: Deployment) -> None:
     stack = stack_of(deployment)
     if stack and stack.is_busy:
@@ -296,13 +243,6 @@ def _tell(live: Version, target: Version, lost: list[str] | None) -> None:
         style="dim",
         soft_wrap=True,
     )
-
-
-def _ask(target: Version) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError("Nothing was changed: nobody can answer here. Say --yes.")
-    if not typer.confirm(f"Let version {target.number} serve?", err=True):
-        raise CommandError("Nothing was changed.")
 
 
 def _short(layers: tuple[str, ...]) -> str:

@@ -1,38 +1,34 @@
 """`djambda up` and `down`: from a checkout to a working site on this machine, step by step.
 
 Postgres and the AWS emulator, then what `djambda deploy --local` does (layer, synth, the CDK, the
-release as in AWS), and the first answer of the site. Each step looks at what is there and does
-only what is missing. If a step fails or is interrupted, what this run started is stopped again.
+release as in AWS), and a look at the site. Each step looks at what is there and does only what is
+missing. If a step fails or is interrupted, what this run started is stopped again; but not for a
+site that answers with an error, whose log one then wants to read.
 """
 
-import http.client
 import os
 import shlex
-import time
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
 
+from djambda_cli import site
 from djambda_cli.deploy import asking, roll_out
 from djambda_cli.deployment import Deployment, aws_errors, find
 from djambda_cli.errors import CommandError
-from djambda_cli.local_cloud import LocalCloud, Running
+from djambda_cli.local_cloud import LocalCloud
 from djambda_cli.options import DEFAULT_FOLDER, Folder, console
 from djambda_cli.paths import ROOT, TOOLS
-from djambda_cli.steps import Progress, Steps
+from djambda_cli.steps import Steps
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-FIRST_ANSWER_SECONDS = 60
-
 
 @dataclass(frozen=True)
-class Site:
+class Access:
     """What a person needs to use the deployed site."""
 
     url: str
@@ -53,15 +49,16 @@ def up(
 
     Example: `djambda up`
     """
-    cloud = LocalCloud(folder)
-    site = bring_up(cloud, Steps(console), port=port, owner=owner)
+    cloud, steps = LocalCloud(folder), Steps(console)
+    access = bring_up(cloud, steps, port=port, owner=owner)
+    site.look(find(local=True, folder=folder), steps)
     variables = os.path.relpath(cloud.variables_file, ROOT)
     console.print(
         f"""
-  Site      [link={site.url}]{site.url}[/link]
-  Admin     {site.url}admin/
-  User      {site.username}
-  Password  {escape(site.password)}
+  Site      [link={access.url}]{access.url}[/link]
+  Admin     {access.url}admin/
+  User      {access.username}
+  Password  {escape(access.password)}
 
   Point aws and cdk at it   . {variables}
   A management command      djambda manage --local check
@@ -92,8 +89,8 @@ def down(
         console.print("The local cloud is not running.")
 
 
-def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) -> Site:
-    """Bring the local cloud up and deploy to it; returns the site.
+def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) -> Access:
+    """Bring the local cloud up and deploy to it; returns how to get in.
 
     With `owner` (a process id) the cloud ends when that process does; without, it stays.
     Raises CommandError.
@@ -109,68 +106,45 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
         if started_here:
             with steps.step("Postgres and the AWS emulator"):
                 cloud.start(port=port, owner=owner or os.getpid())
-        site = _deploy(cloud, steps)
+        access = _deploy(cloud, steps)
         if started_here and owner is None:
             cloud.release()
     except BaseException:
         if started_here:
             cloud.stop()
         raise
-    return site
+    return access
 
 
-def _deploy(cloud: LocalCloud, steps: Steps) -> Site:
+def _deploy(cloud: LocalCloud, steps: Steps) -> Access:
     deployment = find(local=True, folder=cloud.folder)
     if roll_out(deployment, steps, asking(yes=True)).changed:
         with steps.step("Emulator's state to disk"):
             cloud.save()
-    running = cloud.require_running()
-    site = _site(deployment)
-    with steps.step("First answer of the site") as progress:
-        _wait_for_first_answer(running, site, progress)
-    _write_variables(cloud, running, site)
-    return site
+    access = _access(deployment)
+    _write_variables(cloud, access)
+    return access
 
 
-def _site(deployment: Deployment) -> Site:
+def _access(deployment: Deployment) -> Access:
     ssm: SSMClient = deployment.client("ssm")
     with aws_errors():
         password = ssm.get_parameter(
             Name=f"{deployment.config.secrets_path}/superuser-password", WithDecryption=True
         )
-    return Site(
+    return Access(
         url=deployment.url,
         username=deployment.config.django_superuser_username,
         password=password["Parameter"]["Value"],
     )
 
 
-def _wait_for_first_answer(running: Running, site: Site, progress: Progress) -> None:
-    """Ask for the home page until it is there; not every system resolves `*.localhost`."""
-    url = urlsplit(site.url)
-    deadline = time.monotonic() + FIRST_ANSWER_SECONDS
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=35)
-        connection.request("GET", url.path, headers={"Host": url.netloc, "Accept": "text/html"})
-        answer = connection.getresponse()
-        page = answer.read().decode(errors="replace")
-        connection.close()
-        if answer.status == HTTPStatus.OK:
-            return
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"{site.url} answers {answer.status} instead of 200.", output=page[:2000]
-            )
-        progress(f"{answer.status} {answer.reason}")
-        time.sleep(1)
-
-
-def _write_variables(cloud: LocalCloud, running: Running, site: Site) -> None:
+def _write_variables(cloud: LocalCloud, access: Access) -> None:
     """Write what a shell sources to use `aws` and `cdk` on this cloud, with nothing left over."""
-    exported = cloud.variables(running) | {
-        "SITE_URL": site.url,
-        "DJANGO_SUPERUSER_USERNAME": site.username,
-        "DJANGO_SUPERUSER_PASSWORD": site.password,
+    exported = cloud.variables(cloud.require_running()) | {
+        "SITE_URL": access.url,
+        "DJANGO_SUPERUSER_USERNAME": access.username,
+        "DJANGO_SUPERUSER_PASSWORD": access.password,
     }
     lines = [
         "# The local cloud, for a shell: . .local/variables",

@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -75,8 +74,6 @@ def typed(cloud: Cloud, checkout: Checkout, command: str) -> str:
     djambda = f"PYTHONPATH={checkout.folder / 'cli'} python -m djambda_cli.main"
     command = re.sub(r"^djambda manage", f"{djambda} manage {here}", command)
     command = re.sub(r"^djambda (.*)", rf"{djambda} \1 {here}", command)
-    site = f"--resolve '*:{urlsplit(cloud.site).port}:127.0.0.1' {cloud.site}"
-    command = re.sub(r"https://\S+/prod/", site, command)
     done = cloud.shell(f"{command} 2>&1", checkout.folder)
     return done.stdout
 

@@ -179,7 +179,7 @@ def test_rollback(cloud: Cloud, newer_version: tuple[str, str], visitor: httpx.C
     unanswered = djambda(cloud, "rollback")
     assert unanswered.returncode == 1
     assert "memory: 768 MB becomes 1024 MB" in unanswered.stderr
-    assert "nobody can answer here. Say --yes" in unanswered.stderr
+    assert "Nobody can be asked here: to agree in a script, --yes" in unanswered.stderr
     assert live_version(cloud) == newer
 
     done = djambda(cloud, "rollback --yes")

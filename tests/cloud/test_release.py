@@ -7,11 +7,14 @@ of the deployed template, which take a fraction of the time: what runs in the st
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
+from djambda_cli.local_cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from tests.cloud.checkout import Checkout, constant_visits, live_version, stack_status
 from tests.cloud.local import Cloud
 
@@ -88,6 +91,23 @@ def test_a_migration_that_fails(cloud: Cloud, tmp_path: Path) -> None:
 def test_a_step_that_fails(
     cloud: Cloud, variables: dict[str, str], timeout: int, said: list[str]
 ) -> None:
+    fails_unnoticed(cloud, variables, timeout, said)
+
+
+def test_a_migration_that_takes_too_long(cloud: Cloud) -> None:
+    """It waits for a table that somebody else has locked."""
+    port = LocalCloud(cloud.folder).require_running().postgres_port
+    other = psycopg2.connect(host="127.0.0.1", port=port, user=DATABASE_USER, dbname=DATABASE_NAME)
+    with closing(other):
+        other.cursor().execute("LOCK TABLE django_migrations")
+
+        fails_unnoticed(
+            cloud, {}, 8, ["`migrate --no-input` was stopped at the Django function's time limit"]
+        )
+
+
+def fails_unnoticed(cloud: Cloud, variables: dict[str, str], timeout: int, said: list[str]) -> None:
+    """A release with these variables fails, says that, and no visitor sees anything of it."""
     before = live_version(cloud)
 
     with constant_visits(cloud) as answers:

@@ -57,7 +57,10 @@ def test_links_between_documents_work(document: Path) -> None:
 
 def test_steps_of_make_up_are_those_of_the_code() -> None:
     shown = re.findall(r"^  ✓ (.+?) +[\d.]+ s$", README, re.MULTILINE)
-    files = ("bootstrap.py", "djambda_cli/up.py", "djambda_cli/deploy.py")
+    files = (
+        "bootstrap.py",
+        *(f"djambda_cli/{name}.py" for name in ("up", "deploy", "site")),
+    )
     code = "".join((ROOT / "cli" / name).read_text() for name in files)
 
     assert set(shown) <= set(re.findall(r'step\("([^"]+)"', code))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from djambda_cli import rollback, status, versions
+from djambda_cli import rollback, site, status, versions
 from djambda_cli.errors import CommandError
 from djambda_cli.options import errors
 from djambda_cli.status import Database, Month, Unknown, Usage, ago, database_of, month_of
@@ -383,10 +383,12 @@ def test_a_site_that_cannot_be_reached_from_here_is_no_failure(
 ) -> None:
     outputs = [{"OutputKey": "SiteUrl", "OutputValue": "https://127.0.0.1:1/prod/"}]
     stack = {"StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}
-    here = deployment(cloudformation=FakeClient(describe_stacks={"Stacks": [stack]}))
-    live, before, *_ = history(*THREE).versions
+    open_ = FakeClient(get_function_configuration={})
+    here = deployment(
+        cloudformation=FakeClient(describe_stacks={"Stacks": [stack]}), **{"lambda": open_}
+    )
 
-    rollback.look_at_site(here, live, before, Steps(errors))
+    site.look(here, Steps(errors))
 
     assert "! https://127.0.0.1:1/prod/ cannot be reached from here" in capsys.readouterr().err
 
