@@ -32,7 +32,8 @@ ANYTHING = "..."
 
 @pytest.fixture
 def checkout(cloud: Cloud, tmp_path: Path) -> Iterator[Checkout]:
-    """A committed copy of the checkout. In the end it is deployed again as it is now."""
+    """A committed copy of the checkout, which is deployed, before and afterwards, as it is now."""
+    deploy_checkout(cloud)
     copy = Checkout.copy_to(tmp_path)
     git = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-C", str(tmp_path)]
     for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=It"]):
@@ -40,8 +41,13 @@ def checkout(cloud: Cloud, tmp_path: Path) -> Iterator[Checkout]:
     yield copy
     copy.run(cloud, "manage migrate core 0001")
     cloud.manage(["shell", "-c", "Note.objects.filter(title='Milk').delete()"])
-    again = cloud.shell(f"djambda deploy --local --folder {cloud.folder}")
-    assert again.returncode == 0, again.stderr
+    deploy_checkout(cloud)
+
+
+def deploy_checkout(cloud: Cloud) -> None:
+    """Deploy what the tests are of."""
+    done = cloud.shell(f"djambda deploy --local --folder {cloud.folder}")
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_day(cloud: Cloud, checkout: Checkout) -> None:
