@@ -109,6 +109,11 @@ def _reason(command: str, error: Exception) -> str:
         case FunctionFailed() if f"`{command}`" in error.message:
             said = FRAMES.sub("", error.message)  # Has the exit code and the output.
             return BLANK_LINES.sub("\n\n", said)
+        case FunctionFailed() if command == COMMANDS[0]:  # Which does next to nothing.
+            return (
+                f"Django does not start: {error}\nOn your machine it should say where: python "
+                "django/manage.py check"
+            )
         case FunctionFailed():
             return f"`{command}` failed: {error}"
         case OutcomeUnknown():

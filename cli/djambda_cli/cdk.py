@@ -18,7 +18,8 @@ from djambda_cli.steps import Progress
 
 HOME = LOCAL / "home"
 NOISE = re.compile(r"^\s*$|^NOTICES|^\s*\d+\s+\(cli\)|aws/aws-cdk/issues|Synthesis time:")
-ERROR = re.compile(r"_FAILED|[Ee]rror|cannot be (deployed|found)")
+ERROR = re.compile(r"Traceback|_FAILED|[Ee]rror|cannot be (deployed|found)")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LAST_LINES = 40
 EVENT = re.compile(
     r"\|\s*(?P<status>[A-Z_]+)\s*\|\s*(?P<type>AWS::\S+|Custom::\S+)\s*\|\s*(?P<id>\S+)"
@@ -116,7 +117,8 @@ class Cdk:
             errors="replace",
         ) as process:
             try:
-                for line in process.stdout or ():
+                for coloured in process.stdout or ():
+                    line = COLOUR.sub("", coloured)
                     lines.append(line)
                     event = EVENT.search(line)
                     if event:

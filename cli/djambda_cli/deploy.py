@@ -24,7 +24,7 @@ import typer
 from botocore.exceptions import ClientError
 from rich.markup import escape
 
-from djambda_cli import cloudformation, layer, maintenance, site, versions
+from djambda_cli import access, cloudformation, layer, maintenance, site, versions
 from djambda_cli.cdk import Cdk
 from djambda_cli.cloudformation import HOLDS_DATA, Change
 from djambda_cli.deployment import (
@@ -100,6 +100,8 @@ def deploy(
             f"{deployment.command('status')}"
         )
         raise typer.Exit(130) from None
+    if deployment.local:
+        access.renew(deployment, deployment.local)
     if deployed.changed:
         back = deployed.before and deployment.command(f"rollback {deployed.before}")
         site.look(deployment, steps, back=back)
@@ -213,7 +215,7 @@ def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
     architecture = deployment.config.lambda_architecture
     LOCAL.mkdir(exist_ok=True)
     # A deploy for the other architecture would replace the layer that is being read.
-    with _lock(LOCAL / "synth.lock", steps, "Wait for another synth of this checkout"):
+    with _lock(LOCAL / "synth.lock", steps, "Wait for another synth here"):
         if not layer_fits(architecture):
             with steps.step("Layer with Django's dependencies"):
                 layer.build(architecture)
@@ -237,7 +239,7 @@ def _turn(deployment: Deployment, steps: Steps) -> Iterator[None]:
     """Keep other deploys of this stack, from this machine, waiting."""
     folder = deployment.local.folder if deployment.local else LOCAL
     name = f"{deployment.config.aws_default_region}.{deployment.stack}.lock"
-    with _lock(folder / name, steps, "Wait for another deploy from this machine"):
+    with _lock(folder / name, steps, "Wait for another deploy from here"):
         yield
 
 
@@ -365,7 +367,7 @@ class Run:
                 f"{self.deployment.command('destroy')}, then {self.deployment.command('deploy')}"
             )
         if data:
-            self.agree("The data that are red above would be gone. Deploy all the same?")
+            self.agree("The data that are named above would be gone. Deploy all the same?")
 
     def _execute(self, before: "StackTypeDef | None", change_set: str | None) -> bool:
         # Otherwise it is a first deploy, or one that goes on where the first has failed.

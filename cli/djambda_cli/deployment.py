@@ -12,10 +12,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -23,7 +24,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from djambda_cli.errors import CommandError
-from djambda_cli.local_cloud import LocalCloud
+from djambda_cli.local_cloud import LocalCloud, emulated
 from djambda_cli.paths import DEFAULT_CLOUD, ROOT
 
 sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
@@ -59,10 +60,15 @@ KNOWN_ERRORS = {
 
 @dataclass(frozen=True)
 class Deployment:
-    """One site: its configuration, and the local cloud that it is in, None on AWS."""
+    """One site: its configuration, and the local cloud that `--local` has chosen.
+
+    `emulator_port` is that of the emulator in which it is, also where `. .local/variables` leads
+    there; None on AWS.
+    """
 
     config: Config
     local: LocalCloud | None
+    emulator_port: int | None = field(default=None, kw_only=True)
 
     @property
     def stack(self) -> str:
@@ -82,7 +88,9 @@ class Deployment:
     @property
     def place(self) -> str:
         """Where it is, for people: "in the local cloud" or "in eu-west-1"."""
-        return "in the local cloud" if self.local else f"in {self.config.aws_default_region}"
+        if self.emulator_port:
+            return "in the local cloud"
+        return f"in {self.config.aws_default_region}"
 
     def command(self, words: str) -> str:
         """One of our command lines for this deployment, to be shown and typed."""
@@ -122,7 +130,7 @@ class Deployment:
     def url(self) -> str:
         """The site, with a slash at the end."""
         url = self.outputs["SiteUrl"]
-        return self.local.site_url(url) if self.local else url
+        return emulated(url, self.emulator_port) if self.emulator_port else url
 
 
 def find(*, local: bool, folder: Path) -> Deployment:
@@ -143,7 +151,9 @@ def find(*, local: bool, folder: Path) -> Deployment:
             f"The configuration cannot be used:\n{error}\nSet these in .variables "
             "(.variables.template has them all), or in the environment."
         ) from None
-    return Deployment(config, cloud)
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    emulator_port = endpoint.port if endpoint.hostname == "127.0.0.1" else None
+    return Deployment(config, cloud, emulator_port=emulator_port)
 
 
 def check_place(deployment: Deployment) -> None:
@@ -211,14 +221,19 @@ def _read_variables_file() -> None:
             "fill it in. For the local cloud: --local"
         )
     done = subprocess.run(
-        ["sh", "-c", ". ./.variables && env -0"],
+        ["sh", "-c", "set -a && . ./.variables && env -0"],  # Also what lacks its `export`.
         cwd=ROOT,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         check=False,
     )
-    if done.returncode:
-        raise CommandError("The shell cannot read .variables.", output=done.stderr)
+    if done.returncode or done.stderr:
+        raise CommandError(
+            "The shell cannot read .variables. A line there is: export NAME=value, without blanks "
+            "around the =.",
+            output=done.stderr.encode(errors="surrogateescape").decode(errors="replace"),
+        )
     for line in done.stdout.split("\0"):
         name, _, value = line.partition("=")
         if name:

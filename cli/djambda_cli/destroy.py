@@ -98,6 +98,8 @@ def destroy(
     _show(deployment, inventory)
     _have_the_name(deployment, confirm)
     remove(deployment, stack, inventory, steps)
+    if deployment.local:
+        deployment.local.forget_site()
     stays = remains(deployment, inventory)
     if as_json:
         console.print_json(
@@ -334,8 +336,6 @@ def _show(deployment: Deployment, inventory: Inventory) -> None:
 
 def _report(deployment: Deployment, stays: list[Remains]) -> None:
     errors.print(f"\n{deployment.stack} is deleted.")
-    if deployment.local:
-        errors.print("The local Postgres keeps its data: djambda down --wipe deletes them.")
     for each in stays:
         console.print(f"\nStays: {each.what}: {each.name}", soft_wrap=True)
         console.print(f"  Costs   {each.costs}", soft_wrap=True)

@@ -108,7 +108,8 @@ def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
         report["Configuration"] = [
             odd(
                 "no deployment is configured here",
-                "For AWS: cp .variables.template .variables, and fill it in. Without AWS: make up",
+                "For AWS: cp .variables.template .variables, and fill it in. Without AWS: make up, "
+                "and then djambda doctor --local",
             )
         ]
     if deployment:
@@ -227,7 +228,7 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
         with aws_errors():
             me = deployment.client("sts").get_caller_identity()
     except CommandError as error:
-        yield bad("AWS does not let you in", str(error))
+        yield bad("AWS does not let you in", f"{error.output}\n{error}".strip())
         return
     if wanted and me["Account"] != wanted:
         yield bad(
@@ -361,7 +362,10 @@ def deployed(deployment: Deployment) -> Iterator[Finding]:
     if not isinstance(found.errors, status.Unknown):
         number = len(found.errors)
         yield (
-            odd(f"{number} errors in 24 hours", deployment.command("logs --errors --since 1d"))
+            odd(
+                f"{number} error{'s' * (number > 1)} in 24 hours",
+                deployment.command("logs --errors --since 1d"),
+            )
             if number
             else good("no error in 24 hours")
         )
@@ -406,8 +410,8 @@ def _versions(deployment: Deployment, past: History) -> Iterator[Finding]:
     if past.newer:
         number = past.newer[0].number
         yield odd(
-            f"version {number} is newer and does not serve",
-            deployment.command(f"rollback {number}"),
+            f"version {number} is newer and does not serve: somebody has gone back",
+            "The next deploy that changes anything in Django serves a new version.",
         )
 
 
@@ -464,7 +468,7 @@ def _page(report: dict[str, list[Finding]]) -> Text:
             sign, style = finding.mark.sign
             page.append(f"  {sign} ", style).append(printable(finding.said.replace("\n", "\n    ")))
             if finding.do:
-                page.append(f"\n    {finding.do}", "dim")
+                page.append("\n    " + finding.do.replace("\n", "\n    "), "dim")
             page.append("\n")
     problems, odds = (
         sum(finding.mark is mark for findings in report.values() for finding in findings)

@@ -1,4 +1,5 @@
-"""The AWS emulator, with the CloudFormation types of a dual-stack VPC that it does not have yet.
+"""The AWS emulator, with what it does not have yet: the CloudFormation types of a dual-stack VPC,
+and a log's pages after the first.
 
 The keeper runs this file with the emulator's own interpreter, where neither djambda nor its
 dependencies are installed, so it imports nothing but the emulator. Its EC2 already keeps records of
@@ -6,13 +7,19 @@ these things; what it lacks is CloudFormation's way to them. Each type is left t
 soon as a release has it, so a new one is tried by raising the pin in `pyproject.toml`.
 """
 
+import sys
 from typing import Any
 
 from ministack.app import main
+from ministack.services import cloudwatch_logs as logs
 from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
 
 type Created = tuple[str, dict[str, Any]]
+
+FIRST_PAGE = logs._filter_log_events
+PAGE = 10_000
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"""
 
 IPV6_CIDR = "2600:1f18:4000:1200::/56"  # What AWS hands out: 56 bits of its own address space.
 
@@ -71,6 +78,33 @@ def complete(handlers: dict[str, dict[str, Any]]) -> None:
     handlers["AWS::EC2::VPC"]["create"] = create_vpc
 
 
+def filter_log_events(data: dict[str, Any]) -> Any:
+    """CloudWatch's FilterLogEvents in pages; the emulator's own ends with the first 10,000 events.
+
+    The token is the number of events so far.
+    """
+    group = logs._log_groups.get(logs._resolve_log_group_name(data))
+    if group is None:
+        return FIRST_PAGE(data)  # Which has an error for it.
+    matches = logs._compile_filter_pattern(data.get("filterPattern", ""))
+    begin, end = data.get("startTime", 0), data.get("endTime", sys.maxsize)
+    streams, offset = group["streams"], int(data.get("nextToken", 0))
+    with logs._log_events_lock:
+        found = [
+            {**event, "logStreamName": name}
+            for name in data.get("logStreamNames") or streams
+            for event in (streams[name]["events"] if name in streams else ())
+            if begin <= event["timestamp"] <= end and matches(event["message"])
+        ]
+    found.sort(key=lambda event: int(event["timestamp"]))
+    page_end = offset + min(data.get("limit", PAGE), PAGE)
+    answer: dict[str, Any] = {"events": found[offset:page_end], "searchedLogStreams": []}
+    if page_end < len(found):
+        answer["nextToken"] = str(page_end)
+    return logs.json_response(answer)
+
+
 if __name__ == "__main__":
     complete(provisioners._RESOURCE_HANDLERS)
+    logs._filter_log_events = filter_log_events
     main()

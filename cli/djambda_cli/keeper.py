@@ -11,8 +11,10 @@ saves its state only when it stops.
 import argparse
 import ctypes
 import fcntl
+import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +32,7 @@ EMULATOR = Path(__file__).with_name("emulator.py")
 STOP_SECONDS = 20
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1
+BUSY = re.compile(rb"<StackStatus>(?!REVIEW)\w+_IN_PROGRESS</StackStatus>")
 
 
 def emulator_environment(folder: Path, port: int, postgres_port: int) -> dict[str, str]:
@@ -102,7 +105,7 @@ class Keeper:
             )
         if died:
             _say(f"the {died} has ended by itself: stopping")
-        _end(emulator)
+        self._end_emulator(emulator)
         _end(database)
         return 1 if died else 0
 
@@ -113,6 +116,14 @@ class Keeper:
     def _start_emulator(self) -> subprocess.Popen[bytes]:
         environment = emulator_environment(self.folder, self.port, self.postgres_port)
         return self._start([str(EMULATOR_PYTHON), str(EMULATOR)], environment, None)
+
+    def _end_emulator(self, emulator: subprocess.Popen[bytes]) -> None:
+        """In order, unless a deploy is under way, which nobody would go on with after a restart:
+        then what it saved before that deploy stays."""
+        if _is_deploying(self.port):
+            _say("a deploy is under way: the state from before it stays")
+            emulator.kill()
+        _end(emulator)
 
     def _start(
         self, command: list[str], environment: dict[str, str], user: int | None
@@ -140,6 +151,24 @@ def _die_with_parent() -> None:
     """Linux: have the kernel end the server when the keeper is killed outright."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _is_deploying(port: int) -> bool:
+    """Whether CloudFormation is at work in the emulator."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    service = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/cloudformation/aws4_request"
+    try:
+        connection.request(
+            "POST",
+            "/",
+            "Action=DescribeStacks&Version=2010-05-15",
+            {"Authorization": service, "Content-Type": "application/x-www-form-urlencoded"},
+        )
+        return bool(BUSY.search(connection.getresponse().read()))
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -154,6 +154,13 @@ class LocalCloud:
             ) from None
         return True
 
+    def forget_site(self) -> None:
+        """What goes when the stack is deleted, and is outside of the emulator: the database, and
+        the way in."""
+        port = self.require_running().postgres_port
+        postgres.empty(port, user=DATABASE_USER, database=DATABASE_NAME)
+        self.variables_file.unlink(missing_ok=True)
+
     def wipe(self) -> None:
         """Delete the stopped cloud's state and data."""
         if self.folder.exists():
@@ -199,12 +206,6 @@ class LocalCloud:
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
 
-    def site_url(self, deployed: str) -> str:
-        """Where the emulator serves what is `https://ID.execute-api.REGION.../` on AWS."""
-        url = urlsplit(deployed)
-        api_id = url.netloc.partition(".")[0]
-        return f"http://{api_id}.execute-api.localhost:{self.require_running().port}{url.path}"
-
     def isolate(self) -> None:
         """Make `environment()` this process's own, for boto3 and whatever it starts."""
         isolated = self.environment()
@@ -226,6 +227,13 @@ class LocalCloud:
         last = self.folder / name
         candidates = [int(last.read_text())] if last.exists() else []
         return next((port for port in [*candidates, preferred] if port and _is_free(port)), _free())
+
+
+def emulated(deployed: str, port: int) -> str:
+    """Where an emulator serves what is `https://ID.execute-api.REGION.../` on AWS."""
+    url = urlsplit(deployed)
+    api_id = url.netloc.partition(".")[0]
+    return f"http://{api_id}.execute-api.localhost:{port}{url.path}"
 
 
 def _is_free(port: int) -> bool:

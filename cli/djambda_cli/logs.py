@@ -126,7 +126,7 @@ def logs(  # noqa: PLR0913 (its options)
     since: Annotated[
         str | None,
         typer.Option(
-            help="From when on: 90s, 10m, 2h, 3d, or a time such as 2026-11-24T10:00 (yours). "
+            help="From when on: 90s, 10m, 2h, 3d, 1w, or a time such as 2026-11-24T10:00 (yours). "
             f"Default: {DEFAULT_SINCE}; with --request all there is.",
             show_default=False,
         ),
@@ -156,6 +156,8 @@ def logs(  # noqa: PLR0913 (its options)
 
     Example: `djambda logs --follow --errors`
     """
+    if request == "":
+        raise typer.BadParameter("--request wants the number of a request.")
     if request and follow:
         raise typer.BadParameter("A request that is over cannot be followed: leave out --follow.")
     start = 0 if request and since is None else milliseconds(since or DEFAULT_SINCE, now())
@@ -183,7 +185,8 @@ def logs(  # noqa: PLR0913 (its options)
             raise
         return  # It has no other end.
     if not some:
-        errors.print("Nothing to show. --since 1d looks further back.", style="dim")
+        further = "" if request or since else " --since 1d looks further back."
+        errors.print(f"Nothing to show.{further}", style="dim")
 
 
 def now() -> datetime:

@@ -5,10 +5,12 @@ Errors that a person can do something about (`CommandError`) become a message an
 
 import errno
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, override
+from importlib import metadata
+from typing import Annotated, Any, override
 
 import typer
 from rich.markup import escape
@@ -52,16 +54,37 @@ class Verbs(TyperGroup):
         return flags_without_type(super().get_params(ctx))
 
 
+HELP = {"help_option_names": ["-h", "--help"]}
+READER_GONE = 128 + signal.SIGPIPE
+
 app = typer.Typer(
     cls=Verbs,
+    context_settings=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="Django on AWS for about $0 while nobody uses it; and all of it on this machine.",
     epilog=f"""Exit codes: 0, it is done; 1, it is not, and the error says what to do; 2, the words
-are wrong; {DIFFERENT}, `diff --exit-code` found a difference; 130 and 143, interrupted. `manage`
-has those of the management command.""",
+are wrong; {DIFFERENT}, `diff --exit-code` found a difference; 130 and 143, interrupted;
+{READER_GONE}, nobody reads the output any more. `manage` has those of the management command.""",
 )
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end, if that was asked for."""
+    if wanted:
+        sys.stdout.write(f"djambda {metadata.version('djambda')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Django on AWS for about $0 while nobody uses it; and all of it on this machine."""
 
 
 def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
@@ -80,6 +103,12 @@ def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             errors.print("\nInterrupted: what this run had started is stopped again.")
             raise typer.Exit(130) from None
+        except typer.Abort:
+            errors.print("\nNothing was changed.")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(READER_GONE) from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -94,7 +123,7 @@ for verb in (
     *(manage, logs, status, open, rollback, maintenance, doctor, destroy),
 ):
     # After the name of a management command, options are Django's.
-    settings = {"allow_interspersed_args": verb is not manage}
+    settings = {"allow_interspersed_args": verb is not manage, **HELP}
     summary = (verb.__doc__ or "").partition("\n")[0]
     app.command(cls=Verb, short_help=summary, context_settings=settings)(reports_errors(verb))
 

@@ -86,8 +86,12 @@ def manage(
 
     Example: `djambda manage migrate --plan`
     """
-    if bool(command and command[0]) == bool(follow) or (follow and detach):
-        raise typer.BadParameter("Give a command (djambda manage help lists them), or --follow ID")
+    if follow and (command or detach):
+        raise typer.BadParameter(
+            "--follow shows a run that was started: leave out the command, and --detach."
+        )
+    if not follow and not (command and command[0]):
+        raise typer.BadParameter("Give a command, such as help, which lists them; or --follow ID.")
     deployment = find(local=local, folder=folder)
     if command:
         refuse_questions(command, deployment.command("manage"))
@@ -104,8 +108,10 @@ def manage(
             return
         with terminal:
             exit_code = attend(run, run_folder, terminal.show, request)
-    except (KeyboardInterrupt, SystemExit) as stop:
+    except (KeyboardInterrupt, SystemExit, BrokenPipeError) as stop:
         errors.print(f"\nThe command goes on. Follow it: {follow_it}", markup=False, soft_wrap=True)
+        if isinstance(stop, BrokenPipeError):
+            raise
         raise typer.Exit(143 if isinstance(stop, SystemExit) else 130) from None
     except Unreachable as error:
         raise CommandError(
@@ -206,8 +212,17 @@ class Question(NamedTuple):
 NO_INPUT = ("--no-input", "--noinput")
 CODE = """\
 For code, or a script:
-  MANAGE shell -c "print(1)"
-  MANAGE shell -c "$(cat script.py)"\
+  MANAGE shell -v 0 -c "print(1)"
+  MANAGE shell -v 0 -c "$(cat script.py)"\
+"""
+LOAD = """\
+Upload the file to the site's media/ in its bucket, and load it from there:
+  aws s3 cp dump.json s3://BUCKET/media/dump.json
+  MANAGE shell -v 0 -c "
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+open('/tmp/dump.json', 'wb').write(default_storage.open('dump.json').read())
+call_command('loaddata', '/tmp/dump.json')"\
 """
 QUERY = """\
 For a query:
@@ -226,7 +241,11 @@ QUESTIONS = {
     "createsuperuser": Question(SUPERUSER, NO_INPUT),
     "dbshell": Question(QUERY),
     "flush": Question("This deletes all data at once:\n  MANAGE flush --no-input", NO_INPUT),
-    "runserver": Question("The site is served already:\n  djambda open"),
+    "makemigrations": Question(
+        "Migrations belong to the code:\n  python django/manage.py makemigrations",
+        ("--check", "--dry-run"),
+    ),
+    "runserver": Question("The site is served already:\n  OPEN"),
     "shell": Question(CODE, ("-c", "--c")),
     "testserver": Question("On this machine:\n  python django/manage.py testserver"),
 }
@@ -236,11 +255,16 @@ def refuse_questions(command: Sequence[str], again: str) -> None:
     """Raise CommandError for a command that is known to ask, with what to type instead."""
     name, options = command[0], command[1:]
     question = QUESTIONS.get(name)
+    if name == "loaddata" and "-" in options:
+        question = Question(LOAD)
     if not question or any(each.startswith((*question.unless, "-h", "--h")) for each in options):
         return
     raise CommandError(
-        f"`{name}` was not started: it wants a keyboard, and there is none in Lambda. "
-        f"{question.instead.replace('MANAGE', again)}"
+        f"`{name}` was not started: it wants your machine's keyboard or files, and Lambda has "
+        "neither. "
+        + question.instead.replace("MANAGE", again).replace(
+            "OPEN", again.replace("manage", "open", 1)
+        )
     )
 
 

@@ -1,5 +1,6 @@
 """What several verbs share: their options, and where they print."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,11 @@ from rich.console import Console
 
 from djambda_cli.paths import DEFAULT_CLOUD as DEFAULT_FOLDER
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+UNWRAPPED = 10_000
+"""The width where no terminal is: a line stays a line, also for who pastes from it."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else UNWRAPPED)
+errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNWRAPPED)
 
 Local = Annotated[
     bool, typer.Option("--local", help="Work on the local cloud (make up) instead of AWS.")

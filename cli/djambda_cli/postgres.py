@@ -43,6 +43,13 @@ def initialize(folder: Path, *, user: str, database: str) -> None:
     fresh.rename(data)
 
 
+def empty(port: int, *, user: str, database: str) -> None:
+    """Replace the database of a running server by an empty one. Raises CommandError."""
+    server = ("-h", "127.0.0.1", "-p", str(port), "-U", user, "-d", "postgres")
+    drop, create = f'DROP DATABASE "{database}" WITH (FORCE)', f'CREATE DATABASE "{database}"'
+    _run("psql", *server, "--quiet", "-v", "ON_ERROR_STOP=1", "-c", drop, "-c", create)
+
+
 def command(folder: Path, port: int) -> tuple[list[str], int | None]:
     """The command that serves `folder` on 127.0.0.1:`port`, and the user id to run it as."""
     prefix, user = _unprivileged()

@@ -211,7 +211,8 @@ def _refuse_while_deploying(deployment: Deployment) -> None:
 def _show(past: History, target: Version) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("  Version", "Published", "Release", "Commit", ""):
-        table.add_column(name, no_wrap=True)
+        # On a narrow terminal the two names break, and the rest stays whole.
+        table.add_column(name, no_wrap=name not in {"Release", "Commit"}, overflow="fold")
     last = past.versions[:SHOWN]
     for each in [*last, *(one for one in (past.live, target) if one not in last)]:
         mark = "[green]live[/]" if each.is_live else "[cyan]to this[/]" if each == target else ""

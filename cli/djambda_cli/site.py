@@ -60,7 +60,7 @@ def status_of(deployment: Deployment) -> int:
     # Not every system resolves *.localhost.
     connection = (
         http.client.HTTPConnection("127.0.0.1", url.port or 80, timeout=ANSWER_SECONDS)
-        if deployment.local
+        if deployment.emulator_port
         else http.client.HTTPSConnection(url.netloc, timeout=ANSWER_SECONDS)
     )
     try:

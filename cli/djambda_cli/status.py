@@ -153,7 +153,7 @@ def status(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
     if as_json:
         console.print_json(json.dumps(found.as_json(), default=datetime.isoformat))
     else:
-        console.print(_page(found, now(), deployment), soft_wrap=True)
+        console.print(_page(found, now(), deployment, console.width), soft_wrap=True)
 
 
 def open(  # noqa: A001 (the verb's name)
@@ -348,8 +348,8 @@ def _known[T](ask: Callable[[], T]) -> T | Unknown:
         return Unknown(" ".join([*str(error).split(), *error.output.split()]))
 
 
-def _page(found: Status, present: datetime, deployment: Deployment) -> Text:
-    """The status for people. Times are in the zone of `present`."""
+def _page(found: Status, present: datetime, deployment: Deployment, width: int) -> Text:
+    """The status for people, in lines of `width`. Times are in the zone of `present`."""
     past, month = found.history, found.month
     rows: dict[str, Text | None] = {"Site": Text(found.url, style=f"link {found.url}")}
     if isinstance(past, Unknown):
@@ -371,16 +371,18 @@ def _page(found: Status, present: datetime, deployment: Deployment) -> Text:
     page = Text.assemble((deployment.stack, "bold"), f" {deployment.place}\n")
     for name, value in rows.items():
         if value is not None:
-            page.append(f"\n  {name}".ljust(INDENT + 1), "dim").append_text(value)
+            page.append(f"\n  {name}".ljust(INDENT + 1), "dim")
+            lines = value.wrap(console, max(INDENT, width - INDENT))
+            page.append_text(Text("\n" + " " * INDENT).join(lines))
     last = [] if isinstance(found.errors, Unknown) else found.errors[-LAST_ERRORS:]
     for entry in last:
-        page.append("\n").append_text(_one_line(entry, present))
+        page.append("\n").append_text(_one_line(entry, present, width))
     return page
 
 
-def _one_line(entry: Entry, present: datetime) -> Text:
+def _one_line(entry: Entry, present: datetime, width: int) -> Text:
     line = line_of(entry, present).split()[0]
-    line.truncate(LONGEST_LINE, overflow="ellipsis")
+    line.truncate(min(LONGEST_LINE, width - 4), overflow="ellipsis")
     return Text("    ").append_text(line)
 
 
@@ -405,6 +407,8 @@ def _closed(closed: bool | Unknown) -> Text | None:
 def _stack(stack: Stack, present: datetime) -> Text:
     style = "red" if "FAILED" in stack.status else "yellow" if stack.is_busy else ""
     words = stack.status.lower().replace("_", " ")
+    if stack.status == "UPDATE_ROLLBACK_COMPLETE":
+        style, words = "yellow", "the last deploy failed, and is undone"
     return Text.assemble((words, style), f", {ago(stack.changed, present)}")
 
 
@@ -427,6 +431,8 @@ def _database(database: Database | Unknown, present: datetime) -> Text:
 
 def _requests(month: Month) -> Text:
     named = {"Django": month.django, "front door": month.front_door}
+    if not month.front_door.invocations:  # So it is in the local cloud, which does not count them.
+        del named["front door"]
     return Text(
         "; ".join(
             f"{name} {usage.invocations:,}, {usage.errors:,} failed"

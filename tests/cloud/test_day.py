@@ -57,7 +57,7 @@ def test_the_day(cloud: Cloud, checkout: Checkout) -> None:
     for kind, text in blocks:
         if kind == "diff":
             subprocess.run(
-                ["git", "-C", checkout.folder, "apply", "--unidiff-zero", "-"],
+                ["git", "-C", checkout.folder, "apply", "-"],
                 input=text,
                 text=True,
                 check=True,
