@@ -174,6 +174,17 @@ def test_output_comes_while_the_command_runs_and_an_interruption_does_not_stop_i
     assert result(cloud.shell(follow)) == (5, "first\nlast\n", "")
 
 
+def test_a_reader_who_leaves_does_not_stop_the_command(cloud: Cloud, marks: Marks) -> None:
+    much = marks.code("print('line\\n' * 100_000)", marks.leave)
+
+    done = manage(cloud, *much, redirection="| head -n 1; exit ${PIPESTATUS[0]}")
+
+    assert (done.returncode, done.stdout) == (141, "line\n")
+    [follow] = re.findall(r"The command goes on\. Follow it: (.*)", done.stderr)
+    assert cloud.shell(follow).returncode == 0
+    assert marks.count() == 1
+
+
 def test_a_detached_command_is_followed_as_often_as_one_likes(cloud: Cloud, marks: Marks) -> None:
     slow = marks.code("print('first')", marks.wait, "print('last')", "sys.exit(5)")
     detached = manage(cloud, "--detach", *slow)

@@ -106,6 +106,15 @@ def test_logs_that_are_followed(cloud: Cloud, visitor: httpx.Client) -> None:
         follower.kill()
 
 
+def test_what_comes_after_very_much_is_there(cloud: Cloud, visitor: httpx.Client) -> None:
+    """More events than CloudWatch gives at a time."""
+    cloud.manage(["shell", "-v", "0", "-c", "print('much\n' * 12_000)"])
+    page = f"late-{uuid4()}/"
+    visitor.get(page)
+
+    assert page in djambda(cloud, f"logs --grep {page}").stdout
+
+
 def test_a_request_that_no_log_has(cloud: Cloud) -> None:
     done = djambda(cloud, f"logs --request {uuid4()}")
 

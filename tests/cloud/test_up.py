@@ -12,7 +12,15 @@ import psutil
 import pytest
 
 from djambda_cli.local_cloud import LocalCloud
-from tests.cloud.local import COMMANDS, Cloud, folder_of_a_cloud, run_down, run_up
+from tests.cloud.local import (
+    COMMANDS,
+    Cloud,
+    folder_of_a_cloud,
+    log_in,
+    read_variables,
+    run_down,
+    run_up,
+)
 
 
 @pytest.fixture
@@ -108,6 +116,41 @@ def test_up_that_is_ended_half_way_leaves_nothing_running(
     assert "Traceback" not in said
     wait_until(lambda: processes_in(folder) == [])
     assert LocalCloud(folder).running() is None
+
+
+def test_from_a_deploy_that_was_interrupted_to_a_new_site(folder: Path) -> None:
+    """Nothing waits for the deploy that is no more; a site that was destroyed leaves nothing."""
+    up = subprocess.Popen(
+        [COMMANDS / "djambda", "up", "--folder", folder, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert up.stdout is not None
+    assert any("added" in line for line in up.stdout)
+    time.sleep(2)  # It is deploying.
+    up.send_signal(signal.SIGINT)
+    assert "✗ Deploy" in up.communicate(timeout=60)[0]
+
+    again = run_up(folder, "--port", "0")
+    assert again.returncode == 0, again.stdout + again.stderr
+    first = Cloud(folder, read_variables(folder))
+    here = f"--local --folder {folder}"
+    leave = "User.objects.create(username='somebody')"
+    assert first.shell(f'djambda manage {here} shell -c "{leave}"').returncode == 0
+
+    destroyed = first.shell(f"djambda destroy {here} --confirm local-djambda")
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert not folder.with_name("variables").exists()
+
+    deployed = run_up(folder)
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    second = Cloud(folder, read_variables(folder))
+    assert second.site != first.site
+    with second.browser() as visitor:
+        assert log_in(visitor, second).status_code == 302
+    users = second.shell(f"djambda manage {here} shell -v 0 -c 'print(User.objects.count())'")
+    assert users.stdout == "1\n"
 
 
 def test_keeper_that_is_killed_takes_the_servers_along_and_starts_again(folder: Path) -> None:
