@@ -15,6 +15,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,12 +119,18 @@ class Keeper:
         return self._start([str(EMULATOR_PYTHON), str(EMULATOR)], environment, None)
 
     def _end_emulator(self, emulator: subprocess.Popen[bytes]) -> None:
-        """In order, unless a deploy is under way, which nobody would go on with after a restart:
-        then what it saved before that deploy stays."""
-        if _is_deploying(self.port):
+        """In order, unless a deploy is under way, which nobody would go on with after a restart.
+
+        Then what it saved before that deploy stays; and if that was the first, nothing: buckets are
+        on the disk at once, and would be in the way of the next.
+        """
+        interrupted = _is_deploying(self.port)
+        if interrupted:
             _say("a deploy is under way: the state from before it stays")
             emulator.kill()
         _end(emulator)
+        if interrupted and not any((self.folder / "state").glob("*.json")):
+            shutil.rmtree(self.folder / "s3", ignore_errors=True)
 
     def _start(
         self, command: list[str], environment: dict[str, str], user: int | None

@@ -127,7 +127,7 @@ def test_what_asks_is_not_started(cloud: Cloud) -> None:
 
     assert result(done)[:2] == (1, "")
     assert "`shell` was not started" in done.stderr
-    assert f'--folder {cloud.folder} shell -c "print(1)"' in done.stderr
+    assert f'--folder {cloud.folder} shell -v 0 -c "print(1)"' in done.stderr
 
 
 def test_what_asks_all_the_same_says_so(cloud: Cloud) -> None:
@@ -175,7 +175,7 @@ def test_output_comes_while_the_command_runs_and_an_interruption_does_not_stop_i
 
 
 def test_a_reader_who_leaves_does_not_stop_the_command(cloud: Cloud, marks: Marks) -> None:
-    much = marks.code("print('line\\n' * 100_000)", marks.leave)
+    much = marks.code("print('line\\n' * 1_000_000)", marks.leave)
 
     done = manage(cloud, *much, redirection="| head -n 1; exit ${PIPESTATUS[0]}")
 

@@ -68,7 +68,7 @@ def test_data_survive_down_and_up(cloud: Cloud) -> None:
     cloud.manage(["shell", "-c", "User.objects.create_user('survivor')"])
 
     stopped = run_down(cloud.folder)
-    assert "djambda up brings it back" in stopped.stdout
+    assert "make up brings it back" in stopped.stdout
     assert processes_in(cloud.folder) == []
     back = run_up(cloud.folder)
 
