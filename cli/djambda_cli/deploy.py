@@ -466,13 +466,14 @@ class Run:
     def _protect_as(self, before: "StackTypeDef | None") -> None:
         """Undo what the CDK does together with a change set, before anybody has agreed to it."""
         now = cloudformation.describe(self.deployment)
-        wanted = before and before.get("EnableTerminationProtection", False)
-        if before is None or now is None or now.get("EnableTerminationProtection", False) == wanted:
+        if before is None or now is None:
             return
-        with aws_errors():
-            self.deployment.client("cloudformation").update_termination_protection(
-                StackName=before["StackId"], EnableTerminationProtection=bool(wanted)
-            )
+        was, is_ = (bool(each.get("EnableTerminationProtection")) for each in (before, now))
+        if is_ != was:
+            with aws_errors():
+                self.deployment.client("cloudformation").update_termination_protection(
+                    StackName=before["StackId"], EnableTerminationProtection=was
+                )
 
     def _forget(self, change_set: str) -> None:
         with aws_errors():

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from djambda_cli import cloudformation
@@ -207,7 +207,7 @@ def _strangers(deployment: Deployment, network: str) -> list[str]:
         found = deployment.client("ec2").describe_network_interfaces(
             Filters=[{"Name": "vpc-id", "Values": [network]}]
         )
-    except ClientError:  # Not everybody may look.
+    except (BotoCoreError, ClientError):  # Not everybody may look.
         return []
     return [
         f"{each['NetworkInterfaceId']} ({each.get('Description') or 'without a description'})"
