@@ -357,7 +357,7 @@ def _page(found: Status, present: datetime, deployment: Deployment, width: int) 
     else:
         rows |= {"Version": _version(past.live, present), "Function": _function(past.live)}
         newer = [_version(each, present) for each in past.newer]
-        rows |= {"Not live": Text("\n" + " " * INDENT).join(newer) if newer else None}
+        rows |= {"Not live": Text("\n").join(newer) if newer else None}
     rows |= {
         "Maintenance": _closed(found.closed),
         "Stack": _stack(found.stack, present) if found.stack else None,
