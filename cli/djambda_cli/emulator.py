@@ -78,33 +78,52 @@ def complete(handlers: dict[str, dict[str, Any]]) -> None:
     handlers["AWS::EC2::VPC"]["create"] = create_vpc
 
 
-def filter_log_events(data: dict[str, Any]) -> Any:
+class Pages:
     """CloudWatch's FilterLogEvents in pages; the emulator's own ends with the first 10,000 events.
 
-    The token is the number of events so far.
+    The token is the number of events so far. What the last question has found is kept, for its next
+    pages.
     """
-    group = logs._log_groups.get(logs._resolve_log_group_name(data))
-    if group is None:
-        return FIRST_PAGE(data)  # Which has an error for it.
-    matches = logs._compile_filter_pattern(data.get("filterPattern", ""))
-    begin, end = data.get("startTime", 0), data.get("endTime", sys.maxsize)
-    streams, offset = group["streams"], int(data.get("nextToken", 0))
+
+    def __init__(self) -> None:
+        self._question: tuple[Any, ...] = ()
+        self._found: list[dict[str, Any]] = []
+
+    def __call__(self, data: dict[str, Any]) -> Any:
+        """An answer as the emulator's router takes it."""
+        name = logs._resolve_log_group_name(data)
+        if name not in logs._log_groups:
+            return FIRST_PAGE(data)  # Which has an error for it.
+        pattern, streams = data.get("filterPattern", ""), tuple(data.get("logStreamNames") or ())
+        period = data.get("startTime", 0), data.get("endTime", sys.maxsize)
+        offset = int(data.get("nextToken", 0))
+        question = (name, pattern, streams, period)
+        if not offset or question != self._question:
+            self._question, self._found = question, _matching(*question)
+        end = offset + min(data.get("limit", PAGE), PAGE)
+        answer: dict[str, Any] = {"events": self._found[offset:end], "searchedLogStreams": []}
+        if end < len(self._found):
+            answer["nextToken"] = str(end)
+        return logs.json_response(answer)
+
+
+def _matching(
+    group: str, pattern: str, wanted: tuple[str, ...], period: tuple[int, int]
+) -> list[dict[str, Any]]:
+    matches = logs._compile_filter_pattern(pattern)
+    begin, end = period
+    streams = logs._log_groups[group]["streams"]
     with logs._log_events_lock:
         found = [
             {**event, "logStreamName": name}
-            for name in data.get("logStreamNames") or streams
+            for name in wanted or streams
             for event in (streams[name]["events"] if name in streams else ())
             if begin <= event["timestamp"] <= end and matches(event["message"])
         ]
-    found.sort(key=lambda event: int(event["timestamp"]))
-    page_end = offset + min(data.get("limit", PAGE), PAGE)
-    answer: dict[str, Any] = {"events": found[offset:page_end], "searchedLogStreams": []}
-    if page_end < len(found):
-        answer["nextToken"] = str(page_end)
-    return logs.json_response(answer)
+    return sorted(found, key=lambda event: int(event["timestamp"]))
 
 
 if __name__ == "__main__":
     complete(provisioners._RESOURCE_HANDLERS)
-    logs._filter_log_events = filter_log_events
+    logs._filter_log_events = Pages()
     main()

@@ -175,11 +175,11 @@ def test_output_comes_while_the_command_runs_and_an_interruption_does_not_stop_i
 
 
 def test_a_reader_who_leaves_does_not_stop_the_command(cloud: Cloud, marks: Marks) -> None:
-    much = marks.code("print('line\\n' * 1_000_000)", marks.leave)
+    much = marks.code("print(('line' * 500 + '\\n') * 3_000)", marks.leave)
 
     done = manage(cloud, *much, redirection="| head -n 1; exit ${PIPESTATUS[0]}")
 
-    assert (done.returncode, done.stdout) == (141, "line\n")
+    assert (done.returncode, done.stdout) == (141, f"{'line' * 500}\n")
     [follow] = re.findall(r"The command goes on\. Follow it: (.*)", done.stderr)
     assert cloud.shell(follow).returncode == 0
     assert marks.count() == 1
