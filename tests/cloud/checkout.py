@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,10 @@ class Checkout:
 
 @contextmanager
 def constant_visits(cloud: Cloud) -> Iterator[list[int]]:
-    """Somebody who asks for a page all the time, and the statuses of the answers."""
+    """Somebody who asks for a page all the time, and the statuses of the answers.
+
+    Some answers come before, and some afterwards, however short the time between is.
+    """
     answers: list[int] = []
     done = Event()
 
@@ -58,8 +62,16 @@ def constant_visits(cloud: Cloud) -> Iterator[list[int]]:
 
     asking = Thread(target=ask)
     asking.start()
+
+    def wait_for_some() -> None:
+        wanted = len(answers) + 3
+        while len(answers) < wanted and asking.is_alive():
+            time.sleep(0.05)
+
     try:
+        wait_for_some()
         yield answers
+        wait_for_some()
     finally:
         done.set()
         asking.join()

@@ -117,7 +117,7 @@ def fails_unnoticed(cloud: Cloud, variables: dict[str, str], timeout: int, said:
         assert words in reason
     assert live_version(cloud) == before
     assert stack_status(cloud) == "UPDATE_ROLLBACK_COMPLETE"
-    assert len(answers) >= 3  # Without a database, a release fails within two seconds.
+    assert len(answers) > 5
     assert set(answers) == {200}
 
 
