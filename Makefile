@@ -2,6 +2,9 @@
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3 || command -v python)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PRODUCT := awscdk awslambda bench cli common django/djambda tests
+# The sample has checks and tests of its own; they go when it does.
+SAMPLE := $(and $(wildcard django/core/pyproject.toml),django/core django/mysite)
 .DEFAULT_GOAL := help
 .PHONY: help up down wipe test check bench format reference tools
 
@@ -19,18 +22,20 @@ wipe: tools  ## Stop it and delete its data
 
 test: check  ## Check, then run every test: what CI runs
 	@pytest
+	$(if $(SAMPLE),@pytest -c django/core/pyproject.toml django/core)
 
 check: tools  ## Lint and types
-	@ruff check --quiet
-	@ruff format --check --quiet
+	@ruff check --quiet $(PRODUCT) $(SAMPLE)
+	@ruff format --check --quiet $(PRODUCT) $(SAMPLE)
 	@mypy
+	$(if $(SAMPLE),@cd django && mypy --config-file core/pyproject.toml)
 
 bench: tools  ## Measure everything beside its rivals; writes docs/benchmarks.md
 	@python -m bench
 
 format: tools  ## Format the code
-	@ruff check --fix --quiet
-	@ruff format
+	@ruff check --fix --quiet $(PRODUCT) $(SAMPLE)
+	@ruff format $(PRODUCT) $(SAMPLE)
 
 reference: tools  ## Write docs/commands.md from the command line's own help
 	@typer djambda_cli.main utils docs --name djambda --title "The djambda command" --output docs/commands.md

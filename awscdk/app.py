@@ -13,24 +13,29 @@ except ModuleNotFoundError:
 
 from awscdk import layer
 from awscdk.config import Config, ConfigurationError
+from awscdk.project import ProjectError, settings_module
 from awscdk.stack import DjambdaStack
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = ROOT / "django"
 LAYER = ROOT / "layers" / "django"
-REQUIREMENTS = ROOT / "django" / "requirements.txt"
 
 
 def main() -> None:
     """Synthesize the stack that the environment describes; exit 1 with every problem there is."""
     architecture = os.environ.get("LAMBDA_ARCHITECTURE") or "x86_64"
     try:
-        problems = layer.problems(LAYER, REQUIREMENTS, architecture)
+        problems = layer.problems(LAYER, PROJECT / "requirements.txt", architecture)
+        try:
+            settings_module(PROJECT)
+        except ProjectError as error:
+            problems.append(str(error))
         config = Config.from_environment(os.environ, problems)
     except ConfigurationError as error:
         sys.exit(f"This cannot be deployed:\n{error}")
     # The `cdk` command reads its feature flags from the current directory, which may be another.
     app = aws_cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
-    DjambdaStack(app, config, layer=LAYER)
+    DjambdaStack(app, config, project=PROJECT, layer=LAYER)
     app.synth()
 
 

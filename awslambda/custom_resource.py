@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from djambda_common.names import OMISSION
 from lambda_types import Context, CustomResourceEvent
 from repeatable import retrying
 
@@ -200,7 +201,7 @@ def _shortened(text: str, room: int) -> str:
     head, _, tail = text.partition("\n")
     if len(head) > MAX_HEAD:
         head, tail = text[:MAX_HEAD], text[MAX_HEAD:]
-    while len(_json(short := f"{head}\n[...]\n{tail}")) > room and tail:
+    while len(_json(short := f"{head}{OMISSION}{tail}")) > room and tail:
         tail = tail[len(tail) // 16 + 1 :]
     return short
 

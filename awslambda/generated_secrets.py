@@ -12,6 +12,7 @@ import string
 from typing import Any
 
 from custom_resource import Answer, Request, respond
+from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD
 from lambda_types import Context, CustomResourceEvent
 from repeatable import ApiError, ask
 
@@ -22,9 +23,9 @@ https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.ht
 """
 
 LENGTHS = {
-    "database-password": 40,
-    "secret-key": 64,  # `check --deploy` wants 50 (security.W009).
-    "superuser-password": 24,  # Somebody types this one.
+    DATABASE_PASSWORD: 40,
+    SECRET_KEY: 64,  # `check --deploy` requires 50 (security.W009).
+    SUPERUSER_PASSWORD: 24,  # This one is typed.
 }
 
 
@@ -42,7 +43,7 @@ def provide(request: Request) -> Answer:
             _ssm("DeleteParameters", Names=[f"{path}/{name}" for name in LENGTHS])
         return Answer(path)
     values = {name: _existing_or_new(f"{path}/{name}", size) for name, size in LENGTHS.items()}
-    return Answer(path, {"DatabasePassword": values["database-password"]}, no_echo=True)
+    return Answer(path, {"DatabasePassword": values[DATABASE_PASSWORD]}, no_echo=True)
 
 
 def _existing_or_new(name: str, length: int) -> str:

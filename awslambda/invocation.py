@@ -2,7 +2,7 @@
 
 The front door and the release both invoke Django, and both must know of a failure whether
 anything ran. This module knows the Lambda API; its errors say what the two can act on.
-Beside those below, `NotSent` and `OutcomeUnknown` of `djambda.aws_api` come through.
+Beside those below, `NotSent` and `OutcomeUnknown` of `djambda_common.aws_api` come through.
 """
 # ruff: noqa: N818 (an outcome is called what it is)
 
@@ -10,7 +10,7 @@ import http.client
 import json
 import time
 
-from djambda.aws_api import NotSent, OutcomeUnknown, Response, call, encoded, error_of
+from djambda_common.aws_api import NotSent, OutcomeUnknown, Response, call, encoded, error_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 import os
 import time
 
-from djambda.aws_api import NotSent, OutcomeUnknown, connect
+from djambda_common.aws_api import NotSent, OutcomeUnknown, connect
 from error_page import Problem, answer
 from invocation import (
     LEAST_SECONDS,

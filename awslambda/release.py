@@ -10,7 +10,7 @@ import json
 import re
 
 from custom_resource import Answer, Request, ResourceFailedError, log, respond
-from djambda.aws_api import NotSent, OutcomeUnknown, encoded
+from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
 from invocation import (
     FunctionFailed,
     FunctionTimedOut,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from djambda.aws_api import NotSent, OutcomeUnknown, call, error_of
+from djambda_common.aws_api import NotSent, OutcomeUnknown, call, error_of
 
 PAUSES = (0.5, 1.0, 2.0)
 TIMEOUT = 10.0

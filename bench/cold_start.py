@@ -182,7 +182,7 @@ def _start(
         "AWS_ENDPOINT_URL": f"http://{api.address}",
         "ALLOWED_HOSTS": events.OWN_DOMAIN,
         "AWS_STORAGE_BUCKET_NAME": BUCKET,
-        "DJANGO_SETTINGS_MODULE": "djambda.settings",
+        "DJANGO_SETTINGS_MODULE": "mysite.settings",
         "POSTGRES_DB": "bench",
         "POSTGRES_SERVICE_HOST": "127.0.0.1",
         "POSTGRES_USER": "bench",

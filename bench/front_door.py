@@ -124,9 +124,9 @@ def run(rounds: int) -> list[Table]:
 def _helpers() -> Path:
     """The helper functions' code, staged as a deploy stages it."""
     sys.path.insert(0, str(ROOT / "awscdk"))
-    from awscdk.code import helpers  # noqa: PLC0415 (it loads the CDK, which takes seconds)
+    from awscdk.code import helper_package  # noqa: PLC0415 (it loads the CDK, which takes seconds)
 
-    return helpers()
+    return helper_package()
 
 
 def _boto3_proxy() -> Path:

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from bench import ROOT, environment
 from bench.report import Table
-from djambda_cli import layer
 from djambda_cli.paths import LAYER, REQUIREMENTS
+from djambda_cli.project import layer
 
 PACKAGES = ROOT / ".local" / "bench-packages"
 RUNTIME = PACKAGES / "runtime"
@@ -67,7 +67,7 @@ class Recipe(NamedTuple):
 
 AWS_WSGI = """\
 import awsgi
-from djambda.wsgi import application
+from mysite.wsgi import application
 
 
 def handler(event, context):
@@ -76,7 +76,7 @@ def handler(event, context):
 
 SERVERLESS_WSGI = """\
 import serverless_wsgi
-from djambda.wsgi import application
+from mysite.wsgi import application
 
 
 def handler(event, context):
@@ -85,7 +85,7 @@ def handler(event, context):
 
 APIG_WSGI = """\
 from apig_wsgi import make_lambda_handler
-from djambda.wsgi import application
+from mysite.wsgi import application
 
 handler = make_lambda_handler(application, binary_support=True)
 """
@@ -94,7 +94,7 @@ FLOOR = """\
 import io
 import sys
 
-from djambda.wsgi import application
+from mysite.wsgi import application
 
 ENVIRON = {
     "REQUEST_METHOD": "GET",
@@ -127,7 +127,7 @@ ZAPPA = {
     "production": {
         "aws_region": "us-east-1",
         "debug": False,
-        "django_settings": "djambda.settings",
+        "django_settings": "mysite.settings",
         # As `zappa init` writes it: Lambda brings these.
         "exclude": ["boto3", "dateutil", "botocore", "s3transfer", "concurrent"],
         "log_level": "INFO",

@@ -8,6 +8,7 @@ and the pinned CDK CLI. What is there already is left alone; a second run takes 
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,6 @@ VENV = ROOT / ".venv"
 EMULATOR = LOCAL / "emulator"
 LOG = LOCAL / "bootstrap.log"
 UV_VERSION = "0.13.9"
-NODE_SUPPORTED = range(22, 27)
 
 
 class StepError(Exception):
@@ -133,7 +133,9 @@ def machine_node() -> bool:
         return False
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     major = said.strip().lstrip("v").partition(".")[0]
-    return major.isdigit() and int(major) in NODE_SUPPORTED
+    package = json.loads((ROOT / "package.json").read_text())
+    low, high = map(int, re.findall(r"\d+", package["engines"]["node"]))
+    return major.isdigit() and low <= int(major) < high
 
 
 def cdk_is_current() -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from awscdk.reading import flag, matching, number, one_of, optional
+from awscdk.readers import flag, matching, number, one_of, optional
+from djambda_common.names import DJANGO_SUFFIX, PROXY_SUFFIX
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -20,8 +21,6 @@ LOG_RETENTION_DAYS = (
 
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
-LONGEST_SUFFIX = "-djambda-lambda"
-"""The Django function's name is the longest that is made from ENVIRONMENT and APP_NAME."""
 
 ALIKE = 0.85
 """From here on (1 is equal), difflib takes an unknown variable for a misspelt one of ours."""
@@ -167,7 +166,12 @@ class Config:
     @property
     def django_function_name(self) -> str:
         """What management commands are sent to."""
-        return self.name + LONGEST_SUFFIX
+        return self.name + DJANGO_SUFFIX
+
+    @property
+    def proxy_function_name(self) -> str:
+        """The proxy Lambda's name."""
+        return self.name + PROXY_SUFFIX
 
     @property
     def secrets_path(self) -> str:
@@ -212,8 +216,8 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
     if bool(domain) != bool(zone):
         problems.append("DOMAIN_NAME and HOSTED_ZONE_ID go together: set both, or neither")
     name = f"{values.get('environment', '')}-{values.get('app_name', '')}"
-    if len(name) + len(LONGEST_SUFFIX) > FUNCTION_NAME_LIMIT:
-        room = FUNCTION_NAME_LIMIT - len(LONGEST_SUFFIX) - 1
+    if len(name) + len(DJANGO_SUFFIX) > FUNCTION_NAME_LIMIT:
+        room = FUNCTION_NAME_LIMIT - len(DJANGO_SUFFIX) - 1
         problems.append(
             f"ENVIRONMENT and APP_NAME have {len(name) - 1} characters together: use at most "
             f"{room}, or the functions' names are longer than Lambda allows"

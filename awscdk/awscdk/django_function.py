@@ -43,6 +43,7 @@ class DjangoFunction(Construct):
         *,
         function_name: str,
         network: Network,
+        project: Path,
         layer: Path,
         architecture: str,
         memory_mb: int,
@@ -55,12 +56,12 @@ class DjangoFunction(Construct):
         log_group = own_log_group(self, function_name, log_days)
         self.role = own_role(self, log_group)
         _allow_network_interfaces(self.role, function_name)
-        staged = code.django()
+        staged = code.django_package(project)
         dependencies = lambda_.LayerVersion(
             self,
             "Dependencies",
             description="What django/requirements.txt names",
-            code=code.packed(layer),
+            code=code.asset(layer),
             compatible_runtimes=[RUNTIME],
             compatible_architectures=[ARCHITECTURES[architecture]],
         )
@@ -72,12 +73,12 @@ class DjangoFunction(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURES[architecture],
             handler="djambda.awslambda.lambda_handler",
-            code=code.packed(staged),
+            code=code.asset(staged),
             layers=[dependencies],
             memory_size=memory_mb,
             timeout=timeout,
             reserved_concurrent_executions=concurrency,
-            environment={**environment, "RELEASE": code.release_of(staged, layer)},
+            environment={**environment, "RELEASE": code.build_id(staged, layer)},
             vpc=network.vpc,
             vpc_subnets=network.functions,
             security_groups=[network.functions_group],

@@ -46,7 +46,7 @@ class HelperFunction(Construct):
             description=description,
             runtime=RUNTIME,
             handler=handler,
-            code=code.packed(code.helpers()),
+            code=code.asset(code.helper_package()),
             memory_size=HELPER_MEMORY_MB,
             timeout=timeout,
             environment=environment,

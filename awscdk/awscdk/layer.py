@@ -17,7 +17,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 from packaging.utils import canonicalize_name
 
 from awscdk.code import shipped
-from awscdk.needs import fingerprint, languages, lines_of, names
+from awscdk.project import fingerprint, languages, optional_parts, requirement_lines
 
 PYTHON = (3, 13)
 GLIBC_MINOR = 34
@@ -77,7 +77,7 @@ def _stamp_problems(file: Path, requirements: Path, architecture: str) -> list[s
     try:
         stamp = json.loads(file.read_text())
         outdated = [name for name in wanted if stamp[name] != wanted[name]]
-        lacking = names(shipped(requirements.parent)).intersection(stamp["left_out"])
+        lacking = optional_parts(shipped(requirements.parent)).intersection(stamp["left_out"])
     except (ValueError, TypeError, KeyError):
         return [f"has a stamp ({STAMP}) that cannot be read"]
     found = [
@@ -127,7 +127,7 @@ def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list
 def _requirements(file: Path) -> list[Requirement]:
     """The requirements that apply on Lambda; options, URLs and files are pip's business."""
     wanted = []
-    for line in lines_of(file):
+    for line in requirement_lines(file):
         try:
             requirement = Requirement(line.partition(" --hash")[0])
         except InvalidRequirement:

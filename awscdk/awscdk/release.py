@@ -15,12 +15,12 @@ from constructs import Construct, IDependable
 from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
+from djambda_common.names import ALIAS, ASYNC_START_SECONDS
 
-ALIAS = "live"
 LIMIT = Duration.minutes(15)
-START_LIMIT = Duration.minutes(5)
-"""A management command that found no free instance by then is not started any more: whoever sent it
-may have sent it again. `cli/djambda_cli/manage.py` counts on it."""
+START_LIMIT = Duration.seconds(ASYNC_START_SECONDS)
+"""A management command that finds no free instance by then is dropped: its sender may have sent it
+again. `djambda manage` relies on this limit."""
 
 
 class Release(Construct):

@@ -10,8 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from awscdk.functions import HelperFunction
-
-PARAMETERS = ("database-password", "secret-key", "superuser-password")
+from djambda_common.names import SECRET_PARAMETERS
 
 
 class Secrets(Construct):
@@ -44,7 +43,7 @@ class Secrets(Construct):
         generator.function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ssm:DeleteParameters", "ssm:GetParameter", "ssm:PutParameter"],
-                resources=[f"{self.path_arn}/{name}" for name in PARAMETERS],
+                resources=[f"{self.path_arn}/{name}" for name in SECRET_PARAMETERS],
             )
         )
         generated = CustomResource(

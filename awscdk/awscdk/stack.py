@@ -13,9 +13,16 @@ from awscdk.database import Database
 from awscdk.django_function import DjangoFunction
 from awscdk.functions import HelperFunction
 from awscdk.network import AVAILABILITY_ZONES, Network
-from awscdk.release import ALIAS, Release
+from awscdk.project import settings_module
+from awscdk.release import Release
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
+from djambda_common.names import (
+    ALIAS,
+    BUCKET_CLEANUP_SUFFIX,
+    RELEASE_SUFFIX,
+    SECRETS_SUFFIX,
+)
 
 GATEWAY_PATIENCE = Duration.seconds(29)
 
@@ -23,7 +30,7 @@ GATEWAY_PATIENCE = Duration.seconds(29)
 class DjambdaStack(Stack):
     """One deployment of one application."""
 
-    def __init__(self, scope: Construct, config: Config, *, layer: Path) -> None:
+    def __init__(self, scope: Construct, config: Config, *, project: Path, layer: Path) -> None:
         super().__init__(
             scope,
             config.name,
@@ -38,7 +45,7 @@ class DjambdaStack(Stack):
             self,
             "Secrets",
             path=config.secrets_path,
-            function_name=f"{name}-secrets",
+            function_name=name + SECRETS_SUFFIX,
             log_days=log_days,
             throw_away=config.throw_away,
         )
@@ -53,19 +60,22 @@ class DjambdaStack(Stack):
         )
         storage = Storage(self, "Storage", throw_away=config.throw_away)
         if config.throw_away:
-            storage.empty_before_deletion(function_name=f"{name}-emptier", log_days=log_days)
+            storage.empty_before_deletion(
+                function_name=name + BUCKET_CLEANUP_SUFFIX, log_days=log_days
+            )
         django = DjangoFunction(
             self,
             "Django",
             function_name=config.django_function_name,
             network=network,
+            project=project,
             layer=layer,
             architecture=config.lambda_architecture,
             memory_mb=config.lambda_memory,
             timeout=Duration.seconds(config.lambda_timeout),
             concurrency=config.lambda_concurrency,
             log_days=log_days,
-            environment=self._django_environment(config, database, storage),
+            environment=self._django_environment(config, project, database, storage),
         )
         secrets.grant_read(django.role)
         storage.grant_use(django.role)
@@ -74,13 +84,13 @@ class DjambdaStack(Stack):
             "Release",
             django=django,
             needs=[network, database, storage, django.role],
-            function_name=f"{name}-release",
+            function_name=name + RELEASE_SUFFIX,
             log_days=log_days,
         )
         front_door = HelperFunction(
             self,
             "FrontDoor",
-            function_name=f"{name}-proxy",
+            function_name=config.proxy_function_name,
             handler="proxy.lambda_handler",
             description="The front door: passes requests on to Django in the VPC",
             timeout=GATEWAY_PATIENCE,
@@ -119,7 +129,7 @@ class DjambdaStack(Stack):
         return [Fn.select(zone, Fn.get_azs()) for zone in range(AVAILABILITY_ZONES)]
 
     def _django_environment(
-        self, config: Config, database: Database, storage: Storage
+        self, config: Config, project: Path, database: Database, storage: Storage
     ) -> dict[str, str]:
         hosts = [f".execute-api.{self.region}.{self.url_suffix}", config.domain_name]
         return {
@@ -128,7 +138,7 @@ class DjambdaStack(Stack):
             "AWS_STORAGE_BUCKET_NAME": storage.bucket.bucket_name,
             "AWS_USE_DUALSTACK_ENDPOINT": "true",
             "DEBUG": "1" if config.debug else "",
-            "DJANGO_SETTINGS_MODULE": "djambda.settings",
+            "DJANGO_SETTINGS_MODULE": settings_module(project),
             "DJANGO_SUPERUSER_EMAIL": config.superuser_email,
             "DJANGO_SUPERUSER_USERNAME": config.django_superuser_username,
             "ENVIRONMENT": config.environment,

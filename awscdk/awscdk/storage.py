@@ -10,10 +10,11 @@ from constructs import Construct
 
 from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
+from djambda_common.names import RUNS_PREFIX
 
 STATIC = "static/*"
 MEDIA = "media/*"
-RUNS = "runs/*"
+RUNS = f"{RUNS_PREFIX}*"
 RUNS_KEPT = Duration.days(7)
 EMPTYING_LIMIT = Duration.minutes(15)
 
@@ -42,7 +43,7 @@ class Storage(Construct):
             ],
             lifecycle_rules=[
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
-                s3.LifecycleRule(prefix=RUNS.rstrip("*"), expiration=RUNS_KEPT),
+                s3.LifecycleRule(prefix=RUNS_PREFIX, expiration=RUNS_KEPT),
             ],
             removal_policy=RemovalPolicy.DESTROY if throw_away else RemovalPolicy.RETAIN,
         )

@@ -9,9 +9,7 @@ CDK, so that every verb has one code path.
 import os
 import shlex
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,53 +19,32 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore.config import Config as ClientConfig
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError
 
-from djambda_cli.errors import CommandError
-from djambda_cli.local_cloud import LocalCloud, emulated
+from awscdk.config import Config, ConfigurationError
+from djambda_cli.aws.errors import aws_errors
+from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import LocalCloud, emulated
 from djambda_cli.paths import DEFAULT_CLOUD, ROOT
 
-sys.path.append(str(ROOT / "awscdk"))  # The stack's package is not installed.
-from awscdk.config import Config, ConfigurationError
-
 VARIABLES_FILE = ROOT / ".variables"
-ALIAS = "live"
 
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
 """The parameter by which a template of the CDK sees its bootstrap stack; the qualifier is its
 default, https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
-
-NOT_READY = {
-    "ResourceConflictException",
-    "ResourceNotReadyException",
-    "TooManyRequestsException",
-}
-"""Errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html that pass."""
-
-CREDENTIALS = (
-    "AWS does not know these credentials, or they have expired. Log in again (aws sso login, or "
-    "new keys), then look: aws sts get-caller-identity"
-)
-KNOWN_ERRORS = {
-    "ExpiredToken": CREDENTIALS,
-    "ExpiredTokenException": CREDENTIALS,
-    "InvalidClientTokenId": CREDENTIALS,
-    "RequestExpired": CREDENTIALS,
-    "UnrecognizedClientException": CREDENTIALS,
-}
-"""https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
 
 
 @dataclass(frozen=True)
 class Deployment:
     """One site: its configuration, and the local cloud that `--local` has chosen.
 
-    `emulator_port` is that of the emulator in which it is, also where `. .local/variables` leads
-    there; None on AWS.
+    `environment` is what AWS's tools need to reach it. `emulator_port` is the emulator's port, also
+    if `. .local/variables` selected it; None on AWS.
     """
 
     config: Config
     local: LocalCloud | None
+    environment: Mapping[str, str] = field(default_factory=dict, kw_only=True, repr=False)
     emulator_port: int | None = field(default=None, kw_only=True)
 
     @property
@@ -83,10 +60,10 @@ class Deployment:
     @property
     def proxy(self) -> str:
         """The front door's name."""
-        return f"{self.config.name}-proxy"
+        return self.config.proxy_function_name
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, for people: "in the local cloud" or "in eu-west-1"."""
         if self.emulator_port:
             return "in the local cloud"
@@ -107,21 +84,21 @@ class Deployment:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The stack's outputs. Raises CommandError if it is not deployed."""
+        """The stack's outputs. Raises CliError if it is not deployed."""
         with aws_errors():
             try:
                 found = self.client("cloudformation").describe_stacks(StackName=self.stack)
             except ClientError as error:
                 if "does not exist" in str(error):
-                    raise CommandError(
-                        f"{self.stack} is not deployed {self.place}. "
+                    raise CliError(
+                        f"{self.stack} is not deployed {self.location}. "
                         f"Deploy it: {self.command('deploy')}"
                     ) from None
                 raise
         [stack] = found["Stacks"]
         if not stack.get("Outputs"):
-            raise CommandError(
-                f"{self.stack} {self.place} was never deployed whole ({stack['StackStatus']}). "
+            raise CliError(
+                f"{self.stack} {self.location} was never deployed whole ({stack['StackStatus']}). "
                 f"Look: {self.command('doctor')}"
             )
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
@@ -133,33 +110,44 @@ class Deployment:
         return emulated(url, self.emulator_port) if self.emulator_port else url
 
 
-def find(*, local: bool, folder: Path) -> Deployment:
-    """The deployment that the options, the environment or `.variables` name.
+def use_deployment(*, local: bool, folder: Path) -> Deployment:
+    """Resolve the deployment and make its environment this process's own, for boto3 and the CDK.
 
-    Raises CommandError with every problem of the configuration.
+    Raises `CliError` as `resolve_deployment` does.
+    """
+    deployment = resolve_deployment(os.environ, local=local, folder=folder)
+    os.environ.clear()
+    os.environ.update(deployment.environment)
+    return deployment
+
+
+def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path) -> Deployment:
+    """Return the deployment that the options, `environ` or `.variables` name.
+
+    Raises `CliError` with every problem of the configuration.
     """
     cloud = LocalCloud(folder) if local else None
+    environment = dict(environ)
     if cloud:
-        cloud.require_running()
-        cloud.isolate()
-    elif not os.environ.get("APP_NAME"):
-        _read_variables_file()
+        environment = cloud.environment(environ)
+    elif not environ.get("APP_NAME"):
+        environment |= _read_variables_file()
     try:
-        config = Config.from_environment(os.environ)
+        config = Config.from_environment(environment)
     except ConfigurationError as error:
-        raise CommandError(
-            f"The configuration cannot be used:\n{error}\nSet these in .variables "
-            "(.variables.template has them all), or in the environment."
+        raise CliError(
+            f"The configuration is invalid:\n{error}\nSet these variables in .variables "
+            "(.variables.template lists all of them) or in the environment."
         ) from None
-    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    endpoint = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
     emulator_port = endpoint.port if endpoint.hostname == "127.0.0.1" else None
-    return Deployment(config, cloud, emulator_port=emulator_port)
+    return Deployment(config, cloud, environment=environment, emulator_port=emulator_port)
 
 
-def check_place(deployment: Deployment) -> None:
+def verify_target(deployment: Deployment) -> None:
     """See that credentials and set-up lead to the account and region of the variables.
 
-    Raises CommandError, and nothing else was asked of AWS by then.
+    Raises CliError, and nothing else was asked of AWS by then.
     """
     region, account = deployment.config.aws_default_region, deployment.config.aws_account_id
     with aws_errors():
@@ -170,58 +158,28 @@ def check_place(deployment: Deployment) -> None:
             source = f"The profile {profile}"
             named = set_up.get_scoped_config().get("region") or region
     if named != region:
-        raise CommandError(
+        raise CliError(
             f"{source} says {named}, and AWS_DEFAULT_REGION is {region}. Correct the one that is "
             f"wrong; if it is right to deploy to {region}: export AWS_REGION={region}"
         )
     with aws_errors():
         actual = deployment.client("sts").get_caller_identity()["Account"]
     if account and actual != account:
-        raise CommandError(
+        raise CliError(
             f"These credentials are of account {actual}, and AWS_ACCOUNT_ID is {account}. "
             "Log in to that one, or choose its profile with AWS_PROFILE."
         )
 
 
-@contextmanager
-def aws_errors() -> Iterator[None]:
-    """Turn what AWS and the way to it can say into a CommandError that says what to do."""
-    try:
-        yield
-    except (NoCredentialsError, NoRegionError):
-        raise CommandError(
-            "There are no AWS credentials here. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or log in with: aws sso login. For the local cloud: --local"
-        ) from None
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in KNOWN_ERRORS:
-            raise CommandError(KNOWN_ERRORS[code], output=str(error)) from None
-        if "AccessDenied" in code:
-            raise CommandError(
-                "These credentials may not do that: the policy of their user or role lacks "
-                "the action that is named above.",
-                output=str(error),
-            ) from None
-        raise CommandError(
-            f"AWS refused {error.operation_name}: what it said is above.", output=str(error)
-        ) from None
-    except BotoCoreError as error:
-        raise CommandError(
-            "AWS could not be asked. Look at the network, the region and the profile.",
-            output=str(error),
-        ) from None
-
-
-def _read_variables_file() -> None:
-    """Have the shell read `.variables`, as `. .variables` does, and take what it exports."""
+def _read_variables_file() -> dict[str, str]:
+    """Return the variables that a shell exports after sourcing `.variables`."""
     if not VARIABLES_FILE.exists():
-        raise CommandError(
-            "No deployment is configured here. For AWS: cp .variables.template .variables, and "
-            "fill it in. For the local cloud: --local"
+        raise CliError(
+            "No deployment is configured. For AWS: cp .variables.template .variables, then fill it "
+            "in. For the local cloud: add --local."
         )
     done = subprocess.run(
-        ["sh", "-c", "set -a && . ./.variables && env -0"],  # Also what lacks its `export`.
+        ["sh", "-c", "set -a && . ./.variables && env -0"],  # Also exports bare assignments.
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -229,12 +187,10 @@ def _read_variables_file() -> None:
         check=False,
     )
     if done.returncode or done.stderr:
-        raise CommandError(
-            "The shell cannot read .variables. A line there is: export NAME=value, without blanks "
-            "around the =.",
+        raise CliError(
+            "The shell cannot read .variables. Each line has the form export NAME=value, without "
+            "spaces around the =.",
             output=done.stderr.encode(errors="surrogateescape").decode(errors="replace"),
         )
-    for line in done.stdout.split("\0"):
-        name, _, value = line.partition("=")
-        if name:
-            os.environ[name] = value
+    pairs = (line.partition("=") for line in done.stdout.split("\0") if line)
+    return {name: value for name, _, value in pairs}

@@ -1,6 +1,6 @@
 """The `djambda` command line: the list of its verbs, each a function in a module of its own.
 
-Errors that a person can do something about (`CommandError`) become a message and exit code 1.
+Errors that a person can do something about (`CliError`) become a message and exit code 1.
 """
 
 import errno
@@ -16,18 +16,18 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
-from djambda_cli.deploy import DIFFERENT, deploy, diff, synth
-from djambda_cli.destroy import destroy
-from djambda_cli.doctor import doctor
-from djambda_cli.errors import CommandError
-from djambda_cli.layer import layer
-from djambda_cli.logs import logs
-from djambda_cli.maintenance import maintenance
-from djambda_cli.manage import manage
-from djambda_cli.options import errors
-from djambda_cli.rollback import rollback
-from djambda_cli.status import open, status  # noqa: A004 (a verb)
-from djambda_cli.up import down, up
+from djambda_cli.commands.deploy import DIFFERENT, deploy, diff, synth
+from djambda_cli.commands.destroy import destroy
+from djambda_cli.commands.doctor import doctor
+from djambda_cli.commands.logs import logs
+from djambda_cli.commands.maintenance import maintenance
+from djambda_cli.commands.manage import manage
+from djambda_cli.commands.rollback import rollback
+from djambda_cli.commands.status import open, status  # noqa: A004 (a verb)
+from djambda_cli.commands.up import down, up
+from djambda_cli.errors import CliError
+from djambda_cli.project.layer import layer
+from djambda_cli.terminal import stderr
 
 
 def flags_without_type(parameters: list[Any]) -> list[Any]:
@@ -88,23 +88,23 @@ def whole(
 
 
 def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
-    """Show a CommandError as a message, and an interruption as one line, without a traceback."""
+    """Show a CliError as a message, and an interruption as one line, without a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             return command(*args, **kwargs)
-        except CommandError as error:
+        except CliError as error:
             if error.output:
-                errors.print(f"\n{escape(error.output.rstrip())}", style="dim", soft_wrap=True)
-            errors.print(f"\n[red]{escape(str(error))}[/red]", soft_wrap=True)
+                stderr.print(f"\n{escape(error.output.rstrip())}", style="dim", soft_wrap=True)
+            stderr.print(f"\n[red]{escape(str(error))}[/red]", soft_wrap=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            errors.print("\nInterrupted: what this run had started is stopped again.")
+            stderr.print("\nInterrupted: what this run had started is stopped again.")
             raise typer.Exit(130) from None
         except typer.Abort:
-            errors.print("\nNothing was changed.")
+            stderr.print("\nNothing was changed.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,7 +112,7 @@ def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            errors.print("\n[red]No space is left on this disk: free some, then run this again.[/]")
+            stderr.print("\n[red]No space is left on this disk: free some, then run this again.[/]")
             raise typer.Exit(1) from None
 
     return wrapped

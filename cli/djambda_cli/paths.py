@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from djambda_cli.errors import CommandError
+from djambda_cli.errors import CliError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
@@ -24,8 +24,8 @@ def search_path() -> str:
 
 
 def tool(name: str) -> str:
-    """Where a tool is. Raises CommandError if it is missing."""
+    """Where a tool is. Raises CliError if it is missing."""
     found = shutil.which(name, path=search_path())
     if not found:
-        raise CommandError(f"{name} is missing here. Install the project's tools: make tools")
+        raise CliError(f"{name} is missing here. Install the project's tools: make tools")
     return found

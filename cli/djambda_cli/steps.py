@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.text import Text
 
-from djambda_cli.errors import CommandError
+from djambda_cli.errors import CliError
 
 type Progress = Callable[[str], None]
 
@@ -28,7 +28,7 @@ class Steps:
     def step(self, label: str) -> Iterator[Progress]:
         """Time the block; the function it yields shows a line of progress beside the label.
 
-        A `CommandError` in the block marks the step failed and goes on to the caller.
+        A `CliError` in the block marks the step failed and goes on to the caller.
         """
         begin = time.monotonic()
         with self.console.status(escape(label)) as status:
@@ -36,7 +36,7 @@ class Steps:
                 yield lambda line: _show(status, label, line, self.console.width)
             except BaseException as error:
                 status.stop()
-                if isinstance(error, CommandError | KeyboardInterrupt):
+                if isinstance(error, CliError | KeyboardInterrupt):
                     self.console.print(f"  [red]✗[/red] {escape(label)}", highlight=False)
                 raise
         seconds = time.monotonic() - begin

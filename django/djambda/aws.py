@@ -18,6 +18,12 @@ from djambda.logs import JsonSafe
 from djambda.parameters import get_parameters
 from djambda.prefetched import Prefetched
 from djambda.static_manifest import fetch_manifest, manifest_name
+from djambda_common.names import (
+    DATABASE_PASSWORD,
+    SECRET_KEY,
+    SECRET_PARAMETERS,
+    SUPERUSER_PASSWORD,
+)
 
 REQUIRED = (
     "ALLOWED_HOSTS",
@@ -28,7 +34,6 @@ REQUIRED = (
     "POSTGRES_USER",
     "RELEASE",
 )
-SECRETS = {"database-password", "secret-key", "superuser-password"}
 
 RESUME_SECONDS = 25
 """How long a request waits for a paused database. API Gateway gives up after 29 s."""
@@ -63,8 +68,8 @@ def configure(settings: MutableMapping[str, Any]) -> None:
     secrets = Prefetched(_secrets)
     if "djambda" not in settings.get("INSTALLED_APPS", ()):  # The commands of a release.
         settings["INSTALLED_APPS"] = ["djambda", *settings.get("INSTALLED_APPS", ())]
-    settings["SECRET_KEY"] = SimpleLazyObject(lambda: secrets()["secret-key"])
-    password = SimpleLazyObject(lambda: secrets()["database-password"])
+    settings["SECRET_KEY"] = SimpleLazyObject(lambda: secrets()[SECRET_KEY])
+    password = SimpleLazyObject(lambda: secrets()[DATABASE_PASSWORD])
     settings["DATABASES"] = {**settings.get("DATABASES", {}), "default": _database(password)}
     _use_bucket(settings)
     _use_gateway(settings)
@@ -80,10 +85,10 @@ def _require(names: tuple[str, ...]) -> None:
 
 
 def _secrets() -> dict[str, str]:
-    values = get_parameters(os.environ["SECRETS_PATH"], SECRETS)
+    values = get_parameters(os.environ["SECRETS_PATH"], set(SECRET_PARAMETERS))
     # `createsuperuser --no-input` reads it. It is there in time: the command needs the database
     # first, and so has waited for the password that comes with it.
-    os.environ.setdefault("DJANGO_SUPERUSER_PASSWORD", values["superuser-password"])
+    os.environ.setdefault("DJANGO_SUPERUSER_PASSWORD", values[SUPERUSER_PASSWORD])
     return values
 
 

@@ -33,6 +33,20 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     )
 
 
+def load_application() -> WSGIApplication:
+    """Return the project's WSGI application: `WSGI_APPLICATION`, or Django's default without it."""
+    from django.conf import settings  # noqa: PLC0415 (see `start_django`)
+    from django.core.wsgi import get_wsgi_application  # noqa: PLC0415
+    from django.utils.module_loading import import_string  # noqa: PLC0415
+
+    application: WSGIApplication = (
+        import_string(settings.WSGI_APPLICATION)
+        if settings.WSGI_APPLICATION
+        else get_wsgi_application()
+    )
+    return application
+
+
 def start_django() -> WSGIApplication:
     """The WSGI application, with what else the first request would have to wait for.
 
@@ -43,8 +57,7 @@ def start_django() -> WSGIApplication:
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 
-    from djambda.wsgi import application  # noqa: PLC0415
-
+    application = load_application()
     get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and all that it names)
     engines.all()
     gc.freeze()

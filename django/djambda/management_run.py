@@ -19,10 +19,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-logger = logging.getLogger(__name__)
+from djambda_common.names import RUNS_PREFIX
 
-PREFIX = "runs/"
-"""Only the stack's role may write there, and the bucket's lifecycle rule deletes it after days."""
+logger = logging.getLogger(__name__)
 
 PAUSE = 1.0
 """Seconds between two parts of a command that prints little."""
@@ -66,7 +65,7 @@ class RunFolder:
     """`runs/<id>/` in the bucket."""
 
     def __init__(self, run: str, s3: Any, bucket: str) -> None:
-        self._path = f"{PREFIX}{run}/"
+        self._path = f"{RUNS_PREFIX}{run}/"
         self._s3 = s3
         self._bucket = bucket
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from djambda.aws_api import call
+from djambda_common.aws_api import call
 
 TIMEOUT = 5.0
 """Seconds that SSM may stay silent; it answers in about 0.05."""

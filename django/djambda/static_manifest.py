@@ -9,7 +9,7 @@ import json
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from djambda.aws_api import http_connection
+from djambda_common.aws_api import http_connection
 
 TIMEOUT = 3.0
 """Seconds that a page waits for the manifest."""

@@ -22,7 +22,7 @@ class Checkout:
     @classmethod
     def copy_to(cls, folder: Path) -> "Checkout":
         """A fresh copy, without the tests; the layer is that of the checkout."""
-        for name in ("awscdk", "awslambda", "cli", "django"):
+        for name in ("awscdk", "awslambda", "cli", "common", "django"):
             shutil.copytree(ROOT / name, folder / name)
         shutil.copy(ROOT / "cdk.json", folder)
         (folder / "layers").symlink_to(ROOT / "layers")

@@ -16,7 +16,7 @@ INVOKE = "aws lambda invoke --function-name ${ENVIRONMENT}-${APP_NAME}-djambda-l
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a deploy reads, to be changed and deployed without touching the checkout."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("awscdk", "awslambda", "django"):
+    for name in ("awscdk", "awslambda", "common", "django"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "cdk.json", folder)
     return folder

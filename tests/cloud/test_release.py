@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from djambda_cli.local_cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
+from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from tests.cloud.checkout import Checkout, constant_visits, live_version, stack_status
 from tests.cloud.local import Cloud
 

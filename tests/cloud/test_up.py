@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from djambda_cli.local_cloud import LocalCloud
+from djambda_cli.local.cloud import LocalCloud
 from tests.cloud.local import (
     COMMANDS,
     Cloud,

@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from djambda_cli.local_cloud import LocalCloud
+from djambda_cli.local.cloud import LocalCloud
 from tests.cloud.local import ROOT, Cloud
 from tests.pipeline.gitlab import Outcome, Repository
 

@@ -15,6 +15,7 @@ from awscdk.config import Config
 from awscdk.stack import DjambdaStack
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "tests" / "projects" / "shop"
 
 type Template = dict[str, Any]
 
@@ -67,7 +68,7 @@ def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         folder = tmp_path_factory.mktemp(name)
         app = new_app(folder)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-        DjambdaStack(app, CONFIGURATIONS[name], layer=layer)
+        DjambdaStack(app, CONFIGURATIONS[name], project=PROJECT, layer=layer)
         app.synth()
         return folder
 

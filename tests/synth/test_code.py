@@ -3,15 +3,17 @@
 import importlib.util
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from awscdk import code
+from tests.synth.conftest import PROJECT
 
 
 def test_django_ships_without_tests_and_local_files() -> None:
-    names = {path.name for path in code.django().rglob("*")}
+    names = {path.name for path in code.django_package(PROJECT).rglob("*")}
 
     assert {"manage.py", "awslambda.py", "settings.py"} <= names
     assert names.isdisjoint({"tests", "requirements.txt", "requirements.lock"})
@@ -19,20 +21,23 @@ def test_django_ships_without_tests_and_local_files() -> None:
 
 
 def test_helpers_ship_with_the_signed_call() -> None:
-    names = {path.relative_to(code.helpers()).as_posix() for path in code.helpers().rglob("*.py")}
+    names = {
+        path.relative_to(code.helper_package()).as_posix()
+        for path in code.helper_package().rglob("*.py")
+    }
 
-    assert {"proxy.py", "release.py", "generated_secrets.py", "djambda/aws_api.py"} <= names
+    assert {"proxy.py", "release.py", "generated_secrets.py", "djambda_common/aws_api.py"} <= names
 
 
 def test_every_module_has_bytecode_that_lambda_does_not_check() -> None:
-    modules = list(code.helpers().rglob("*.py"))
+    modules = list(code.helper_package().rglob("*.py"))
 
     assert modules
     for module in modules:
         bytecode = Path(importlib.util.cache_from_source(module)).read_bytes()
         # PEP 552: 1 is "hash-based, not checked"; a time stamp would never fit on Lambda.
         assert int.from_bytes(bytecode[4:8], "little") == 1
-        assert f"/var/task/{module.relative_to(code.helpers())}".encode() in bytecode
+        assert f"/var/task/{module.relative_to(code.helper_package())}".encode() in bytecode
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -46,26 +51,30 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-@pytest.mark.parametrize("staged", [code.django, code.helpers])
-def test_everybody_may_read_the_code(staged: Callable[[], Path]) -> None:
-    files = everything(staged())
+@pytest.mark.parametrize(
+    ("stage", "executables"),
+    [(partial(code.django_package, PROJECT), {"manage.py"}), (code.helper_package, set())],
+)
+def test_lambda_may_read_the_code(stage: Callable[[], Path], executables: set[str]) -> None:
+    staged = stage()
+    files = everything(staged)
 
     programs = {name for name, (mode, _) in files.items() if mode == 0o755} - {
-        path.relative_to(staged()).as_posix() for path in (staged(), *staged().glob("**/"))
+        path.relative_to(staged).as_posix() for path in (staged, *staged.glob("**/"))
     }
     assert {mode for mode, _ in files.values()} == {0o644, 0o755}
-    assert programs == ({"manage.py"} if staged is code.django else set())
+    assert programs == executables
 
 
 def test_same_code_is_staged_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = everything(code.django())
+    first = everything(code.django_package(PROJECT))
 
     before = os.umask(0o077)
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/nowhere")
     try:
-        again = everything(code.django.__wrapped__())
+        again = everything(code.django_package.__wrapped__(PROJECT))
     finally:
         os.umask(before)
 
@@ -79,35 +88,35 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_release_is_named_after_the_content(folder: Path) -> None:
-    first = code.release_of(folder)
+    first = code.build_id(folder)
 
     (folder / "a.py").write_text("a = 2\n")
 
     assert len(first) == 12
-    assert code.release_of(folder) != first
+    assert code.build_id(folder) != first
 
 
 def test_a_renamed_file_is_another_release(folder: Path) -> None:
-    first = code.release_of(folder)
+    first = code.build_id(folder)
 
     (folder / "a.py").rename(folder / "b.py")
 
-    assert code.release_of(folder) != first
+    assert code.build_id(folder) != first
 
 
 def test_a_program_is_another_release(folder: Path) -> None:
-    first = code.release_of(folder)
+    first = code.build_id(folder)
 
     (folder / "a.py").chmod(0o755)
 
-    assert code.release_of(folder) != first
+    assert code.build_id(folder) != first
 
 
 def test_times_and_bytecode_make_no_other_release(folder: Path) -> None:
-    first = code.release_of(folder)
+    first = code.build_id(folder)
 
     os.utime(folder / "a.py", (0, 0))
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "a.cpython-313.pyc").write_bytes(b"from another machine")
 
-    assert code.release_of(folder) == first
+    assert code.build_id(folder) == first

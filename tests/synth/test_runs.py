@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from djambda_cli.manage import START_LIMIT
+from djambda_cli.commands.manage import START_LIMIT
 from tests.synth.conftest import CONFIGURATIONS, Template, only, resources
 
 type Templates = Callable[[str], Template]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from awscdk.stack import DjambdaStack
-from tests.synth.conftest import CONFIGURATIONS, Template, new_app, only, resources
+from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
 
 type Templates = Callable[[str], Template]
 
@@ -406,7 +406,7 @@ def test_same_input_gives_the_same_template(
     template: Templates, layer: Path, tmp_path: Path
 ) -> None:
     app = new_app(tmp_path)
-    DjambdaStack(app, CONFIGURATIONS["default"], layer=layer)
+    DjambdaStack(app, CONFIGURATIONS["default"], project=PROJECT, layer=layer)
     app.synth()
 
     again = json.loads((tmp_path / "dev-mysite.template.json").read_text())
@@ -428,7 +428,7 @@ def test_version_is_new_when_what_runs_has_changed(
     template: Templates, layer: Path, tmp_path: Path, changes: dict[str, Any], publishes: bool
 ) -> None:
     app = new_app(tmp_path)
-    DjambdaStack(app, replace(CONFIGURATIONS["default"], **changes), layer=layer)
+    DjambdaStack(app, replace(CONFIGURATIONS["default"], **changes), project=PROJECT, layer=layer)
     app.synth()
 
     changed = json.loads((tmp_path / "dev-mysite.template.json").read_text())
@@ -439,7 +439,7 @@ def test_version_is_new_when_the_layer_has_changed(template: Templates, tmp_path
     (tmp_path / "layer" / "python").mkdir(parents=True)
     (tmp_path / "layer" / "python" / "dependency.py").write_text("answer = 43\n")
     app = new_app(tmp_path / "out")
-    DjambdaStack(app, CONFIGURATIONS["default"], layer=tmp_path / "layer")
+    DjambdaStack(app, CONFIGURATIONS["default"], project=PROJECT, layer=tmp_path / "layer")
     app.synth()
 
     changed = json.loads((tmp_path / "out" / "dev-mysite.template.json").read_text())

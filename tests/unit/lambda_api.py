@@ -22,7 +22,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from djambda import aws_api
+from djambda_common import aws_api
 from lambda_types import CustomResourceEvent
 
 ACCESS_KEY = "AKIDEXAMPLE"

@@ -1,0 +1,134 @@
+"""Facts about the Django project, read from its files without importing or running any of them.
+
+Synth needs the settings module. The layer needs the requirements, the languages of the settings,
+and the names that tell which large optional parts of Django and boto3 the code uses: `djambda
+layer` omits the others, and synth (`layer.py`) checks that the omission still fits.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from awscdk.code import shipped
+
+SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
+OPTIONAL_PART = re.compile(rb"""contrib\.(gis)\b|["']([a-z0-9-]+)["']""")
+
+
+class ProjectError(Exception):
+    """The project cannot be deployed as it is; the message says why and what to change."""
+
+
+def settings_module(project: Path) -> str:
+    """Return the settings module that the project's `manage.py` names, e.g. "mysite.settings".
+
+    Raises `ProjectError` if there is no `manage.py` or it names none.
+    """
+    manage = project / "manage.py"
+    try:
+        tree = ast.parse(manage.read_bytes())
+    except FileNotFoundError:
+        raise ProjectError(
+            f"{project.name}/manage.py is missing. Create the project there: "
+            f"django-admin startproject mysite {project.name}"
+        ) from None
+    except (SyntaxError, ValueError) as error:
+        raise ProjectError(f"{project.name}/manage.py cannot be parsed: {error}") from None
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(module))])
+                | ast.Assign(
+                    targets=[ast.Subscript(slice=ast.Constant(value=name))],
+                    value=ast.Constant(value=str(module)),
+                )
+            ) if name == SETTINGS_VARIABLE:
+                return module
+    raise ProjectError(
+        f"{project.name}/manage.py names no settings module. Add the line that Django generates: "
+        f'os.environ.setdefault("{SETTINGS_VARIABLE}", "mysite.settings")'
+    )
+
+
+def fingerprint(requirements: Path) -> str:
+    """Return the SHA-256 of a requirements file's content, ignoring comments and spacing."""
+    return hashlib.sha256("\n".join(requirement_lines(requirements)).encode()).hexdigest()
+
+
+def requirement_lines(requirements: Path) -> Iterator[str]:
+    """Yield a requirements file's lines and those of the files it includes; none if it is missing.
+
+    https://pip.pypa.io/en/stable/reference/requirements-file-format/
+    """
+    text = requirements.read_text() if requirements.is_file() else ""
+    for raw in text.replace("\\\n", " ").splitlines():
+        if line := " ".join(re.sub(r"(^|\s)#.*", "", raw).split()):
+            yield line
+            if included := re.fullmatch(r"(?:-[rc]|--requirement|--constraint)[ =]?(.+)", line):
+                yield from requirement_lines(requirements.parent / included[1])
+
+
+def optional_parts(files: Iterable[Path]) -> frozenset[str]:
+    """Return the names in Python files that may refer to an optional part of a dependency.
+
+    These are `gis` (of `django.contrib`) and every quoted word, which may be an AWS service.
+    """
+    found: set[bytes] = set()
+    for file in files:
+        if file.suffix == ".py":
+            found.update(gis or word for gis, word in OPTIONAL_PART.findall(file.read_bytes()))
+    return frozenset(map(bytes.decode, found))
+
+
+def languages(project: Path) -> list[str] | None:
+    """Return the site's language codes, or None if any of Django's languages may be used.
+
+    They are known only if the settings define `LANGUAGES` (and `LANGUAGE_CODE`, if at all) as
+    literals and no other code could change them.
+    """
+    found, limited = {"en-us"}, False
+    for file in shipped(project):
+        if file.suffix != ".py" or b"LANGUAGE" not in (source := file.read_bytes()):
+            continue
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError):
+            return None
+        values = dict(_assignments(tree))
+        for node in ast.walk(tree):
+            name = getattr(node, "id", None) or getattr(node, "value", None)
+            if name in {"LANGUAGES", "LANGUAGE_CODE"}:
+                codes = _codes(values.get(node))
+                if codes is None:
+                    return None
+                found |= codes
+                limited |= name == "LANGUAGES"
+    return sorted(found) if limited else None
+
+
+def _assignments(module: ast.Module) -> Iterator[tuple[ast.AST, ast.expr | None]]:
+    """Yield each target of a module-level assignment with its value."""
+    for statement in module.body:
+        if isinstance(statement, ast.Assign):
+            yield from ((target, statement.value) for target in statement.targets)
+        elif isinstance(statement, ast.AnnAssign):
+            yield statement.target, statement.value
+
+
+def _codes(value: ast.expr | None) -> set[str] | None:
+    """Return the codes in `"en-us"` or `[("en", _("English")), ...]`; None for anything else."""
+    match value:
+        case ast.Constant(value=str(code)):
+            return {code}
+        case ast.List(elts=languages) | ast.Tuple(elts=languages):
+            codes = set()
+            for language in languages:
+                match language:
+                    case ast.Tuple(elts=[ast.Constant(value=str(code)), _]):
+                        codes.add(code)
+                    case _:
+                        return None
+            return codes
+    return None

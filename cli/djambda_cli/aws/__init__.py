@@ -1,0 +1,1 @@
+"""AWS as the commands see it: CloudFormation, the CDK, versions, logs."""

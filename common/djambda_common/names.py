@@ -1,0 +1,37 @@
+"""Names that the CDK app, the CLI and the Lambda packages share, each declared once.
+
+Standard library only and nothing but constants: the proxy imports it at every cold start.
+"""
+
+ALIAS = "live"
+"""The alias of the Django function that the proxy invokes; it points to the live version."""
+
+DJANGO_SUFFIX = "-djambda-lambda"
+PROXY_SUFFIX = "-proxy"
+RELEASE_SUFFIX = "-release"
+SECRETS_SUFFIX = "-secrets"
+BUCKET_CLEANUP_SUFFIX = "-emptier"
+"""Each function's name is the stack's name with one of these suffixes."""
+
+DATABASE_PASSWORD = "database-password"  # noqa: S105 (a parameter's name)
+SECRET_KEY = "secret-key"  # noqa: S105 (a parameter's name)
+SUPERUSER_PASSWORD = "superuser-password"  # noqa: S105 (a parameter's name)
+SECRET_PARAMETERS = (DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD)
+"""The SSM parameters below a deployment's secrets path."""
+
+MAINTENANCE_VARIABLE = "MAINTENANCE"
+"""The proxy's environment variable with the SHA-256 of the bypass secret, in hexadecimal digits.
+
+Unset or empty while the site is open.
+"""
+MAINTENANCE_BYPASS = "djambda-bypass"
+"""The query parameter and the cookie that carry the bypass secret."""
+
+RUNS_PREFIX = "runs/"
+"""Where the output of management commands is in the assets bucket: one folder per run."""
+
+ASYNC_START_SECONDS = 300
+"""How long Lambda may try to start an asynchronous management command before it drops it."""
+
+OMISSION = "\n[...]\n"
+"""Marks the omitted part of a failure reason that is too long for CloudFormation."""

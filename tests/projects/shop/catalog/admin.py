@@ -1,0 +1,7 @@
+"""The admin of the catalog."""
+
+from django.contrib import admin
+
+from catalog.models import Product
+
+admin.site.register(Product)

@@ -1,0 +1,562 @@
+"""The layer builder, with the real uv on an index of small wheels: what is in the layer, that it is
+the same each time, how it is locked, and what is said when it cannot be built."""
+
+import base64
+import hashlib
+import json
+import marshal
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import CodeType
+
+import pytest
+from typer.testing import CliRunner
+
+from awscdk.project import fingerprint
+from djambda_cli import main
+from djambda_cli.errors import CliError
+from djambda_cli.paths import ROOT
+from djambda_cli.project import layer
+
+MODULE = "def answer(question):\n    return question in {'a', 'b'} and 42\n"
+DJANGO = {
+    "django/__init__.py": MODULE,
+    "django/apps.pyi": "",
+    "django/py.typed": "",
+    "django/speedups.c": "",
+    "django/conf/locale/__init__.py": "",
+    "django/conf/locale/de/LC_MESSAGES/django.mo": "",
+    "django/conf/locale/de/LC_MESSAGES/django.po": "",
+    "django/conf/locale/en/LC_MESSAGES/django.mo": "",
+    "django/conf/locale/nb/LC_MESSAGES/django.mo": "",
+    "django/conf/locale/pt/LC_MESSAGES/django.mo": "",
+    "django/conf/locale/pt_BR/LC_MESSAGES/django.mo": "",
+    "django/contrib/admin/static/admin/base.css": "body {}",
+    "django/contrib/auth/common-passwords.txt.gz": "",
+    "django/contrib/gis/__init__.py": "",
+    "django/core/tests/__init__.py": "",
+    "django/core/tests/tests/data.txt": "",
+    "bin/django-admin": "",
+    "tests/__init__.py": "",
+}
+DJANGO_IN_LAYER = {
+    "django/__init__.py",
+    "django/conf/locale/__init__.py",
+    "django/conf/locale/de/LC_MESSAGES/django.mo",
+    "django/conf/locale/en/LC_MESSAGES/django.mo",
+    "django/conf/locale/nb/LC_MESSAGES/django.mo",
+    "django/conf/locale/pt/LC_MESSAGES/django.mo",
+    "django/conf/locale/pt_BR/LC_MESSAGES/django.mo",
+    "django/contrib/admin/static/admin/base.css",
+    "django/contrib/auth/common-passwords.txt.gz",
+}
+BOTOCORE = {
+    "botocore/__init__.py": "'kinesis'",
+    "botocore/data/endpoints.json": "",
+    "botocore/data/ec2/2016-11-15/service-2.json.gz": "",
+    "botocore/data/kinesis/2013-12-02/service-2.json.gz": "",
+    "botocore/data/s3/2006-03-01/service-2.json.gz": "",
+    "botocore/data/sqs/2012-11-05/service-2.json.gz": "",
+    "botocore/data/sts/2011-06-15/service-2.json.gz": "",
+}
+
+
+class Checkout:
+    """A project with a package index of its own (PEP 503), beside its requirements."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.project = root / "django"
+        self.requirements = self.project / "requirements.txt"
+        self.lock = self.project / "requirements.lock"
+        self.python = root / "layers" / "django" / "python"
+        self.wheel("django", "6.1.3", DJANGO)
+        self.require("django==6.1.3")
+        self.write("mysite/settings.py", "LANGUAGE_CODE = 'en-us'\n")
+
+    def wheel(
+        self, name: str, version: str, files: dict[str, str], tag: str = "py3-none-any"
+    ) -> None:
+        info = f"{name}-{version}.dist-info"
+        content = files | {
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+            f"{info}/licenses/LICENSE": "",
+        }
+        record = "".join(f"{path},{_sha256(text)},{len(text)}\n" for path, text in content.items())
+        file = self.project / "index" / name / f"{name}-{version}-{tag}.whl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(file, "w") as archive:
+            for path, text in (content | {f"{info}/RECORD": record}).items():
+                archive.writestr(zipfile.ZipInfo(path), text)
+        with (file.parent / "index.html").open("a") as page:
+            page.write(f'<a href="{file.name}#sha256={_hash_of(file)}">{file.name}</a>')
+
+    def require(self, *lines: str) -> None:
+        self.requirements.write_text("\n".join(["--index-url ./index", *lines, ""]))
+
+    def write(self, name: str, text: str) -> None:
+        (self.project / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.project / name).write_text(text)
+
+    def build(self, architecture: str = "x86_64") -> layer.Built:
+        return layer.build(architecture, self.root)
+
+    def is_current(self, architecture: str = "x86_64") -> bool:
+        return layer.is_current(architecture, self.root)
+
+    def files(self) -> set[str]:
+        """The layer's files, without bytecode and what there is about packages."""
+        return {
+            path.relative_to(self.python).as_posix()
+            for path in self.python.rglob("*")
+            if path.is_file() and path.suffix != ".pyc" and ".dist-info" not in str(path)
+        } - {".djambda-layer.json"}
+
+
+def _hash_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _sha256(text: str) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+    return "sha256=" + digest.decode().rstrip("=")
+
+
+@pytest.fixture(autouse=True)
+def _at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose layer is built, to look at."""
+    checkout = Checkout(tmp_path_factory.mktemp("built"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("CI", raising=False)
+        checkout.build()
+    return checkout
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """All that a folder is: names, modes, contents."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.stat().st_mode & 0o7777,
+            b"" if path.is_dir() else path.read_bytes(),
+        )
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """A module's code and that of its functions."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes(constant)
+
+
+def test_what_never_runs_is_left_out(built: Checkout) -> None:
+    assert built.files() == DJANGO_IN_LAYER
+
+
+def test_drivers_are_found_by_their_metadata(built: Checkout) -> None:
+    names = {path.name for path in (built.python / "django-6.1.3.dist-info").rglob("*")}
+
+    assert {"METADATA", "WHEEL", "LICENSE"} <= names
+    assert "RECORD" not in names
+
+
+def test_bytecode_is_unchecked_and_has_neither_columns_nor_local_paths(built: Checkout) -> None:
+    [bytecode] = (built.python / "django" / "__pycache__").iterdir()
+    content = bytecode.read_bytes()
+    code = marshal.loads(content[16:])  # noqa: S302 (just compiled)
+
+    assert bytecode.name == "__init__.cpython-313.pyc"
+    assert int.from_bytes(content[4:8], "little") == 1  # PEP 552: hash-based, not checked
+    assert {each.co_filename for each in codes(code)} == {"/opt/python/django/__init__.py"}
+    assert {
+        position[2:]
+        for each in codes(code)
+        for position in each.co_positions()
+        if position[0] != position[1] or position[2] is not None
+    } <= {(None, None)}
+
+
+def test_same_input_gives_the_same_files(
+    tmp_path: Path, umask: Callable[[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    umask(0o077)
+    first = Checkout(tmp_path / "first")
+    first.build()
+    umask(0o002)
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "elsewhere"))
+    second = Checkout(tmp_path / "a" / "second")
+    second.build()
+
+    assert everything(first.python) == everything(second.python)
+    assert {mode for mode, _ in everything(first.python).values()} == {0o644, 0o755}
+
+
+def test_gis_stays_where_the_project_names_it(checkout: Checkout) -> None:
+    checkout.write("mysite/models.py", "from django.contrib.gis.db import models\n")
+
+    checkout.build()
+
+    assert checkout.files() == DJANGO_IN_LAYER | {"django/contrib/gis/__init__.py"}
+
+
+def test_gis_stays_where_a_package_names_it(checkout: Checkout) -> None:
+    checkout.wheel("maps", "1.0", {"maps.py": "ENGINE = 'django.contrib.gis.db.backends.postgis'"})
+    checkout.require("django==6.1.3", "maps==1.0")
+
+    checkout.build()
+
+    assert "django/contrib/gis/__init__.py" in checkout.files()
+
+
+def test_translations_stay_for_the_languages_of_the_settings(checkout: Checkout) -> None:
+    checkout.write(
+        "mysite/settings.py",
+        "LANGUAGE_CODE = 'en-us'\n"
+        "LANGUAGES: list[tuple[str, str]] = [('en', _('English')), ('pt-br', 'Portuguese')]\n",
+    )
+
+    checkout.build()
+
+    assert checkout.files() == DJANGO_IN_LAYER - {
+        "django/conf/locale/de/LC_MESSAGES/django.mo",
+        "django/conf/locale/nb/LC_MESSAGES/django.mo",
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "LANGUAGES = [('en', 'English'), *more()]",
+        "LANGUAGES = [('en', 'English')]\nLANGUAGES += LOCAL_LANGUAGES",
+        "LANGUAGES = [('en', 'English')]\nif more:\n    LANGUAGES = [('de', 'German')]",
+        "LANGUAGES = [('en', 'English')]\nglobals()['LANGUAGES'] = []",
+        "LANGUAGES = [('en', 'English')]\nLANGUAGE_CODE = os.environ['LANGUAGE']",
+        "LANGUAGES = [('en', 'English'), ('no', 'Norwegian')]",
+        "LANGUAGES = [('en', 'English')",
+    ],
+)
+def test_all_translations_stay_where_the_languages_are_not_plain(
+    checkout: Checkout, settings: str
+) -> None:
+    checkout.write("mysite/settings.py", settings)
+
+    checkout.build()
+
+    assert checkout.files() == DJANGO_IN_LAYER
+
+
+def test_data_of_aws_services_stay_for_what_is_named(checkout: Checkout) -> None:
+    checkout.wheel("botocore", "1.0", BOTOCORE)
+    checkout.wheel("storages", "1.0", {"storages.py": 'connect("s3")'})
+    checkout.require("django==6.1.3", "botocore==1.0", "storages==1.0")
+    checkout.write("mysite/queue.py", "SERVICE = 'sqs'\n")
+
+    checkout.build()
+
+    assert checkout.files() - DJANGO_IN_LAYER == {
+        "botocore/__init__.py",
+        "botocore/data/endpoints.json",
+        "botocore/data/s3/2006-03-01/service-2.json.gz",
+        "botocore/data/sqs/2012-11-05/service-2.json.gz",
+        "botocore/data/sts/2011-06-15/service-2.json.gz",
+        "storages.py",
+    }
+
+
+def test_tests_stay_where_their_package_imports_them(checkout: Checkout) -> None:
+    package = {
+        "numbers/__init__.py": "from numbers.core.tests import samples",
+        "numbers/core/tests/__init__.py": "samples = []",
+    }
+    checkout.wheel("numbers", "1.0", package)
+    checkout.require("django==6.1.3", "numbers==1.0")
+
+    checkout.build()
+
+    assert checkout.files() == DJANGO_IN_LAYER | set(package)
+
+
+def test_wheels_are_those_of_lambdas_platform(checkout: Checkout) -> None:
+    for machine in ("x86_64", "aarch64"):
+        tag = f"cp313-cp313-manylinux_2_17_{machine}"
+        checkout.wheel("driver", "1.0", {"driver.py": f"'{machine}'"}, tag)
+    checkout.require("django==6.1.3", "driver")
+
+    for architecture, machine in {"x86_64": "'x86_64'", "arm64": "'aarch64'"}.items():
+        checkout.build(architecture)
+
+        assert (checkout.python / "driver.py").read_text() == machine
+
+
+def test_lock_is_made_once_and_has_the_hashes(checkout: Checkout) -> None:
+    assert checkout.build().relocked
+    assert not checkout.build().relocked
+
+    wheel = checkout.project / "index" / "django" / "django-6.1.3-py3-none-any.whl"
+    assert checkout.lock.read_text().splitlines()[1:-1] == [
+        "--index-url ./index",
+        "django==6.1.3 \\",
+        f"    --hash=sha256:{_hash_of(wheel)}",
+    ]
+
+
+def test_comments_make_no_new_lock(checkout: Checkout) -> None:
+    checkout.build()
+
+    checkout.require("django==6.1.3   # the long-term one", "", "# That is all.")
+
+    assert checkout.is_current()
+    assert not checkout.build().relocked
+
+
+def test_lock_changes_with_the_requirements_and_keeps_the_rest(checkout: Checkout) -> None:
+    checkout.wheel("driver", "1.0", {"driver.py": ""})
+    checkout.require("django==6.1.3", "driver")
+    checkout.build()
+    checkout.wheel("driver", "1.1", {"driver.py": ""})
+    checkout.wheel("extra", "1.0", {"extra.py": ""})
+    checkout.write("base.txt", "django==6.1.3\ndriver\n")
+
+    checkout.require("-r base.txt", "extra==1.0")
+    built = checkout.build()
+
+    assert built.relocked
+    lines = checkout.lock.read_text().splitlines()
+    assert [line for line in lines if "==" in line] == [
+        "django==6.1.3 \\",
+        "driver==1.0 \\",
+        "extra==1.0 \\",
+    ]
+
+
+def test_included_file_counts(checkout: Checkout) -> None:
+    checkout.write("base.txt", "django==6.1.3\n")
+    checkout.require("-r base.txt")
+    checkout.build()
+
+    checkout.write("base.txt", "django==6.1.4\n")
+
+    assert not checkout.is_current()
+
+
+def test_nothing_is_locked_in_ci(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout.build()
+    monkeypatch.setenv("CI", "true")
+    checkout.build()
+    checkout.require("django")
+
+    with pytest.raises(CliError, match="Nothing is locked in CI"):
+        checkout.build()
+
+
+def test_committed_lock_was_made_from_the_requirements() -> None:
+    requirements = ROOT / "django" / "requirements.txt"
+
+    [first_line, *_] = requirements.with_suffix(".lock").read_text().splitlines()
+
+    assert first_line.endswith(f" {fingerprint(requirements)}")
+
+
+def no_such_package(checkout: Checkout) -> None:
+    checkout.require("django==6.1.3", "djagno-storages")
+
+
+def no_such_version(checkout: Checkout) -> None:
+    checkout.require("django==6.1.99")
+
+
+def no_requirement(checkout: Checkout) -> None:
+    checkout.require("django=6.1.3")
+
+
+def no_wheel(checkout: Checkout) -> None:
+    checkout.wheel("driver", "1.0", {}, "cp313-cp313-win_amd64")
+    checkout.require("driver==1.0")
+
+
+def no_file(checkout: Checkout) -> None:
+    checkout.requirements.unlink()
+
+
+def no_included_file(checkout: Checkout) -> None:
+    checkout.require("-r base.txt")
+
+
+def other_hash(checkout: Checkout) -> None:
+    lock = checkout.lock.read_text()
+    checkout.lock.write_text(re.sub("sha256:.*", "sha256:" + 64 * "0", lock))
+
+
+def too_much(checkout: Checkout) -> None:
+    checkout.write("film.mp4", "")
+    os.truncate(checkout.project / "film.mp4", 262_144_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "uv_said"),
+    [
+        (no_such_package, "django/requirements.txt cannot be locked", "djagno-storages"),
+        (no_such_version, "django/requirements.txt cannot be locked", "django==6.1.99"),
+        (no_requirement, "django/requirements.txt cannot be locked", "django=6.1.3"),
+        (no_wheel, "a package without a x86_64 wheel for Python 3.13", "driver==1.0"),
+        (no_file, "django/requirements.txt is missing", ""),
+        (no_included_file, "django/requirements.txt cannot be locked", "base.txt"),
+        (other_hash, "could not be built from django/requirements.lock", "Hash mismatch"),
+        (too_much, "Lambda takes 262 MB. The largest packages are django 0.0 MB", ""),
+    ],
+)
+def test_layer_that_cannot_be_built_leaves_the_old_one(
+    checkout: Checkout, change: Callable[[Checkout], None], said: str, uv_said: str
+) -> None:
+    checkout.build()
+    before = everything(checkout.python)
+
+    change(checkout)
+
+    with pytest.raises(CliError) as error:
+        checkout.build()
+    assert said in str(error.value)
+    assert uv_said in error.value.output
+    assert everything(checkout.python) == before
+
+
+def other_lock(checkout: Checkout) -> None:
+    checkout.lock.write_text(checkout.lock.read_text() + "more==1.0\n")
+
+
+def gis(checkout: Checkout) -> None:
+    checkout.write("mysite/models.py", "import django.contrib.gis\n")
+
+
+def fewer_languages(checkout: Checkout) -> None:
+    checkout.write("mysite/settings.py", "LANGUAGES = [('en', 'English')]\n")
+
+
+def no_layer(checkout: Checkout) -> None:
+    shutil.rmtree(checkout.python)
+
+
+def pip(checkout: Checkout) -> None:
+    (checkout.python / ".djambda-layer.json").unlink()
+
+
+def old_stamp(checkout: Checkout) -> None:
+    (checkout.python / ".djambda-layer.json").write_text('{"architecture": "x86_64"}')
+
+
+def other_builder(checkout: Checkout) -> None:
+    stamp = checkout.python / ".djambda-layer.json"
+    stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"builder": "older"}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(no_such_version, other_lock, gis, fewer_languages),
+        *(no_layer, pip, old_stamp, other_builder),
+    ],
+)
+def test_layer_is_current_until_something_that_it_is_made_of_changes(
+    checkout: Checkout, change: Callable[[Checkout], None]
+) -> None:
+    checkout.build()
+    assert checkout.is_current()
+    assert not checkout.is_current("arm64")
+
+    change(checkout)
+
+    assert not checkout.is_current()
+
+
+def test_layer_with_gis_is_not_current_when_nothing_names_it_any_more(checkout: Checkout) -> None:
+    gis(checkout)
+    checkout.build()
+    assert checkout.is_current()
+
+    (checkout.project / "mysite" / "models.py").unlink()
+
+    assert not checkout.is_current()
+
+
+def test_two_builds_at_once_take_turns(checkout: Checkout) -> None:
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(checkout.build, ["x86_64", "x86_64"]))
+
+    assert sorted(built.relocked for built in both) == [False, True]
+    assert checkout.files() == DJANGO_IN_LAYER
+    assert checkout.is_current()
+
+
+def test_sizes_are_those_of_the_layer_and_the_code(checkout: Checkout) -> None:
+    checkout.write("mysite/tests/test_site.py", "a" * 1000)
+    code = sum(
+        path.stat().st_size * (2 if path.suffix == ".py" else 1)
+        for path in checkout.project.rglob("*")
+        if path.is_file() and "tests" not in path.parts and path != checkout.requirements
+    )
+
+    built = checkout.build()
+
+    content = [path.read_bytes() for path in checkout.python.rglob("*") if path.is_file()]
+    assert built.unzipped == sum(map(len, content))
+    assert built.code == code
+    assert 0 < built.zipped < built.unzipped + 300 * len(content)
+    assert built.packages[0][0] == "django"
+
+
+@pytest.mark.parametrize(
+    ("unzipped", "warning"),
+    [
+        (200_000_000, ""),
+        (210_000_000, "\n  Largest   numpy 150.0 MB, django 20.1 MB"),
+    ],
+)
+def test_sizes_are_told(monkeypatch: pytest.MonkeyPatch, unzipped: int, warning: str) -> None:
+    packages = [("numpy", 150_000_000), ("django", 20_100_000)]
+    built = layer.Built(60_000_000, unzipped, 0, packages, relocked=True)
+    monkeypatch.setattr(layer, "build", lambda _: built)
+
+    result = CliRunner().invoke(main.app, ["layer", "--architecture", "arm64"])
+
+    share = f"{unzipped / 262_144_000:.0%}"
+    assert "Layer for arm64" in result.stdout
+    assert result.stdout.partition("\n\n")[2] == (
+        "  layers/django/python\n"
+        "  Zipped    60.0 MB, about\n"
+        f"  Unzipped  {unzipped / 1e6:.1f} MB: with the code {share} of Lambda's 250 MiB\n"
+        f"  Lock      django/requirements.lock is new: commit it{warning}\n"
+    )
+
+
+def test_unknown_architecture_is_refused() -> None:
+    result = CliRunner().invoke(main.app, ["layer", "--architecture", "sparc"])
+
+    assert result.exit_code == 1
+    assert "Lambda has no architecture 'sparc': x86_64 or arm64." in result.stderr

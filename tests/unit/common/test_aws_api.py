@@ -1,0 +1,419 @@
+"""Calls to AWS: signed as botocore signs, and never made twice."""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
+
+from djambda_common import aws_api
+from djambda_common.aws_api import NotSent, OutcomeUnknown, Request, Response, call, encoded, sign
+from tests.unit.lambda_api import (
+    REGION,
+    FakeAws,
+    Reply,
+    answers,
+    botocore_authorization,
+    fails,
+    forget_connections,
+    hangs_up,
+    keeps_silent,
+    lambda_environment,
+    resets,
+    sends,
+    then_hangs_up,
+)
+
+ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dev-mysite-djambda-lambda:live"
+INVOCATION = f"/2015-03-31/functions/{encoded(ARN)}/invocations"
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    with lambda_environment() as fake:
+        yield fake
+
+
+def invoke(timeout: float = 5, body: bytes = b'{"a": 1}') -> Response:
+    return call("lambda", path=INVOCATION, body=body, timeout=timeout)
+
+
+class TestSignature:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            INVOCATION,
+            f"/2015-03-31/functions/{ARN}/invocations",
+            "/caf%C3%A9/a%20b/%7Btilde~%2A%7D",
+            "/functions?Marker=b&MaxItems=2&Marker=a",
+            "/functions?MaxItems",
+            "/functions?MaxItems=&Z=1&A=%2F%3D",
+            f"{INVOCATION}?Qualifier=%24LATEST",
+        ],
+    )
+    @pytest.mark.parametrize("token", ["", "a/session+token=="])
+    @pytest.mark.usefixtures("aws")
+    def test_is_the_one_that_botocore_makes(
+        self, path: str, token: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+        self.assert_same("POST", path, {"X-Amz-Target": "  two   blanks "}, b'{"a": 1}')
+
+    @given(
+        segments=st.lists(st.text(min_size=1).filter(lambda text: text not in {".", ".."})),
+        query=st.lists(st.tuples(st.text(min_size=1), st.text())),
+        body=st.binary(),
+    )
+    def test_is_the_same_for_whatever_is_sent(
+        self, segments: list[str], query: list[tuple[str, str]], body: bytes
+    ) -> None:
+        path = "/" + "/".join(map(encoded, segments))
+        if query:
+            path += "?" + "&".join(f"{encoded(name)}={encoded(value)}" for name, value in query)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("AWS_REGION", REGION)
+            environment.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            environment.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+            self.assert_same("GET", path, {}, body)
+
+    @staticmethod
+    def assert_same(method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        endpoint = "http://[::1]:4566"
+        signed = sign(Request(method, path, headers, body), "lambda", endpoint, at=1_800_000_000)
+        assert signed["x-amz-date"] == "20270115T080000Z"
+        authorization = signed.pop("authorization")
+        assert authorization == botocore_authorization(
+            method, endpoint + path, signed, body, service="lambda", region=REGION
+        )
+
+    def test_without_credentials_says_which_variable_is_missing(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(LookupError, match="AWS_SECRET_ACCESS_KEY is not set"):
+            invoke()
+        assert aws.connections == 0
+
+
+class TestEndpoint:
+    @pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "cn-north-1"])
+    @pytest.mark.parametrize("dual_stack", [True, False])
+    @pytest.mark.parametrize("service", ["lambda", "ssm"])
+    def test_is_the_one_that_boto3_calls(
+        self, service: str, region: str, dual_stack: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        monkeypatch.setenv("AWS_REGION", region)
+        monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
+        config = Config(region_name=region, use_dualstack_endpoint=dual_stack)
+        client = boto3.session.Session().client(service, config=config)  # type: ignore[call-overload]
+        assert aws_api.endpoint_url(service) == client.meta.endpoint_url
+
+    def test_is_the_local_one_where_it_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/")
+        assert aws_api.endpoint_url("ssm") == "http://127.0.0.1:4566"
+
+
+class TestAnswer:
+    def test_comes_back_with_its_headers_in_lower_case(self, aws: FakeAws) -> None:
+        aws.will(answers({"ok": True}, X_Amzn_RequestId="7"))
+        response = invoke()
+        assert response.status == 200
+        assert response.headers["x-amzn-requestid"] == "7"
+        assert response.body == b'{"ok": true}'
+
+    def test_request_arrives_as_it_was_given(self, aws: FakeAws) -> None:
+        aws.will(answers())
+        headers = {"X-Amz-Target": "AmazonSSM.GetParameter"}
+        call("ssm", path="/?a=1", headers=headers, body=b"\x00\xff", timeout=5)
+        [received] = aws.requests
+        assert (received.method, received.path) == ("POST", "/?a=1")
+        assert received.body == b"\x00\xff"
+        assert received.headers["x-amz-target"] == "AmazonSSM.GetParameter"
+        assert received.headers["x-amz-security-token"] == "a/session+token=="
+
+    def test_error_is_an_answer_too(self, aws: FakeAws) -> None:
+        aws.will(fails("AccessDeniedException", 403))
+        assert invoke().status == 403
+
+    @pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+    def test_comes_over_ipv4_and_ipv6(self, host: str) -> None:
+        with lambda_environment(host) as aws:
+            aws.will(answers())
+            assert invoke().status == 200
+
+    def test_comes_from_the_second_address_when_the_first_is_dead(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        port = int(aws.url.rpartition(":")[2])
+        stream = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        dual_stack = [
+            (socket.AF_INET6, *stream, ("::1", port, 0, 0)),
+            (socket.AF_INET, *stream, ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: dual_stack)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://lambda.example:{port}")
+        aws.will(answers())
+        assert invoke().status == 200
+
+
+class TestKeptConnection:
+    def test_is_used_again(self, aws: FakeAws) -> None:
+        aws.will(answers(), answers(), answers())
+        for _ in range(3):
+            invoke()
+        assert aws.connections == 1
+
+    def test_is_opened_anew_when_the_service_has_closed_it(self, aws: FakeAws) -> None:
+        aws.will(then_hangs_up(answers()), answers())
+        invoke()
+        time.sleep(0.05)
+        assert invoke().status == 200
+        assert [received.connection for received in aws.requests] == [1, 2]
+
+    def test_is_not_kept_when_the_service_says_so(self, aws: FakeAws) -> None:
+        aws.will(then_hangs_up(answers(Connection="close")), answers())
+        invoke()
+        invoke()
+        assert len(aws.requests) == aws.connections == 2
+
+    def test_is_not_trusted_after_a_while(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aws_api, "MAX_IDLE", 0.05)
+        aws.will(answers(), answers())
+        invoke()
+        time.sleep(0.1)
+        invoke()
+        assert aws.connections == 2
+
+    def test_is_not_kept_after_a_failure(self, aws: FakeAws) -> None:
+        aws.will(answers(), keeps_silent, answers())
+        invoke()
+        with pytest.raises(OutcomeUnknown):
+            invoke(timeout=0.1)
+        assert invoke().status == 200
+        assert [received.connection for received in aws.requests] == [1, 1, 2]
+
+    def test_that_was_opened_ahead_serves_the_first_call(self, aws: FakeAws) -> None:
+        aws_api.connect("lambda")
+        aws.will(answers())
+        invoke()
+        assert aws.connections == 1
+
+    def test_that_cannot_be_opened_ahead_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with lambda_environment() as aws:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+            aws_api.connect("lambda")
+            assert aws.connections == 0
+
+    def test_is_never_shared_by_two_calls(self, aws: FakeAws) -> None:
+        aws.will(*[answers() for _ in range(20)])
+        with ThreadPoolExecutor(20) as threads:
+            responses = threads.map(lambda _: invoke(), range(20))
+        assert [response.status for response in responses] == [200] * 20
+
+
+class TestNotSent:
+    def test_when_nobody_listens(self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        with pytest.raises(NotSent, match="cannot connect"):
+            invoke()
+        assert aws.requests == []
+
+    @pytest.mark.usefixtures("aws")
+    def test_when_the_host_is_unknown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://lambda.invalid")
+        with pytest.raises(NotSent, match="cannot connect"):
+            invoke()
+
+    @pytest.mark.usefixtures("aws")
+    def test_when_connecting_takes_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            port = full.getsockname()[1]
+            waiting = [socket.socket() for _ in range(3)]
+            for each in waiting:  # Fill the backlog; what comes next gets no answer.
+                each.setblocking(False)
+                each.connect_ex(("127.0.0.1", port))
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            monkeypatch.setattr(aws_api, "CONNECT_TIMEOUT", 0.2)
+            started = time.monotonic()
+            with pytest.raises(NotSent, match="timed out"):
+                invoke(timeout=20)
+            assert time.monotonic() - started < 2
+            for each in waiting:
+                each.close()
+
+    @pytest.mark.parametrize("breaks", [resets, hangs_up])
+    def test_when_the_connection_breaks_while_sending(self, breaks: Reply, aws: FakeAws) -> None:
+        aws.will_early(breaks)
+        with pytest.raises(NotSent, match="broke while sending"):
+            invoke(body=bytes(50_000_000))
+        assert aws.requests == []
+
+
+class TestOutcomeUnknown:
+    @pytest.mark.parametrize(
+        "breaks",
+        [
+            resets,
+            hangs_up,
+            keeps_silent,
+            sends(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"),
+            sends(b"HTTP/1.1 200 OK\r\n"),
+            sends(b"nonsense\r\n\r\n"),
+        ],
+        ids=["reset", "closed", "silent", "cut in the body", "cut in the headers", "no HTTP"],
+    )
+    @pytest.mark.parametrize("calls_before", [0, 1], ids=["new", "kept"])
+    def test_when_the_request_was_sent_and_no_answer_came(
+        self, breaks: Reply, calls_before: int, aws: FakeAws
+    ) -> None:
+        for _ in range(calls_before):
+            aws.will(answers())
+            invoke()
+        aws.will(breaks)
+        with pytest.raises(OutcomeUnknown):
+            invoke(timeout=0.3)
+        time.sleep(0.1)
+        assert len(aws.requests) == calls_before + 1
+        assert aws.connections == 1
+
+    def test_says_how_long_it_waited(self, aws: FakeAws) -> None:
+        aws.will(keeps_silent)
+        started = time.monotonic()
+        with pytest.raises(OutcomeUnknown, match=r"no answer within 0\.3 s"):
+            invoke(timeout=0.3)
+        assert time.monotonic() - started < 1
+
+
+class TestTls:
+    @pytest.fixture
+    def tls(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+        """A listening TLS server whose certificate, made for localhost, is trusted."""
+        if (openssl := shutil.which("openssl")) is None:
+            pytest.skip("needs the openssl command, to make a certificate")
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        subprocess.run(
+            [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            + ["-nodes", "-days", "1", "-subj", "/CN=localhost"]
+            + ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        aws_api._tls.cache_clear()
+        with (
+            socket.create_server(("127.0.0.1", 0)) as plain,
+            context.wrap_socket(plain, server_side=True) as listener,
+            lambda_environment(),
+        ):
+            port = listener.getsockname()[1]
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{port}")
+            yield listener
+        aws_api._tls.cache_clear()
+
+    def test_connection_opened_ahead_is_used_and_closed_one_is_not(
+        self, tls: socket.socket
+    ) -> None:
+        """Session tickets, unread until the first call, do not look like the end."""
+        accepted = 0
+
+        def serve_two_connections() -> None:
+            nonlocal accepted
+            for _ in range(2):
+                connection, _ = tls.accept()
+                accepted += 1
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        server = threading.Thread(target=serve_two_connections)
+        server.start()
+        aws_api.connect("lambda")
+        time.sleep(0.05)
+        assert call("lambda", method="GET", timeout=5).body == b"{}"
+        assert accepted == 1
+        time.sleep(0.05)
+        assert call("lambda", method="GET", timeout=5).body == b"{}"
+        assert accepted == 2
+        server.join()
+        forget_connections()
+
+    @pytest.mark.usefixtures("tls")
+    def test_certificate_that_is_not_trusted_is_refused(
+        self, tls: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SSL_CERT_FILE")
+
+        def accept() -> None:
+            with pytest.raises(ssl.SSLError):
+                tls.accept()
+
+        server = threading.Thread(target=accept)
+        server.start()
+        with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED"):
+            invoke()
+        server.join()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        (
+            {"x-amzn-errortype": "AccessDeniedException:http://internal.amazon.com/coral/"},
+            b'{"Message": "no"}',
+            ("AccessDeniedException", "no"),
+        ),
+        (
+            {},
+            b'{"__type": "com.amazonaws.ssm#ParameterAlreadyExists"}',
+            ("ParameterAlreadyExists", ""),
+        ),
+        (
+            {},
+            b'{"__type": "ThrottlingException", "message": "slow"}',
+            ("ThrottlingException", "slow"),
+        ),
+        ({}, b"<html>", ("", "")),
+        ({}, b"[]", ("", "")),
+    ],
+)
+def test_error_of_reads_every_form(
+    headers: dict[str, str], body: bytes, expected: tuple[str, str]
+) -> None:
+    assert aws_api.error_of(Response(400, headers, body)) == expected
+
+
+def test_importing_it_imports_little() -> None:
+    heavy = ["boto3", "botocore", "dataclasses", "django", "logging", "typing", "urllib.request"]
+    program = "import sys, djambda_common.aws_api; print(*sys.modules)"
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(heavy) & set(done.stdout.split())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

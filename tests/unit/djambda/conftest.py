@@ -1,0 +1,192 @@
+"""What the tests of the Django side share: an AWS on loopback, a deployed function's variables."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+
+from djambda_common import aws_api
+
+DJANGO = Path(__file__).parents[3] / "django"
+SHOP = Path(__file__).parents[2] / "projects" / "shop"
+SECRETS_PATH = "/djambda/dev/mysite"
+SECRETS = {
+    "database-password": "the-database-password",
+    "secret-key": "the-secret-key-of-fifty-or-more-characters-1234567890",
+    "superuser-password": "the-superuser-password",
+}
+
+
+class FakeAws:
+    """SSM's and S3's answers to what the Django side asks, over real HTTP.
+
+    `parameters` and `objects` (key -> content and headers) are what it holds, `asked` what it was
+    asked for: "GetParametersByPath", "GET static/x.css" ... `refusals` are the statuses of the next
+    answers of SSM.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.parameters = {f"{SECRETS_PATH}/{name}": value for name, value in SECRETS.items()}
+        self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self.asked: list[str] = []
+        self.refusals: list[int] = []
+
+    def parameters_below(self, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """One parameter on each page."""
+        self.asked.append("GetParametersByPath")
+        assert asked.pop("WithDecryption") is True
+        if self.refusals:
+            denied = {"__type": "AccessDeniedException", "message": "not allowed"}
+            return self.refusals.pop(), denied
+        names = [name for name in self.parameters if name.startswith(f"{asked['Path']}/")]
+        start = int(asked.get("NextToken", 0))
+        page: dict[str, Any] = {
+            "Parameters": [
+                {"Name": name, "Value": self.parameters[name]} for name in names[start : start + 1]
+            ]
+        }
+        if start + 1 < len(names):
+            page["NextToken"] = str(start + 1)
+        return 200, page
+
+    def listing(self) -> str:
+        contents = "".join(
+            f"<Contents><Key>{escape(key)}</Key>"
+            f"<ETag>&quot;{hashlib.md5(content, usedforsecurity=False).hexdigest()}&quot;</ETag>"
+            "</Contents>"
+            for key, (content, _) in self.objects.items()
+        )
+        return f"<ListBucketResult>{contents}</ListBucketResult>"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # Else headers and body are two packets, and the second waits for 40 ms.
+    aws: FakeAws
+
+    def do_POST(self) -> None:
+        assert self.headers["X-Amz-Target"] == "AmazonSSM.GetParametersByPath"
+        status, answer = self.aws.parameters_below(json.loads(self._body()))
+        self._answer(status, json.dumps(answer).encode())
+
+    def do_GET(self) -> None:
+        if "list-type=2" in self.path:
+            self._answer(200, self.aws.listing().encode(), {"Content-Type": "application/xml"})
+            return
+        self.aws.asked.append(f"{self.command} {self._key()}")
+        content, headers = self.aws.objects.get(self._key(), (None, {}))
+        if content is None:  # As S3 answers those who may not list the bucket.
+            self._answer(403 if self.command == "GET" else 404, b"")
+        else:
+            self._answer(200, content, headers)
+
+    do_HEAD = do_GET  # noqa: N815 (the name that http.server looks for)
+
+    def do_PUT(self) -> None:
+        self.aws.asked.append(f"PUT {self._key()}")
+        self.aws.objects[self._key()] = (self._body(), dict(self.headers))
+        self._answer(200, b"", {"ETag": '"x"'})
+
+    def handle_expect_100(self) -> bool:
+        proceed = super().handle_expect_100()
+        self.wfile.flush()
+        return proceed
+
+    def _key(self) -> str:
+        return unquote(urlsplit(self.path).path).removeprefix("/bucket/")
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name in ("Content-Type", "Cache-Control", "ETag"):
+            if headers and name in headers:
+                self.send_header(name, headers[name])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Handler.aws = FakeAws(f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield Handler.aws
+        server.shutdown()
+    if kept := aws_api._idle.pop(Handler.aws.url, None):
+        kept[0].close()
+
+
+@pytest.fixture
+def environment(aws: FakeAws) -> dict[str, str]:
+    """The variables of a deployed Django Lambda, whose services are those of `aws`."""
+    return {
+        "ALLOWED_HOSTS": ".execute-api.eu-west-1.amazonaws.com,www.example.com",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_REGION": "eu-west-1",
+        "AWS_SECRET_ACCESS_KEY": "the-secret-access-key",
+        "AWS_STORAGE_BUCKET_NAME": "bucket",
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "POSTGRES_DB": "mysite",
+        "POSTGRES_SERVICE_HOST": "db.example.com",
+        "POSTGRES_SERVICE_PORT": "5432",
+        "POSTGRES_USER": "mysite",
+        "RELEASE": "0123456789ab",
+        "SECRETS_PATH": SECRETS_PATH,
+    }
+
+
+@pytest.fixture
+def deployed(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """The same, as this process's environment."""
+    for name in ("PGPORT", "PGSSLMODE", "DJANGO_SUPERUSER_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    yield environment
+    for thread in threading.enumerate():
+        if thread.name == "prefetch":  # It reads the environment.
+            thread.join()
+    os.environ.pop("DJANGO_SUPERUSER_PASSWORD", None)
+
+
+@pytest.fixture
+def run_deployed(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Python code in a process that sees a deployed function's environment and no other."""
+
+    def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join([str(DJANGO), str(SHOP), str(DJANGO.parent)]),
+                **environment,
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,305 @@
+"""`djambda.aws.configure`: what a settings module gets from a deployed function's environment."""
+
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+from djambda.aws import REQUIRED, configure
+from djambda.logs import JsonSafe
+from djambda.prefetched import Prefetched
+from tests.unit.djambda.conftest import SECRETS, FakeAws
+
+
+@pytest.fixture(autouse=True)
+def unlogged() -> Any:
+    """Takes from the root's handlers what `configure` put there."""
+    root = logging.getLogger()
+    before = {handler: list(handler.filters) for handler in root.handlers}
+    yield
+    for handler, filters in before.items():
+        handler.filters = filters
+
+
+def configured(**settings: Any) -> dict[str, Any]:
+    configure(settings)
+    return settings
+
+
+def test_nothing_happens_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRETS_PATH", raising=False)
+
+    assert configured(DEBUG=False) == {"DEBUG": False}
+
+
+def test_all_missing_variables_are_named(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in REQUIRED:
+        monkeypatch.delenv(name)
+
+    with pytest.raises(ImproperlyConfigured) as error:
+        configured()
+
+    assert all(name in str(error.value) for name in REQUIRED)
+
+
+def test_an_existing_project_keeps_what_is_its_own(deployed: dict[str, str]) -> None:
+    own = {"version": 1}
+    settings = configured(
+        ALLOWED_HOSTS=["own.example.com"],
+        INSTALLED_APPS=["own"],
+        DATABASES={"other": {"ENGINE": "own"}},
+        STORAGES={"other": {"BACKEND": "own"}},
+        LOGGING=own,
+        SILENCED_SYSTEM_CHECKS=["own.W001"],
+    )
+
+    assert settings["ALLOWED_HOSTS"][0] == "own.example.com"
+    assert settings["INSTALLED_APPS"] == ["djambda", "own"]
+    assert settings["DATABASES"]["other"] == {"ENGINE": "own"}
+    assert settings["STORAGES"]["other"] == {"BACKEND": "own"}
+    assert settings["LOGGING"] is own
+    assert settings["SILENCED_SYSTEM_CHECKS"][0] == "own.W001"
+    assert "SECURE_CSP" not in settings
+
+
+# Database
+
+
+def test_the_database(deployed: dict[str, str]) -> None:
+    database = configured()["DATABASES"]["default"]
+
+    assert database.pop("PASSWORD") == SECRETS["database-password"]
+    assert database == {
+        "ENGINE": "djambda.db",
+        "HOST": "db.example.com",
+        "PORT": "5432",
+        "NAME": "mysite",
+        "USER": "mysite",
+        "CONN_MAX_AGE": 50,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"resume_seconds": 25, "sslmode": "require", "tcp_user_timeout": 5000},
+    }
+
+
+def test_libpq_variables_have_their_way(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    monkeypatch.setenv("PGPORT", "54321")
+
+    database = configured()["DATABASES"]["default"]
+
+    assert database["PORT"] == ""
+    assert "sslmode" not in database["OPTIONS"]
+
+
+# Hosts and cookies
+
+
+def test_hosts_and_cookies_on_aws(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "")
+    monkeypatch.setattr("djambda.aws.get_parameters", lambda _path, _names: SECRETS)
+    settings = configured()
+
+    assert settings["ALLOWED_HOSTS"] == [
+        ".execute-api.eu-west-1.amazonaws.com",
+        "www.example.com",
+    ]
+    # Other people's sites are below execute-api too.
+    assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://www.example.com"]
+    assert settings["SESSION_COOKIE_SECURE"] is True
+    assert settings["CSRF_COOKIE_SECURE"] is True
+    assert settings["STATIC_URL"] == "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/static/"
+
+
+def test_hosts_and_cookies_in_the_local_cloud(deployed: dict[str, str]) -> None:
+    settings = configured()
+
+    assert ".localhost" in settings["ALLOWED_HOSTS"]
+    assert settings["SESSION_COOKIE_SECURE"] is False
+    assert settings["CSRF_COOKIE_SECURE"] is False
+    assert settings["STATIC_URL"] == f"{deployed['AWS_ENDPOINT_URL']}/bucket/static/"
+
+
+def test_pages_may_load_from_the_bucket_what_they_may_load_from_the_site(
+    deployed: dict[str, str],
+) -> None:
+    policy = {
+        "default-src": [CSP.SELF],
+        "font-src": [CSP.NONE],
+        "form-action": [CSP.SELF],
+        "upgrade-insecure-requests": True,
+    }
+    bucket = f"{deployed['AWS_ENDPOINT_URL']}/bucket/"
+
+    assert configured(SECURE_CSP=policy)["SECURE_CSP"] == {
+        "default-src": [CSP.SELF, bucket],
+        "font-src": [CSP.NONE],
+        "form-action": [CSP.SELF],
+        "upgrade-insecure-requests": True,
+    }
+
+
+# Secrets
+
+
+def test_secrets_come_with_one_reading(deployed: dict[str, str], aws: FakeAws) -> None:
+    settings = configured()
+
+    assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
+    assert str(settings["DATABASES"]["default"]["PASSWORD"]) == SECRETS["database-password"]
+    assert os.environ["DJANGO_SUPERUSER_PASSWORD"] == SECRETS["superuser-password"]
+    # One call for each page, and `aws` has one parameter on a page.
+    assert aws.asked.count("GetParametersByPath") == 3
+
+
+def test_a_superuser_password_of_ones_own_stays(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "own")
+
+    assert len(str(configured()["SECRET_KEY"])) > 0
+    assert os.environ["DJANGO_SUPERUSER_PASSWORD"] == "own"
+
+
+def test_a_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None:
+    del aws.parameters["/djambda/dev/mysite/secret-key"]
+    settings = configured()
+
+    with pytest.raises(ImproperlyConfigured, match="Deploy again") as error:
+        str(settings["SECRET_KEY"])
+
+    assert "no parameter /djambda/dev/mysite/secret-key." in str(error.value)
+    assert not any(value in str(error.value) for value in SECRETS.values())
+
+
+def test_a_refusal_says_what_is_needed(deployed: dict[str, str], aws: FakeAws) -> None:
+    aws.refusals = [400, 400]
+    settings = configured()
+
+    with pytest.raises(ImproperlyConfigured) as error:
+        str(settings["SECRET_KEY"])
+
+    assert "below /djambda/dev/mysite" in str(error.value)
+    assert "AccessDeniedException: not allowed" in str(error.value)
+    assert "ssm:GetParametersByPath" in str(error.value)
+
+
+def test_an_unreachable_ssm_says_where_to_look(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    settings = configured()
+
+    with pytest.raises(ImproperlyConfigured, match="SSM did not answer") as error:
+        str(settings["SECRET_KEY"])
+
+    assert "below /djambda/dev/mysite" in str(error.value)
+    assert "routes and security group" in str(error.value)
+
+
+def test_secrets_are_read_again_after_an_outage(deployed: dict[str, str], aws: FakeAws) -> None:
+    aws.refusals = [500, 500]
+    settings = configured()
+    with pytest.raises(ImproperlyConfigured):
+        str(settings["SECRET_KEY"])
+
+    assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
+
+
+def test_a_prefetched_value_is_fetched_once_and_at_once() -> None:
+    calls: list[str] = []
+    prefetched = Prefetched(lambda: calls.append("x") or len(calls))  # type: ignore[func-returns-value]
+    prefetched._thread.join()
+
+    assert calls == ["x"]
+    assert (prefetched(), prefetched()) == (1, 1)
+
+
+# The log
+
+
+class LambdaLikeHandler(logging.Handler):
+    """Puts a record's extra attributes into a line of JSON, and fails if it cannot, as Lambda does.
+
+    https://github.com/aws/aws-lambda-python-runtime-interface-client, lambda_runtime_log_utils.py
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        standard = vars(logging.makeLogRecord({}))
+        extra = {name: value for name, value in vars(record).items() if name not in standard}
+        self.lines.append(json.loads(json.dumps({"message": record.getMessage(), **extra})))
+
+
+def test_whatever_is_logged_is_json() -> None:
+    handler = LambdaLikeHandler()
+    handler.addFilter(JsonSafe())
+    logger = logging.Logger("test")
+    logger.addHandler(handler)
+    request = object()
+
+    logger.error("Not Found: %s", "/x", extra={"request": request, "status_code": 404})
+    logger.info("done", extra={"items": [1, {"a": None}], "path": os.fspath, "kind": {1}})
+
+    assert handler.lines[0] == {"message": "Not Found: /x", "status_code": 404}
+    assert handler.lines[1]["items"] == [1, {"a": None}]
+    assert handler.lines[1]["kind"] == "{1}"
+
+
+def test_other_handlers_get_the_record_as_it_was() -> None:
+    record = logging.makeLogRecord({"request": object()})
+
+    assert "request" not in vars(JsonSafe().filter(record))
+    assert "request" in vars(record)
+
+
+FAILING_PAGE = """
+import json, logging
+from tests.unit.djambda.test_aws import LambdaLikeHandler
+
+handler = LambdaLikeHandler()
+logging.getLogger().addHandler(handler)
+
+from django.http import HttpRequest
+from djambda.awslambda import lambda_handler
+from tests.unit.events import CONTEXT, make_v1_event
+from shop import urls
+
+def fail(request):
+    raise ZeroDivisionError("in a page")
+
+from django.urls import path
+urls.urlpatterns.insert(0, path("fail", fail))
+
+secret = [("Cookie", "sessionid=in-a-cookie"), ("Authorization", "Bearer in-a-header")]
+event = make_v1_event("GET", "/fail", headers=secret, query=[("token", "in-a-query")])
+answer = lambda_handler(event, CONTEXT)
+print(json.dumps({"status": answer["statusCode"], "lines": handler.lines}))
+"""
+
+
+def test_a_failing_page_is_in_the_log_with_no_secret(
+    run_deployed: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    process = run_deployed(FAILING_PAGE)
+
+    assert process.returncode == 0, process.stderr
+    printed = json.loads(process.stdout.splitlines()[-1])
+    assert printed["status"] == 500
+    assert {"message": "Internal Server Error: /prod/fail", "status_code": 500} in printed["lines"]
+    for secret in ("in-a-cookie", "in-a-header", "in-a-query", *SECRETS.values()):
+        assert secret not in process.stdout + process.stderr

@@ -1,0 +1,445 @@
+"""The handler with the real Django behind it: requests as API Gateway sends them, and commands."""
+
+import json
+import re
+from http.cookies import SimpleCookie
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.signals import request_finished
+from pytest_django import Settings
+
+from djambda import management_event
+from djambda.awslambda import UnknownEvent, lambda_handler
+from djambda.management_event import (
+    BadManageEvent,
+    ManagementCommandFailed,
+    cut_in_the_middle,
+)
+from tests.unit.djambda.conftest import FakeAws
+from tests.unit.events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
+
+# Django closes connections at the end of a request: no transaction can be around a whole test.
+in_database = pytest.mark.django_db(transaction=True)
+
+RUN = "20261124t093000-3f9a2c41"
+RUN_CONTEXT = SimpleNamespace(**vars(CONTEXT), get_remaining_time_in_millis=lambda: 900_000)
+
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+
+
+@pytest.fixture(autouse=True)
+def site(settings: Settings, tmp_path: Path) -> None:
+    settings.ALLOWED_HOSTS = [API_HOST, "www.example.com"]
+    settings.MEDIA_ROOT = tmp_path
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Fast.
+
+
+class Browser:
+    """Keeps cookies and sends forms, as a browser does through API Gateway."""
+
+    def __init__(self, **place: Any) -> None:
+        self.place = place
+        self.cookies: SimpleCookie = SimpleCookie()
+
+    def get(self, path: str, query: Pairs | None = None) -> dict[str, Any]:
+        return self._ask(
+            make_v1_event("GET", path, query=query, headers=self._sent(), **self.place)
+        )
+
+    def post(self, path: str, body: bytes, content_type: tuple[str, str] = FORM) -> dict[str, Any]:
+        host = self.place.get("host", API_HOST)
+        headers = [*self._sent(), content_type, ("Origin", f"https://{host}")]
+        return self._ask(make_v1_event("POST", path, body=body, headers=headers, **self.place))
+
+    def token(self, path: str) -> str:
+        """The CSRF token of the form on that page."""
+        page = body_of(self.get(path)).decode()
+        [token] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[-1:]
+        return str(token)
+
+    def log_in(self) -> dict[str, Any]:
+        User.objects.create_user("ada", password="a-password")
+        fields = {"username": "ada", "password": "a-password"}
+        token = self.token("/accounts/login/")
+        body = urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
+        return self.post("/accounts/login/", body)
+
+    def _sent(self) -> Pairs:
+        pairs = "; ".join(f"{name}={cookie.value}" for name, cookie in self.cookies.items())
+        return [("Cookie", pairs)] if pairs else []
+
+    def _ask(self, event: dict[str, Any]) -> dict[str, Any]:
+        # To and from JSON, as on Lambda's way.
+        answer: dict[str, Any] = json.loads(
+            json.dumps(lambda_handler(json.loads(json.dumps(event)), CONTEXT))
+        )
+        for cookie in answer["multiValueHeaders"].get("set-cookie", []):
+            self.cookies.load(cookie)
+        return answer
+
+
+def location(answer: dict[str, Any]) -> str:
+    assert answer["statusCode"] == 302, answer
+    [target] = answer["multiValueHeaders"]["location"]
+    return str(target)
+
+
+# Requests
+
+
+def test_a_page() -> None:
+    answer = Browser().get("/")
+
+    assert answer["statusCode"] == 200
+    assert answer["multiValueHeaders"]["content-type"] == ["text/html; charset=utf-8"]
+    assert answer["isBase64Encoded"] is False
+    assert 'href="/prod/accounts/login/' in answer["body"]
+
+
+def test_a_page_on_a_custom_domain() -> None:
+    answer = Browser(host="www.example.com", stage="").get("/")
+
+    assert answer["statusCode"] == 200
+    assert 'href="/accounts/login/' in answer["body"]
+
+
+@in_database
+def test_logging_in_sets_both_cookies() -> None:
+    browser = Browser()
+
+    answer = browser.log_in()
+
+    assert location(answer) == "/prod/products/"
+    names = [cookie.partition("=")[0] for cookie in answer["multiValueHeaders"]["set-cookie"]]
+    assert sorted(names) == ["csrftoken", "sessionid"]
+    assert browser.get("/products/new/")["statusCode"] == 200
+
+
+@in_database
+@pytest.mark.parametrize(
+    ("place", "prefix"),
+    [
+        ({}, "/prod"),
+        ({"host": "www.example.com", "stage": ""}, ""),
+        ({"host": "www.example.com", "stage": "", "base_path": "/shop"}, "/shop"),
+    ],
+    ids=["stage", "custom domain", "base path"],
+)
+def test_redirects_stay_below_the_prefix(place: dict[str, str], prefix: str) -> None:
+    answer = Browser(**place).get("/products/new/")
+
+    assert location(answer) == f"{prefix}/accounts/login/?next={prefix}/products/new/"
+
+
+def test_a_form_without_its_token_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    answer = Browser().post("/accounts/login/", b"username=ada&password=a-password")
+
+    assert answer["statusCode"] == 403
+    assert "CSRF cookie not set" in caplog.text
+    assert "a-password" not in caplog.text
+
+
+@in_database
+def test_a_form_from_elsewhere_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    browser = Browser()
+    body = urlencode({"csrfmiddlewaretoken": browser.token("/accounts/login/")}).encode()
+    event = make_v1_event(
+        "POST",
+        "/accounts/login/",
+        body=body,
+        headers=[*browser._sent(), FORM, ("Origin", "https://evil.example")],
+    )
+
+    assert lambda_handler(event, CONTEXT)["statusCode"] == 403
+    assert "https://evil.example does not match any trusted origins" in caplog.text
+
+
+@in_database
+def test_an_upload_comes_back_byte_for_byte() -> None:
+    content = bytes(range(256)) * 16
+    browser = Browser()
+    browser.log_in()
+    parts = {"csrfmiddlewaretoken": browser.token("/products/new/"), "name": "Übung"}
+    multipart = b"".join(
+        f'--line\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in parts.items()
+    )
+    multipart += (
+        b'--line\r\nContent-Disposition: form-data; name="picture"; filename="a.bin"\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n" + content + b"\r\n--line--\r\n"
+    )
+
+    saved = browser.post(
+        "/products/new/", multipart, ("Content-Type", "multipart/form-data; boundary=line")
+    )
+    page = browser.get(location(saved).removeprefix("/prod"))
+    [link] = re.findall(r'href="/prod(/products/\d+/picture/)"', page["body"])
+    download = browser.get(link)
+
+    assert "Übung" in page["body"]
+    assert download["statusCode"] == 200
+    assert download["isBase64Encoded"] is True
+    assert body_of(download) == content
+
+
+def test_an_unknown_host_is_refused() -> None:
+    assert Browser(host="evil.example").get("/")["statusCode"] == 400
+
+
+def test_django_is_told_when_a_response_is_over() -> None:
+    finished: list[object] = []
+
+    def note(**signal: object) -> None:
+        finished.append(signal["sender"])
+
+    request_finished.connect(note)
+    try:
+        Browser().get("/")
+    finally:
+        request_finished.disconnect(note)
+    assert len(finished) == 1
+
+
+def test_the_query_reaches_django(caplog: pytest.LogCaptureFixture) -> None:
+    answer = Browser().get("/accounts/login/", query=[("next", "/prod/?q=a+b&q=%C3%A9")])
+
+    assert 'value="/prod/?q=a+b&amp;q=%C3%A9"' in answer["body"]
+
+
+# Events that are neither
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        ({"Records": [], "version": "2.0"}, "Records, version"),
+        ({}, "(none)"),
+        ([1], "list"),
+        (None, "NoneType"),
+    ],
+)
+def test_an_unknown_event(event: Any, keys: str) -> None:
+    with pytest.raises(UnknownEvent) as error:
+        lambda_handler(event, CONTEXT)
+
+    assert f"these keys: {keys}. Accepted are" in str(error.value)
+    assert '{"manage": "migrate --no-input"}' in str(error.value)
+
+
+# Management commands
+
+
+def manage(command: Any) -> dict[str, Any]:
+    return lambda_handler({"manage": command}, CONTEXT)
+
+
+def shell(code: str) -> list[str]:
+    return ["shell", "--no-imports", "-c", code]
+
+
+def test_a_command_and_its_output() -> None:
+    assert manage(shell("print(1 + 1)")) == {"output": "2\n", "exit_code": 0}
+
+
+def test_a_command_as_a_string_is_split_as_a_shell_would() -> None:
+    assert manage("shell --no-imports -c 'print(\"a  b\")'")["output"] == "a  b\n"
+
+
+def test_both_streams_are_captured_in_order_and_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = "import sys; print(1); print(2, file=sys.stderr); print(3)"
+
+    assert manage(shell(code))["output"] == "1\n2\n3\n"
+    assert capsys.readouterr() == ("1\n3\n", "2\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "output"),
+    [
+        ("import sys; print('so far'); sys.exit(3)", 3, "so far\n"),
+        ("import sys; sys.exit('said why')", 1, "said why\n"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
+        ("raise EOFError('the file is too short')", 1, "EOFError: the file is too short\n"),
+    ],
+)
+def test_a_command_that_fails(code: str, exit_code: int, output: str) -> None:
+    with pytest.raises(ManagementCommandFailed) as error:
+        manage(shell(code))
+
+    assert str(error.value).startswith("`shell --no-imports -c ")
+    assert f"` failed with exit code {exit_code}:\n" in str(error.value)
+    assert str(error.value).endswith(output)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "input('Sure? ')",
+        # What `changepassword` comes to without a terminal.
+        "import getpass, sys; getpass._raw_input('Sure? ', sys.stdout, sys.stdin)",
+    ],
+)
+def test_a_command_that_asks(code: str) -> None:
+    with pytest.raises(ManagementCommandFailed) as error:
+        manage(shell(code))
+
+    _, output = str(error.value).split("exit code 1:\n")
+    assert output == f"Sure? \n{management_event.QUESTION}\n"
+
+
+def test_bytes_are_output_too() -> None:
+    code = "import sys; print('é'); sys.stdout.buffer.write('é'.encode()); print(1)"
+
+    assert manage(shell(code))["output"] == "é\né1\n"
+
+
+def test_a_command_that_ends_itself_well() -> None:
+    assert manage(shell("import sys; print(1); sys.exit(0)"))["output"] == "1\n"
+
+
+@in_database
+@pytest.mark.parametrize(
+    ("command", "exit_code", "reason"),
+    [
+        ("nonsense", 1, "Unknown command: 'nonsense'"),
+        ("migrate --nonsense", 2, "unrecognized arguments: --nonsense"),
+        ("migrate nonsense", 1, "CommandError: No installed app with label 'nonsense'."),
+    ],
+)
+def test_a_command_that_does_not_exist(command: str, exit_code: int, reason: str) -> None:
+    with pytest.raises(ManagementCommandFailed, match=rf"exit code {exit_code}:") as error:
+        manage(command)
+
+    assert reason in str(error.value)
+
+
+@in_database
+def test_commands_use_the_database_one_after_the_other() -> None:
+    for _ in range(2):
+        assert manage("migrate --check")["exit_code"] == 0
+    created = manage("createsuperuser --username root --email a@b.c")
+    assert (
+        "not running in a TTY" in created["output"]
+    )  # It asks for a password, and nobody is there.
+    assert not User.objects.exists()
+
+
+@in_database
+def test_the_superuser_of_the_article(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-password")
+
+    manage("createsuperuser --no-input --username root --email root@example.com")
+
+    assert User.objects.get().check_password("a-password")
+
+
+@pytest.mark.parametrize("command", ["", "   ", [], [""]])
+def test_an_empty_command(command: Any) -> None:
+    with pytest.raises(BadManageEvent, match="the command is empty"):
+        manage(command)
+
+
+@pytest.mark.parametrize("command", [None, 1, {"a": 1}, ["migrate", 1], [["migrate"]]])
+def test_what_is_no_command(command: Any) -> None:
+    with pytest.raises(BadManageEvent, match="expected a string or a list of strings"):
+        manage(command)
+
+
+def test_an_open_quotation() -> None:
+    with pytest.raises(BadManageEvent, match=r"No closing quotation.*Close the quotation"):
+        manage("shell -c 'print(1)")
+
+
+# Runs: `djambda manage` looks on
+
+
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_a_runs_output_and_exit_code_go_to_the_bucket(
+    aws: FakeAws,
+    deployed: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    exit_code: int,
+) -> None:
+    code = f"import sys; print('é'); print(2, file=sys.stderr); sys.exit({exit_code})"
+
+    answer = lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
+
+    assert answer == {"run": RUN, "exit_code": exit_code}
+    assert {key: json.loads(content) for key, (content, _) in aws.objects.items()} == {
+        f"runs/{RUN}/started.json": {"request": CONTEXT.aws_request_id, "seconds": 900.0},
+        f"runs/{RUN}/00001.json": [["out", "é\n"], ["err", "2\n"]],
+        f"runs/{RUN}/result.json": {"exit_code": exit_code, "complete": True},
+    }
+    assert capsys.readouterr() == ("é\n", "2\n")
+    assert aws.objects[f"runs/{RUN}/started.json"][1]["If-None-Match"] == "*"
+
+
+def test_the_log_gets_the_beginning_of_a_runs_output_and_the_bucket_all(
+    aws: FakeAws,
+    deployed: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(management_event, "LOGGED_CHARACTERS", 10)
+    code = "print('a' * 8); print('b' * 8); print('c' * 8); 1 / 0"
+
+    lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
+
+    [[_, output], *_] = json.loads(aws.objects[f"runs/{RUN}/00001.json"][0])
+    assert output == "aaaaaaaa\nbbbbbbbb\ncccccccc\n"
+    logged, errors = capsys.readouterr()
+    assert logged == "aaaaaaaa\nbbbbbbbb\n[... the log has no more of this output ...]\n"
+    assert errors.startswith("Traceback")
+
+
+@pytest.mark.parametrize("run", ["", "short", "../../static/x", "A-RUN-IN-CAPITALS", 1, {}])
+def test_what_is_no_run(run: Any) -> None:
+    with pytest.raises(BadManageEvent, match="run: expected 8 to 64"):
+        lambda_handler({"manage": "check", "run": run}, CONTEXT)
+
+
+# Output that is too large for an answer
+
+
+def test_large_output_is_cut_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management_event, "OUTPUT_LIMIT", 1000)
+
+    output = manage(shell("print('a' * 600 + 'b' * 600)"))["output"]
+
+    assert output.startswith("a" * 400)
+    assert output.endswith("b" * 400 + "\n")
+    assert f"log group {CONTEXT.log_group_name}, request {CONTEXT.aws_request_id}" in output
+
+
+def test_a_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management_event, "ERROR_LIMIT", 1000)
+
+    with pytest.raises(ManagementCommandFailed) as error:
+        manage(shell("print('a' * 6000); 1 / 0"))
+
+    assert len(str(error.value)) < 1500
+    assert str(error.value).endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 10_000, "é" * 10_000, "a" * 9000 + "\0" * 1000, "😀" * 9000]
+)
+def test_the_cut_fits_whatever_the_text(text: str) -> None:
+    cut = cut_in_the_middle(text, 5000, "the log")
+
+    assert 4000 < len(json.dumps(cut)) < 5100
+    left = re.search(
+        r"^(.*)\n\[\.\.\. (\d+) characters are cut here.*the log \.\.\.\]\n(.*)$", cut, re.DOTALL
+    )
+    assert left is not None
+    assert text == left[1] + text[len(left[1]) : len(left[1]) + int(left[2])] + left[3]
+
+
+def test_what_fits_is_not_cut() -> None:
+    assert cut_in_the_middle("a" * 4998, 5000, "the log") == "a" * 4998

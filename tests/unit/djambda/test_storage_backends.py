@@ -1,0 +1,304 @@
+"""The two storages, with real HTTP to a pretended S3."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from djambda import storage_backends
+from djambda.aws import configure
+from djambda.static_manifest import ManifestUnavailable, fetch_manifest, manifest_name
+from djambda.storage_backends import static
+from djambda.storage_backends.static import StaticStorage
+from tests.unit.djambda.conftest import SECRETS, SHOP, FakeAws
+
+MANIFEST = "static/staticfiles-0123456789ab.json"
+
+
+def manifest(paths: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+    return json.dumps({"version": "1.1", "paths": paths}).encode(), {}
+
+
+@pytest.fixture
+def on_aws(deployed: dict[str, str], settings: Settings, aws: FakeAws) -> None:
+    """Django's own settings, as they are for storages in a deployed function."""
+    bring_storages(settings)
+    settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
+    aws.asked.clear()
+
+
+def bring_storages(settings: Settings) -> None:
+    brought: dict[str, Any] = {}
+    configure(brought)
+    for name, value in brought.items():
+        if name.startswith(("AWS_", "STATIC_", "STORAGES")):
+            setattr(settings, name, value)
+
+
+def static_storage(aws: FakeAws, release: str = "0123456789ab") -> StaticStorage:
+    name = manifest_name(release)
+    return StaticStorage("bucket", name, lambda: fetch_manifest(f"{aws.url}/bucket/static/{name}"))
+
+
+# Pages
+
+
+@pytest.mark.usefixtures("on_aws")
+def test_pages_link_to_the_hashed_files_of_their_release(aws: FakeAws) -> None:
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+    aws.objects["static/staticfiles-other.json"] = manifest({"core/site.css": "core/site.2c.css"})
+    storage = static_storage(aws)
+
+    assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.0a1b.css"
+    assert storage.url("core/site.css#part") == (f"{aws.url}/bucket/static/core/site.0a1b.css#part")
+    assert static_storage(aws, "other").url("core/site.css").endswith("site.2c.css")
+    assert [asked for asked in aws.asked if MANIFEST in asked] == [f"GET {MANIFEST}"]
+
+
+@pytest.mark.usefixtures("on_aws")
+def test_a_file_that_is_not_in_the_manifest_is_an_error(aws: FakeAws) -> None:
+    aws.objects[MANIFEST] = manifest({"a": "b"})
+
+    with pytest.raises(ValueError, match=r"Missing staticfiles manifest entry for 'core/site.css'"):
+        static_storage(aws).url("core/site.css")
+
+
+@pytest.mark.usefixtures("on_aws")
+def test_without_a_manifest_pages_work_and_the_log_says_why(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = static_storage(aws)
+
+    assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.css"
+    assert storage.url("core/logo.svg").endswith("/core/logo.svg")
+    assert aws.asked.count(f"GET {MANIFEST}") == 1
+    assert f"{MANIFEST} does not exist (HTTP status 403): run the" in caplog.text
+
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+    monkeypatch.setattr(storage, "_ask_again_at", 0.0)
+    assert storage.url("core/site.css").endswith("/core/site.0a1b.css")
+
+
+def test_the_manifest_is_asked_for_before_any_page_needs_it(
+    deployed: dict[str, str], aws: FakeAws, settings: Settings
+) -> None:
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+    bring_storages(settings)
+    settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
+    assert aws.asked.count(f"GET {MANIFEST}") == 1
+
+    url = storages["staticfiles"].url("core/site.css")
+
+    assert url == f"{aws.url}/bucket/static/core/site.0a1b.css"
+    assert aws.asked.count(f"GET {MANIFEST}") == 1
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"version": "1.1"}'])
+def test_a_manifest_of_something_else(aws: FakeAws, content: bytes) -> None:
+    aws.objects["static/m.json"] = (content, {})
+
+    with pytest.raises(ManifestUnavailable, match="not a manifest"):
+        fetch_manifest(f"{aws.url}/bucket/static/m.json")
+
+
+def test_an_unreachable_manifest() -> None:
+    with pytest.raises(ManifestUnavailable, match="could not be read"):
+        fetch_manifest("http://127.0.0.1:1/static/m.json")
+
+
+PAGE = """
+import json, sys
+from djambda.awslambda import lambda_handler
+from tests.unit.events import CONTEXT, make_v1_event
+
+answer = lambda_handler(make_v1_event(path="/"), CONTEXT)
+slow = sorted({"boto3", "botocore", "storages"} & {name.split(".")[0] for name in sys.modules})
+print(json.dumps({"status": answer["statusCode"], "body": answer["body"], "slow": slow}))
+"""
+
+
+def test_a_page_without_uploads_needs_no_boto3(
+    aws: FakeAws, run_deployed: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    static_files = SHOP / "catalog" / "static"
+    names = [file.relative_to(static_files) for file in static_files.rglob("*.*")]
+    aws.objects[MANIFEST] = manifest({str(name): f"hashed/{name}" for name in names})
+
+    process = run_deployed(PAGE)
+
+    assert process.returncode == 0, process.stderr
+    printed = json.loads(process.stdout)
+    assert printed["status"] == 200
+    assert f"{aws.url}/bucket/static/hashed/catalog/shop.css" in printed["body"]
+    assert printed["slow"] == []
+
+
+# collectstatic
+
+
+@pytest.fixture
+def sources(tmp_path: Path, settings: Settings, on_aws: None) -> Path:
+    """The folder of all static files that the site has: a style sheet and the image it shows."""
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+    settings.STATICFILES_DIRS = [tmp_path]
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "site.css").write_text("body { background: url(../logo.svg) }")
+    (tmp_path / "logo.svg").write_text("<svg/>")
+    return tmp_path
+
+
+def collectstatic(*options: str) -> None:
+    call_command("collectstatic", "--no-input", *options)
+
+
+def uploads(aws: FakeAws) -> list[str]:
+    keys = [asked.removeprefix("PUT ") for asked in aws.asked if asked.startswith("PUT ")]
+    aws.asked.clear()
+    return keys
+
+
+@pytest.mark.usefixtures("sources")
+def test_collectstatic_uploads_all_files_and_then_the_manifest(
+    aws: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collectstatic()
+
+    hashed = json.loads(aws.objects[MANIFEST][0])["paths"]
+    assert hashed.keys() == {"css/site.css", "logo.svg"}
+    assert sorted(aws.objects) == sorted(
+        [MANIFEST, *(f"static/{name}" for pair in hashed.items() for name in pair)]
+    )
+    assert uploads(aws)[-1] == MANIFEST
+    style_sheet, headers = aws.objects[f"static/{hashed['css/site.css']}"]
+    assert Path(hashed["logo.svg"]).name.encode() in style_sheet
+    assert headers["Content-Type"] == "text/css"
+    assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert aws.objects["static/css/site.css"][1]["Cache-Control"] == "public, max-age=3600"
+    assert aws.objects[MANIFEST][1]["Cache-Control"] == "public, max-age=3600"
+    assert (
+        "5 files uploaded to s3://bucket/static/, 0 were there already." in capsys.readouterr().out
+    )
+
+
+def test_collectstatic_uploads_only_what_is_new(aws: FakeAws, sources: Path) -> None:
+    collectstatic()
+    uploads(aws)
+
+    collectstatic()
+    assert uploads(aws) == []
+
+    # All files of a deployed function have the same old time: only their content counts.
+    (sources / "logo.svg").write_text("<svg></svg>")
+    collectstatic()
+    hashed = json.loads(aws.objects[MANIFEST][0])["paths"]
+    assert set(uploads(aws)) == {
+        MANIFEST,
+        "static/logo.svg",
+        f"static/{hashed['logo.svg']}",
+        f"static/{hashed['css/site.css']}",
+    }
+
+
+@pytest.mark.usefixtures("sources")
+def test_the_next_release_leaves_the_files_of_this_one(aws: FakeAws, settings: Settings) -> None:
+    collectstatic()
+    before = dict(aws.objects)
+    next_release = {
+        "BACKEND": "djambda.storage_backends.StaticStorage",
+        "OPTIONS": {"bucket": "bucket", "manifest_name": manifest_name("next"), "manifest": dict},
+    }
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": next_release}
+
+    collectstatic()
+
+    assert aws.objects.keys() - before.keys() == {"static/staticfiles-next.json"}
+    assert before.items() <= aws.objects.items()
+
+
+def test_a_broken_reference_stops_collectstatic(aws: FakeAws, sources: Path) -> None:
+    (sources / "logo.svg").unlink()
+
+    with pytest.raises(CommandError, match=r"logo\.svg"):
+        collectstatic()
+    assert uploads(aws) == []
+
+
+@pytest.mark.usefixtures("sources")
+def test_a_dry_run_uploads_nothing(aws: FakeAws) -> None:
+    collectstatic("--dry-run")
+
+    assert uploads(aws) == []
+
+
+@pytest.mark.usefixtures("sources")
+def test_collectstatic_leaves_no_files_behind() -> None:
+    before = set(Path(tempfile.gettempdir()).iterdir())
+
+    collectstatic()
+
+    left = set(Path(tempfile.gettempdir()).iterdir()) - before
+    assert not [folder for folder in left if "bucket" in folder.name]
+
+
+# Uploads
+
+
+@pytest.fixture
+def media(on_aws: None) -> Storage:
+    return storages["default"]
+
+
+def test_an_upload_is_kept_and_replaces_no_other(aws: FakeAws, media: Storage) -> None:
+    first = media.save("notes/a.txt", ContentFile(b"one"))
+    second = media.save("notes/a.txt", ContentFile(b"two"))
+
+    assert first == "notes/a.txt"
+    assert second != first
+    assert aws.objects["media/notes/a.txt"][0] == b"one"
+    with media.open(second) as file:
+        assert file.read() == b"two"
+
+
+def test_the_url_of_an_upload_is_signed_and_short_lived(aws: FakeAws, media: Any) -> None:
+    url = urlsplit(
+        media.url("notes/a b.txt", parameters={"ResponseContentDisposition": "attachment"})
+    )
+    query = parse_qs(url.query)
+
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{aws.url}/bucket/media/notes/a%20b.txt"
+    assert query["X-Amz-Expires"] == ["300"]
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert len(query["X-Amz-Signature"][0]) == 64
+    assert query["response-content-disposition"] == ["attachment"]
+
+
+def test_the_url_of_an_upload_on_aws(
+    deployed: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
+    monkeypatch.setattr("djambda.aws.get_parameters", lambda _path, _names: SECRETS)
+    bring_storages(settings)
+
+    url = urlsplit(storages["default"].url("a.txt"))
+
+    assert (url.scheme, url.netloc, url.path) == (
+        "https",
+        "bucket.s3.dualstack.eu-west-1.amazonaws.com",
+        "/media/a.txt",
+    )
+
+
+def test_the_module_has_two_storages_and_no_more() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Other'"):
+        storage_backends.Other  # noqa: B018
+    assert static.StaticStorage is storage_backends.StaticStorage
