@@ -12,7 +12,7 @@ except ModuleNotFoundError:
     sys.exit("The Python that runs this has no aws_cdk. Use the project's: . .venv/bin/activate")
 
 from awscdk import layer
-from awscdk.config import Config, ConfigurationError
+from awscdk.config import Config, ConfigurationError, deprecations
 from awscdk.project import ProjectError, settings_module
 from awscdk.stack import DjambdaStack
 
@@ -33,6 +33,8 @@ def main() -> None:
         config = Config.from_environment(os.environ, problems)
     except ConfigurationError as error:
         sys.exit(f"This cannot be deployed:\n{error}")
+    for warning in deprecations(os.environ):
+        sys.stderr.write(f"Warning: {warning}.\n")
     # The `cdk` command reads its feature flags from the current directory, which may be another.
     app = aws_cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
     DjambdaStack(app, config, project=PROJECT, layer=LAYER)

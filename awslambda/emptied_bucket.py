@@ -1,4 +1,4 @@
-"""Empties the assets bucket of a throw-away stack, so that deleting the stack can delete it.
+"""Empties the assets bucket of an ephemeral stack, so that deleting the stack can delete it.
 
 A custom resource that does nothing until it is deleted with its stack, which CloudFormation does
 before it deletes the bucket that the resource refers to. Other stacks do not have it: their bucket

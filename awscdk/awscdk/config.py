@@ -126,13 +126,16 @@ VARIABLES = {
         "The admin's e-mail address. Empty: the user name at example.com.",
         optional(matching(r"[^@\s]+@[^@\s]+", "an e-mail address")),
     ),
-    "THROW_AWAY": Variable(
-        "true: deleting the stack deletes database and files too, at once. For trials.",
+    "EPHEMERAL": Variable(
+        "true: deleting the stack also deletes database and files. For previews and trials.",
         flag,
         "false",
     ),
     "DEBUG": Variable("true: Django shows its debug pages. Never in production.", flag, "false"),
 }
+
+RENAMED = {"THROW_AWAY": "EPHEMERAL"}
+"""Deprecated names of variables, accepted until the next minor release."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class Config:
     egress: str = "ipv6"
     django_superuser_username: str = "admin"
     django_superuser_email: str | None = None
-    throw_away: bool = False
+    ephemeral: bool = False
     debug: bool = False
 
     @property
@@ -195,7 +198,7 @@ class Config:
         values: dict[str, object] = {}
         problems = [*found_elsewhere, *_misspelt(environment)]
         for name, variable in VARIABLES.items():
-            text = environment.get(name, "").strip() or variable.default
+            text = _text(environment, name) or variable.default
             if text is None:
                 problems.append(f"{name} is not set: {variable.help}")
                 continue
@@ -207,6 +210,21 @@ class Config:
         if problems:
             raise ConfigurationError(problems)
         return cls(**values)  # type: ignore[arg-type]  # Each reader gives its field's type.
+
+
+def deprecations(environment: Mapping[str, str]) -> list[str]:
+    """Return a warning for each deprecated variable that is set."""
+    return [
+        f"{old} is deprecated and will be removed in the next release: set {new} instead"
+        for old, new in RENAMED.items()
+        if environment.get(old)
+    ]
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    """Return a variable's value, or that of its deprecated name if it is unset or empty."""
+    names = (name, *(old for old, new in RENAMED.items() if new == name))
+    return next((text for each in names if (text := environment.get(each, "").strip())), "")
 
 
 def _contradictions(values: Mapping[str, object]) -> list[str]:

@@ -31,7 +31,7 @@ class Database(Construct):
         password: SecretValue,
         max_acu: float,
         pause_minutes: int,
-        throw_away: bool,
+        ephemeral: bool,
     ) -> None:
         super().__init__(scope, id)
         self.cluster = rds.DatabaseCluster(
@@ -57,10 +57,10 @@ class Database(Construct):
                 "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_MS),
             },
             storage_encrypted=True,
-            backup=rds.BackupProps(retention=Duration.days(1 if throw_away else BACKUP_DAYS)),
+            backup=rds.BackupProps(retention=Duration.days(1 if ephemeral else BACKUP_DAYS)),
             copy_tags_to_snapshot=True,
-            deletion_protection=not throw_away,
-            removal_policy=RemovalPolicy.DESTROY if throw_away else RemovalPolicy.SNAPSHOT,
+            deletion_protection=not ephemeral,
+            removal_policy=RemovalPolicy.DESTROY if ephemeral else RemovalPolicy.SNAPSHOT,
         )
         self.cluster.connections.allow_from(
             network.functions_group, ec2.Port.tcp(PORT), "The Django function"
@@ -75,9 +75,9 @@ class Database(Construct):
             "AwsSolutions-RDS11",
             "The standard port: no client of the cluster is outside its security group.",
         )
-        if throw_away:
+        if ephemeral:
             acknowledge(
                 self.cluster,
                 "AwsSolutions-RDS10",
-                "THROW_AWAY=true asks for a stack that deletes without a trace.",
+                "EPHEMERAL=true asks for a stack that deletes without a trace.",
             )

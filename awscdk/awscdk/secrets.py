@@ -24,7 +24,7 @@ class Secrets(Construct):
         path: str,
         function_name: str,
         log_days: int,
-        throw_away: bool,
+        ephemeral: bool,
     ) -> None:
         super().__init__(scope, id)
         self.path = path
@@ -51,7 +51,7 @@ class Secrets(Construct):
             "Generated",
             service_token=generator.function.function_arn,
             resource_type="Custom::GeneratedSecrets",
-            properties={"Path": path, "Keep": "false" if throw_away else "true"},
+            properties={"Path": path, "Keep": "false" if ephemeral else "true"},
             service_timeout=Duration.minutes(3),
         )
         self.database_password = SecretValue.resource_attribute(

@@ -36,7 +36,7 @@ class DjambdaStack(Stack):
             config.name,
             env=Environment(account=config.aws_account_id, region=config.aws_default_region),
             description=f"djambda: {config.app_name}, {config.environment}",
-            termination_protection=not config.throw_away,
+            termination_protection=not config.ephemeral,
         )
         name, log_days = config.name, config.log_retention_days
 
@@ -47,7 +47,7 @@ class DjambdaStack(Stack):
             path=config.secrets_path,
             function_name=name + SECRETS_SUFFIX,
             log_days=log_days,
-            throw_away=config.throw_away,
+            ephemeral=config.ephemeral,
         )
         database = Database(
             self,
@@ -56,10 +56,10 @@ class DjambdaStack(Stack):
             password=secrets.database_password,
             max_acu=config.db_max_acu,
             pause_minutes=config.db_pause_minutes,
-            throw_away=config.throw_away,
+            ephemeral=config.ephemeral,
         )
-        storage = Storage(self, "Storage", throw_away=config.throw_away)
-        if config.throw_away:
+        storage = Storage(self, "Storage", ephemeral=config.ephemeral)
+        if config.ephemeral:
             storage.empty_before_deletion(
                 function_name=name + BUCKET_CLEANUP_SUFFIX, log_days=log_days
             )

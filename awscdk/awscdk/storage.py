@@ -22,7 +22,7 @@ EMPTYING_LIMIT = Duration.minutes(15)
 class Storage(Construct):
     """`bucket`, with a name that CloudFormation makes up, as bucket names are the whole world's."""
 
-    def __init__(self, scope: Construct, id: str, *, throw_away: bool) -> None:
+    def __init__(self, scope: Construct, id: str, *, ephemeral: bool) -> None:
         super().__init__(scope, id)
         self.bucket = s3.Bucket(
             self,
@@ -45,7 +45,7 @@ class Storage(Construct):
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
                 s3.LifecycleRule(prefix=RUNS_PREFIX, expiration=RUNS_KEPT),
             ],
-            removal_policy=RemovalPolicy.DESTROY if throw_away else RemovalPolicy.RETAIN,
+            removal_policy=RemovalPolicy.DESTROY if ephemeral else RemovalPolicy.RETAIN,
         )
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(

@@ -21,11 +21,12 @@ import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
-from awscdk.config import Config, ConfigurationError
+from awscdk.config import Config, ConfigurationError, deprecations
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud, emulated
 from djambda_cli.paths import DEFAULT_CLOUD, ROOT
+from djambda_cli.terminal import stderr
 
 VARIABLES_FILE = ROOT / ".variables"
 
@@ -118,6 +119,8 @@ def use_deployment(*, local: bool, folder: Path) -> Deployment:
     deployment = resolve_deployment(os.environ, local=local, folder=folder)
     os.environ.clear()
     os.environ.update(deployment.environment)
+    for warning in deprecations(os.environ):
+        stderr.print(f"Warning: {warning}.", style="yellow")
     return deployment
 
 

@@ -1,4 +1,4 @@
-"""`djambda destroy`: of a throw-away deployment nothing stays, of another what it says."""
+"""`djambda destroy`: of an ephemeral deployment nothing stays, of another what it says."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.cloud.checkout import Checkout, stack_status
 from tests.cloud.local import Cloud
 
 TRIAL = "ENVIRONMENT=trial APP_NAME=gone"
-PROTECTED = "ENVIRONMENT=trial APP_NAME=kept THROW_AWAY=false"
+PROTECTED = "ENVIRONMENT=trial APP_NAME=kept EPHEMERAL=false"
 BROKEN_MIGRATION = """
 from django.db import migrations
 
@@ -40,7 +40,7 @@ def test_destroy_leaves_nothing(cloud: Cloud) -> None:
     deploy = "cdk deploy --app awscdk/app.py --require-approval never"
     # Files stay when a stack is to be kept after all, and when it changes its mind once more.
     for keep in ("true", "false", "true"):
-        deployed = cloud.shell(f"{TRIAL} THROW_AWAY={keep} {deploy}")
+        deployed = cloud.shell(f"{TRIAL} EPHEMERAL={keep} {deploy}")
         assert deployed.returncode == 0, deployed.stderr
     [bucket] = buckets(cloud, "trial-gone")
     assert cloud.call("s3", "list_objects_v2", Bucket=bucket)["KeyCount"] > 100

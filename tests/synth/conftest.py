@@ -40,7 +40,7 @@ CONFIGURATIONS = {
         django_superuser_email="root@example.com",
         debug=True,
     ),
-    "throw-away": Config("mysite", "trial", "eu-west-1", egress="nat-instance", throw_away=True),
+    "ephemeral": Config("mysite", "trial", "eu-west-1", egress="nat-instance", ephemeral=True),
 }
 
 

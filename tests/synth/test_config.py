@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from awscdk.config import VARIABLES, Config, ConfigurationError
+from awscdk.config import VARIABLES, Config, ConfigurationError, deprecations
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = {"APP_NAME": "mysite", "ENVIRONMENT": "dev", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -60,7 +60,7 @@ def test_names_come_from_environment_and_app() -> None:
         ("EGRESS", "nat", "ipv6, nat-instance or nat-gateway"),
         ("DJANGO_SUPERUSER_USERNAME", "two words", "letters, digits"),
         ("DJANGO_SUPERUSER_EMAIL", "nobody", "an e-mail address"),
-        ("THROW_AWAY", "yes", "true or false"),
+        ("EPHEMERAL", "yes", "true or false"),
         ("DEBUG", "1", "true or false"),
     ],
 )
@@ -180,3 +180,12 @@ def test_app_reports_every_problem_without_a_traceback() -> None:
     for name in ("APP_NAME=my.site", "ENVIRONMENT is not set", "LAMBDA_MEMORY=1"):
         assert name in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_deprecated_name_still_works_and_warns() -> None:
+    environment = {**MINIMAL, "THROW_AWAY": "true"}
+
+    assert Config.from_environment(environment).ephemeral
+    [warning] = deprecations(environment)
+    assert "EPHEMERAL" in warning
+    assert not Config.from_environment({**environment, "EPHEMERAL": "false"}).ephemeral

@@ -128,7 +128,7 @@ def test_no_secret_is_in_the_template(template: Templates, name: str) -> None:
         assert not [each for each in variables if "PASSWORD" in each or "SECRET_KEY" in each]
 
 
-@pytest.mark.parametrize(("name", "kept"), [("default", "true"), ("throw-away", "false")])
+@pytest.mark.parametrize(("name", "kept"), [("default", "true"), ("ephemeral", "false")])
 def test_secrets_are_kept_as_long_as_the_data(template: Templates, name: str, kept: str) -> None:
     assert only(template(name), "Custom::GeneratedSecrets")["Keep"] == kept
 
@@ -150,7 +150,7 @@ class TestNetwork:
 
     @pytest.mark.parametrize(
         ("name", "kind"),
-        [("everything", "AWS::EC2::NatGateway"), ("throw-away", "AWS::EC2::Instance")],
+        [("everything", "AWS::EC2::NatGateway"), ("ephemeral", "AWS::EC2::Instance")],
     )
     def test_egress_adds_one_nat_and_keeps_ipv6(
         self, template: Templates, name: str, kind: str
@@ -164,14 +164,14 @@ class TestNetwork:
     def test_nat_instance_is_public_and_forwards_for_the_functions_only(
         self, template: Templates
     ) -> None:
-        instance = only(template("throw-away"), "AWS::EC2::Instance")
+        instance = only(template("ephemeral"), "AWS::EC2::Instance")
         [interface] = instance["NetworkInterfaces"]
         [rule] = [
             each
-            for each in resources(template("throw-away"), "AWS::EC2::SecurityGroupIngress")
+            for each in resources(template("ephemeral"), "AWS::EC2::SecurityGroupIngress")
             if each["GroupId"] in interface["GroupSet"]
         ]
-        django = functions(template("throw-away"))["djambda-lambda"]
+        django = functions(template("ephemeral"))["djambda-lambda"]
 
         assert instance["SourceDestCheck"] is False
         assert interface["AssociatePublicIpAddress"] is True
@@ -219,7 +219,7 @@ class TestDatabase:
 
     @pytest.mark.parametrize(
         ("name", "protected", "policy"),
-        [("default", True, "Snapshot"), ("throw-away", False, "Delete")],
+        [("default", True, "Snapshot"), ("ephemeral", False, "Delete")],
     )
     def test_is_kept_unless_it_is_to_be_thrown_away(
         self, template: Templates, name: str, protected: bool, policy: str
@@ -446,7 +446,7 @@ def test_version_is_new_when_the_layer_has_changed(template: Templates, tmp_path
     assert version_of(changed) != version_of(template("default"))
 
 
-@pytest.mark.parametrize(("name", "protected"), [("default", True), ("throw-away", False)])
+@pytest.mark.parametrize(("name", "protected"), [("default", True), ("ephemeral", False)])
 def test_stack_is_protected_unless_it_is_to_be_thrown_away(
     cloud_assembly: Callable[[str], Path], name: str, protected: bool
 ) -> None:

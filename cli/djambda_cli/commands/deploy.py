@@ -386,7 +386,7 @@ class Run:
                     change_set,
                     progress,
                     # A first deploy could not be undone anyway: the database is protected.
-                    rollback=complete or self.deployment.config.throw_away,
+                    rollback=complete or self.deployment.config.ephemeral,
                 )
         except CliError as error:
             if self._was_overtaken(before, error):

@@ -79,7 +79,7 @@ def destroy(
 ) -> None:
     """Delete the deployment, after showing what goes and what stays and asking for its name.
 
-    Unless it is a throw-away deployment, a final snapshot of the database stays, and so do the
+    Unless it is an ephemeral deployment, a final snapshot of the database stays, and so do the
     bucket with all files and the secrets. Without the --confirm option you are asked.
 
     Example: `djambda destroy --confirm prod-my-app`

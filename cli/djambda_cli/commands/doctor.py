@@ -175,8 +175,8 @@ def configuration(deployment: Deployment) -> Iterator[Finding]:
     yield good(f"{deployment.stack} {deployment.location}")
     if config.debug:
         yield odd("DEBUG=true: Django shows its debug pages to everybody", "Never in production.")
-    if config.throw_away and not deployment.local:
-        yield odd("THROW_AWAY=true: the data go with the stack", "For trials only.")
+    if config.ephemeral and not deployment.local:
+        yield odd("EPHEMERAL=true: deleting the stack deletes its data", "For trials only.")
     other = os.environ.get("AWS_REGION")
     if other and other != config.aws_default_region:
         yield odd(

@@ -201,7 +201,7 @@ class LocalCloud:
             "CDK_DISABLE_VERSION_CHECK": "true",
             "ENVIRONMENT": "local",
             "APP_NAME": "djambda",
-            "THROW_AWAY": "true",
+            "EPHEMERAL": "true",
             "LAMBDA_ARCHITECTURE": layer.this_machine(),
             "DOMAIN_NAME": "",  # There are no hosted zones here.
             "HOSTED_ZONE_ID": "",
