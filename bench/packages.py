@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from bench import ROOT, environment
 from bench.report import Table
+from djambda_cli.local.cloud import machine_architecture
 from djambda_cli.paths import LAYER, REQUIREMENTS
 from djambda_cli.project import layer
 
@@ -162,8 +163,8 @@ def build(name: str) -> Package:
     CommandError when our layer cannot be built.
     """
     package = at(name)
-    if name == "djambda" and not layer.is_current(layer.this_machine()):
-        layer.build(layer.this_machine())
+    if name == "djambda" and not layer.is_current(machine_architecture()):
+        layer.build(machine_architecture())
     inputs = _inputs(name)
     stamp = package.folder / "inputs.sha256"
     if not stamp.exists() or stamp.read_text() != inputs:

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from awscdk.config import Config, ConfigurationError, deprecations
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.errors import CliError
-from djambda_cli.local.cloud import LocalCloud, emulated
+from djambda_cli.local.cloud import LocalCloud, emulator_url
 from djambda_cli.paths import DEFAULT_CLOUD, ROOT
 from djambda_cli.terminal import stderr
 
@@ -108,7 +108,7 @@ class Deployment:
     def url(self) -> str:
         """The site, with a slash at the end."""
         url = self.outputs["SiteUrl"]
-        return emulated(url, self.emulator_port) if self.emulator_port else url
+        return emulator_url(url, self.emulator_port) if self.emulator_port else url
 
 
 def use_deployment(*, local: bool, folder: Path) -> Deployment:

@@ -103,7 +103,7 @@ def destroy(
     _have_the_name(deployment, confirm)
     remove(deployment, stack, inventory, steps)
     if deployment.local:
-        deployment.local.forget_site()
+        deployment.local.reset_site()
     stays = remains(deployment, inventory)
     if as_json:
         stdout.print_json(

@@ -99,7 +99,7 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
                 cloud.start(port=port, owner=owner or os.getpid())
         found = _deploy(cloud, steps)
         if started_here and owner is None:
-            cloud.release()
+            cloud.detach()
     except BaseException:
         if started_here:
             cloud.stop()
@@ -111,5 +111,5 @@ def _deploy(cloud: LocalCloud, steps: Steps) -> Access:
     deployment = use_deployment(local=True, folder=cloud.folder)
     if roll_out(deployment, steps, asking(yes=True)).changed:
         with steps.step("Emulator's state to disk"):
-            cloud.save()
+            cloud.restart_emulator()
     return access.renew(deployment, cloud)

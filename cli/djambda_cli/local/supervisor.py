@@ -1,10 +1,10 @@
-"""The one background process of a local cloud: it runs Postgres and the AWS emulator.
+"""The supervisor: the background process of a local cloud, which runs Postgres and the emulator.
 
-`djambda up` starts it detached. It lives as long as the cloud; its end, for whatever reason, is
-the end of both servers, so nothing is ever left running. While it has an owner (the `up` that is
-still working, or a test session) it also ends when the owner does, be it by a crash.
+`djambda up` starts it. When it ends, for any reason, both servers end too, so that no process is
+left behind. While it has an owner (a `djambda up` that has not finished, or a test session), it
+also ends when the owner ends or crashes.
 
-Signals: TERM stops everything in order, USR1 lets the owner go, HUP restarts the emulator, which
+Signals: TERM shuts everything down, USR1 detaches from the owner, HUP restarts the emulator, which
 saves its state only when it stops.
 """
 
@@ -33,15 +33,15 @@ EMULATOR = Path(__file__).with_name("emulator.py")
 STOP_SECONDS = 20
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1
-BUSY = re.compile(rb"<StackStatus>(?!REVIEW)\w+_IN_PROGRESS</StackStatus>")
+IN_PROGRESS = re.compile(rb"<StackStatus>(?!REVIEW)\w+_IN_PROGRESS</StackStatus>")
 
 
 def emulator_environment(folder: Path, port: int, postgres_port: int) -> dict[str, str]:
-    """The emulator's whole environment, which its Lambda functions inherit.
+    """Return the emulator's complete environment, which its Lambda functions inherit.
 
-    Nothing of the caller's gets in but the search path and the locale: no credentials, no
-    profile, no proxy. libpq's own variables send the functions' connections for the RDS host name
-    to the local Postgres, so that neither the template nor Django knows that it is local.
+    Of the caller's variables it has only the search path: no credentials, no profile, no proxy.
+    libpq's own variables redirect the functions' connections from the RDS host name to the local
+    Postgres, so that the template and Django need no special case.
     """
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -66,8 +66,8 @@ def emulator_environment(folder: Path, port: int, postgres_port: int) -> dict[st
     }
 
 
-class Keeper:
-    """Runs the two servers of the local cloud in `folder` until told to stop."""
+class Supervisor:
+    """Runs the two servers of the local cloud in `folder` until a signal stops it."""
 
     def __init__(self, folder: Path, *, port: int, postgres_port: int, owner: int | None) -> None:
         self.folder = folder
@@ -78,37 +78,37 @@ class Keeper:
         self.restarting = False
 
     def run(self) -> int:
-        """Start both servers, watch them, stop them; 0 unless one of them died by itself."""
-        signal.signal(signal.SIGTERM, self._stop)
-        # A terminal's Ctrl-C is for `up` alone. Not SIG_IGN: the servers would inherit that.
+        """Start both servers, watch them, stop them; return 1 if one of them exited by itself."""
+        signal.signal(signal.SIGTERM, self._request_stop)
+        # Ctrl-C in the terminal is meant for `up`. Not SIG_IGN: the servers would inherit it.
         signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGUSR1, self._release)
-        signal.signal(signal.SIGHUP, self._restart)
+        signal.signal(signal.SIGUSR1, self._detach)
+        signal.signal(signal.SIGHUP, self._request_restart)
         database = self._start_postgres()
         emulator = self._start_emulator()
-        died = None
-        while not (self.stopping or died):
+        exited = None
+        while not (self.stopping or exited):
             time.sleep(POLL_SECONDS)
             if self.owner and not self.owner.is_running():
-                _say("the process that this cloud was started for has ended: stopping")
+                _log("the owner process has ended: stopping")
                 break
             if self.restarting:
                 self.restarting = False
-                _end(emulator)
+                _shut_down(emulator)
                 emulator = self._start_emulator()
-            died = next(
+            exited = next(
                 (
                     name
-                    for name, process in (("Postgres", database), ("emulator", emulator))
+                    for name, process in (("Postgres", database), ("the emulator", emulator))
                     if process.poll() is not None
                 ),
                 None,
             )
-        if died:
-            _say(f"the {died} has ended by itself: stopping")
-        self._end_emulator(emulator)
-        _end(database)
-        return 1 if died else 0
+        if exited:
+            _log(f"{exited} has exited by itself: stopping")
+        self._stop_emulator(emulator)
+        _shut_down(database)
+        return 1 if exited else 0
 
     def _start_postgres(self) -> subprocess.Popen[bytes]:
         command, user = postgres.command(self.folder / "postgres", self.postgres_port)
@@ -118,17 +118,18 @@ class Keeper:
         environment = emulator_environment(self.folder, self.port, self.postgres_port)
         return self._start([str(EMULATOR_PYTHON), str(EMULATOR)], environment, None)
 
-    def _end_emulator(self, emulator: subprocess.Popen[bytes]) -> None:
-        """In order, unless a deploy is under way, which nobody would go on with after a restart.
+    def _stop_emulator(self, emulator: subprocess.Popen[bytes]) -> None:
+        """Shut the emulator down, or kill it during a deploy, so that it does not save its state.
 
-        Then what it saved before that deploy stays; and if that was the first, nothing: buckets are
-        on the disk at once, and would be in the way of the next.
+        The emulator does not continue a deploy after a restart, so the state from before the deploy
+        must remain. After a first deploy there is none, but buckets are on the disk already: delete
+        them, or they would conflict with those of the next deploy.
         """
         interrupted = _is_deploying(self.port)
         if interrupted:
-            _say("a deploy is under way: the state from before it stays")
+            _log("interrupted a deploy: the state from before it is kept")
             emulator.kill()
-        _end(emulator)
+        _shut_down(emulator)
         if interrupted and not any((self.folder / "state").glob("*.json")):
             shutil.rmtree(self.folder / "s3", ignore_errors=True)
 
@@ -141,45 +142,48 @@ class Keeper:
             env=environment,
             stdin=subprocess.DEVNULL,
             user=user,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- This process has no threads.
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (this process has no threads)
         )
 
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+    def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _release(self, _signal: int, _frame: FrameType | None) -> None:
+    def _detach(self, _signal: int, _frame: FrameType | None) -> None:
         self.owner = None
 
-    def _restart(self, _signal: int, _frame: FrameType | None) -> None:
+    def _request_restart(self, _signal: int, _frame: FrameType | None) -> None:
         self.restarting = True
 
 
-def _die_with_parent() -> None:
-    """Linux: have the kernel end the server when the keeper is killed outright."""
+def _end_with_parent() -> None:
+    """On Linux, have the kernel interrupt the server when the supervisor is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _is_deploying(port: int) -> bool:
-    """Whether CloudFormation is at work in the emulator."""
+    """Return whether a stack operation is in progress in the emulator."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    service = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/cloudformation/aws4_request"
+    scope = "test/20260101/us-east-1/cloudformation/aws4_request"
     try:
         connection.request(
             "POST",
             "/",
             "Action=DescribeStacks&Version=2010-05-15",
-            {"Authorization": service, "Content-Type": "application/x-www-form-urlencoded"},
+            {
+                "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
         )
-        return bool(BUSY.search(connection.getresponse().read()))
+        return bool(IN_PROGRESS.search(connection.getresponse().read()))
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Shut a server down: to both, INT means in order but now."""
+def _shut_down(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server with SIGINT, for both servers a fast but clean shutdown."""
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGINT)
@@ -190,26 +194,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{time.strftime('%F %T')} keeper: {line}\n")
+def _log(message: str) -> None:
+    sys.stdout.write(f"{time.strftime('%F %T')} supervisor: {message}\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """Entry point of `python -m djambda_cli.local.supervisor`."""
+    """Run `python -m djambda_cli.local.supervisor`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--postgres-port", type=int, required=True)
     parser.add_argument("--owner", type=int)
     arguments = parser.parse_args()
-    with (arguments.folder / "keeper.lock").open("w") as lock:
+    with (arguments.folder / "supervisor.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("another keeper holds this folder")
+            _log("another supervisor runs in this folder")
             return 1
-        keeper = Keeper(
+        supervisor = Supervisor(
             arguments.folder,
             port=arguments.port,
             postgres_port=arguments.postgres_port,
@@ -224,14 +228,15 @@ def main() -> int:
                         "started": psutil.Process(daemon).create_time(),
                         "port": arguments.port,
                         "postgres_port": arguments.postgres_port,
+                        "emulator": str(EMULATOR),
                     }
                 )
             )
             return 0
         try:
-            return keeper.run()
+            return supervisor.run()
         except CliError as error:
-            _say(f"{error}\n{error.output}")
+            _log(f"{error}\n{error.output}")
             return 1
         finally:
             running.unlink(missing_ok=True)

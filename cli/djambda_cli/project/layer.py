@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -95,16 +94,6 @@ def layer(
         stdout.print("  Lock      django/requirements.lock is new: commit it")
     if built.share >= LARGE:
         stdout.print(f"  [yellow]Largest   {built.largest}[/yellow]", soft_wrap=True)
-
-
-def this_machine() -> str:
-    """This machine's architecture by Lambda's name. Raises CliError if Lambda has none."""
-    lambdas = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-    machine = platform.machine()
-    try:
-        return lambdas[machine.lower()]
-    except KeyError:
-        raise CliError(f"Lambda has no {machine} processors: x86_64 or arm64.") from None
 
 
 def is_current(architecture: str, root: Path = ROOT) -> bool:
