@@ -1,91 +1,100 @@
-"""A copy of what a deploy reads, to be changed and deployed; the checkout stays as it is."""
+"""Copies of the checkout that tests deploy, with the test project in place of the sample.
 
+A copy holds what a deploy reads and a `djambda` command of its own, so that a test can change any
+file of it.
+"""
+
+import os
 import shlex
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 
-from tests.cloud.local import ROOT, Cloud
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = Path(sys.executable).parent
+SHOP = ROOT / "tests" / "projects" / "shop"
+FOLDERS = ("awscdk", "awslambda", "cli", "common", "django")
+FILES = ("cdk.json", "package.json", "package-lock.json", "pyproject.toml", "uv.lock")
+TOOLS = (".venv", "node_modules", ".local/emulator", ".local/uv")
+"""Folders that copies share with the checkout."""
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """The copy in `folder`, with its own `djambda`."""
+    """The files in `folder`, and the folder `commands` with the `djambda` that deploys them."""
 
     folder: Path
+    commands: Path
 
-    @classmethod
-    def copy_to(cls, folder: Path) -> "Checkout":
-        """A fresh copy, without the tests; the layer is that of the checkout."""
-        for name in ("awscdk", "awslambda", "cli", "common", "django"):
-            shutil.copytree(ROOT / name, folder / name)
-        shutil.copy(ROOT / "cdk.json", folder)
-        (folder / "layers").symlink_to(ROOT / "layers")
-        return cls(folder)
+    def copy_to(self, folder: Path) -> "Checkout":
+        """Copy what a deploy reads, except for the layer, which both share."""
+        folder.mkdir(exist_ok=True)
+        for name in FOLDERS:
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(self.folder / name, folder / name, ignore=ignore)
+        for name in FILES:
+            shutil.copy(self.folder / name, folder)
+        (folder / ".local").mkdir()
+        for name in TOOLS:
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "layers").symlink_to(self.folder / "layers")
+        copy = Checkout(folder, folder / "bin")
+        copy.commands.mkdir()
+        copy.djambda.write_text(
+            f"#!/bin/sh\nPYTHONPATH={shlex.quote(copy.python_path)} "
+            f'exec {shlex.quote(str(COMMANDS / "djambda"))} "$@"\n'
+        )
+        copy.djambda.chmod(0o755)
+        return copy
 
-    def command(self, cloud: Cloud, arguments: str) -> str:
-        """`djambda ARGUMENTS --local` of this copy, as a line for `cloud.shell`."""
-        return f"{self.djambda(arguments)} --local --folder {shlex.quote(str(cloud.folder))}"
+    @property
+    def djambda(self) -> Path:
+        """The command that deploys these files."""
+        return self.commands / "djambda"
 
-    def djambda(self, arguments: str) -> str:
-        """The same for a deployment that the variables name."""
-        cli = shlex.quote(str(self.folder / "cli"))
-        return f"PYTHONPATH={cli} python -m djambda_cli.main {arguments}"
+    @property
+    def python_path(self) -> str:
+        """The folders of the tool's own packages, for `PYTHONPATH`."""
+        return os.pathsep.join(str(self.folder / name) for name in ("cli", "awscdk", "common"))
 
-    def run(self, cloud: Cloud, arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `djambda ARGUMENTS --local` of this copy."""
-        return cloud.shell(self.command(cloud, arguments))
+    def read(self, name: str) -> str:
+        """Return a file's content."""
+        return (self.folder / name).read_text()
 
     def write(self, name: str, content: str) -> None:
-        """Write a file of the copy."""
+        """Write a file."""
         (self.folder / name).write_text(content)
 
 
-@contextmanager
-def constant_visits(cloud: Cloud) -> Iterator[list[int]]:
-    """Somebody who asks for a page all the time, and the statuses of the answers.
-
-    Some answers come before, and some afterwards, however short the time between is.
-    """
-    answers: list[int] = []
-    done = Event()
-
-    def ask() -> None:
-        with cloud.browser() as client:
-            while not done.wait(0.1):
-                answers.append(client.get("healthz").status_code)
-
-    asking = Thread(target=ask)
-    asking.start()
-
-    def wait_for_some() -> None:
-        wanted = len(answers) + 3
-        while len(answers) < wanted and asking.is_alive():
-            time.sleep(0.05)
-
-    try:
-        wait_for_some()
-        yield answers
-        wait_for_some()
-    finally:
-        done.set()
-        asking.join()
+WORKING_TREE = Checkout(ROOT, COMMANDS)
 
 
-def live_version(cloud: Cloud) -> str:
-    """The version that serves."""
-    alias = cloud.call("lambda", "get_alias", FunctionName=cloud.function, Name="live")
-    version: str = alias["FunctionVersion"]
-    return version
+def copy_listed_files(folder: Path) -> None:
+    """Copy the working tree's files that git tracks or would add."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
 
 
-def stack_status(cloud: Cloud, stack: str = "local-djambda") -> str:
-    """What CloudFormation says of a stack."""
-    described = cloud.call("cloudformation", "describe_stacks", StackName=stack)
-    status: str = described["Stacks"][0]["StackStatus"]
-    return status
+def replace_sample(checkout: Path, project: Path = SHOP) -> None:
+    """Put `project` into the `django/` of a copied checkout, in place of the sample."""
+    for path in (checkout / "django").iterdir():
+        if path.is_file():
+            path.unlink()
+        elif path.name != "djambda":
+            shutil.rmtree(path)
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(project, checkout / "django", dirs_exist_ok=True, ignore=ignore)
+
+
+def copy_with_shop(folder: Path) -> Checkout:
+    """Copy the working tree with the shop in place of the sample, and without a layer."""
+    copy = WORKING_TREE.copy_to(folder)
+    replace_sample(folder)
+    (folder / "layers").unlink()
+    return copy

@@ -1,25 +1,25 @@
-"""A release that fails, at each of its steps: the deploy fails with the command's words, and the
-version before goes on serving, without one request that fails.
+"""Releases that fail at each of their steps: the deploy reports the command's output, the previous
+version stays live, and no request fails.
 
-The bad migration is deployed with `djambda deploy`. The other failures are CloudFormation updates
-of the deployed template, which take a fraction of the time: what runs in the stack is the same.
+The broken migration is deployed with `djambda deploy`. The other failures are CloudFormation
+updates of the deployed template, which are faster and run the same code in the stack.
 """
 
 import json
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
 from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
-from tests.cloud.checkout import Checkout, constant_visits, live_version, stack_status
+from tests.cloud.checkout import Checkout
 from tests.cloud.local import Cloud
+from tests.cloud.visits import constant_visits
 
 STACK = "local-djambda"
-TALKATIVE_BROKEN_MIGRATION = """
+VERBOSE_BROKEN_MIGRATION = """
 from django.db import migrations
 
 
@@ -29,7 +29,7 @@ def talk(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0001_initial")]
+    dependencies = [("catalog", "0001_initial")]
     operations = [
         migrations.RunPython(talk),
         migrations.RunSQL("ALTER TABLE no_such_table ADD COLUMN oops integer"),
@@ -37,94 +37,93 @@ class Migration(migrations.Migration):
 """
 
 
-def test_a_migration_that_fails(cloud: Cloud, tmp_path: Path) -> None:
-    checkout = Checkout.copy_to(tmp_path)
-    checkout.write("django/core/migrations/0002_broken.py", TALKATIVE_BROKEN_MIGRATION)
-    before = live_version(cloud)
+def test_failing_migration(cloud: Cloud, checkout: Checkout) -> None:
+    checkout.write("django/catalog/migrations/0002_broken.py", VERBOSE_BROKEN_MIGRATION)
+    before = cloud.live_version()
 
-    with constant_visits(cloud) as answers:
-        deploy = checkout.run(cloud, "deploy")
+    with constant_visits(cloud) as statuses:
+        deploy = cloud.djambda("deploy", checkout=checkout)
 
     assert (deploy.returncode, deploy.stdout) == (1, "")
-    assert "`migrate --no-input` failed with exit code 1:\n" in deploy.stderr
-    for number in (0, 250, 499):  # All of it, though CloudFormation has no room for that.
+    assert "`migrate --no-input`" in deploy.stderr
+    assert "exit code 1" in deploy.stderr
+    for number in (0, 250, 499):  # The whole output, which is too long for CloudFormation.
         assert f"This is line {number} of the migration\n" in deploy.stderr
     assert 'relation "no_such_table" does not exist' in deploy.stderr
-    assert "the version before has been serving all the time" in deploy.stderr
     for noise in ("Traceback", "CloudFormation", "RequestId", "cdk", "ROLLBACK"):
         assert noise not in deploy.stderr
-    assert live_version(cloud) == before
-    assert stack_status(cloud) == "UPDATE_ROLLBACK_COMPLETE"
-    assert len(answers) > 20
-    assert set(answers) == {200}
+    assert cloud.live_version() == before
+    assert cloud.stack_status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert len(statuses) > 20
+    assert set(statuses) == {200}
 
 
 @pytest.mark.parametrize(
-    ("variables", "timeout", "said"),
+    ("variables", "timeout", "facts"),
     [
         pytest.param(
             {"POSTGRES_DB": "nowhere"},
             900,
-            ["`wait_for_database` failed", 'database "nowhere" does not exist'],
+            ["`wait_for_database`", 'database "nowhere" does not exist'],
             id="no-database",
         ),
         pytest.param(
             {"PGPORT": "1"},
             4,
-            ["`wait_for_database` was stopped at the Django function's time limit"],
+            ["`wait_for_database`", "timed out"],
             id="database-asleep-for-too-long",
         ),
         pytest.param(
             {"AWS_STORAGE_BUCKET_NAME": "no-such-bucket"},
             900,
-            ["`collectstatic --no-input` failed", "NoSuchBucket"],
+            ["`collectstatic --no-input`", "NoSuchBucket"],
             id="no-bucket",
         ),
         pytest.param(
             {"DJANGO_SUPERUSER_USERNAME": "x" * 151},
             900,
-            ["`ensure_superuser` failed", "value too long"],
+            ["`ensure_superuser`", "value too long"],
             id="no-superuser",
         ),
     ],
 )
-def test_a_step_that_fails(
-    cloud: Cloud, variables: dict[str, str], timeout: int, said: list[str]
+def test_failing_step(
+    cloud: Cloud, variables: dict[str, str], timeout: int, facts: list[str]
 ) -> None:
-    fails_unnoticed(cloud, variables, timeout, said)
+    assert_release_fails(cloud, variables, timeout, facts)
 
 
-def test_a_migration_that_takes_too_long(cloud: Cloud) -> None:
-    """It waits for a table that somebody else has locked."""
+def test_migration_that_exceeds_the_time_limit(cloud: Cloud) -> None:
+    """Another connection has locked a table that the migration needs."""
     port = LocalCloud(cloud.folder).require_running().postgres_port
     other = psycopg2.connect(host="127.0.0.1", port=port, user=DATABASE_USER, dbname=DATABASE_NAME)
     with closing(other):
         other.cursor().execute("LOCK TABLE django_migrations")
 
-        fails_unnoticed(
-            cloud, {}, 8, ["`migrate --no-input` was stopped at the Django function's time limit"]
-        )
+        assert_release_fails(cloud, {}, 8, ["`migrate --no-input`", "timed out"])
 
 
-def fails_unnoticed(cloud: Cloud, variables: dict[str, str], timeout: int, said: list[str]) -> None:
-    """A release with these variables fails, says that, and no visitor sees anything of it."""
-    before = live_version(cloud)
+def assert_release_fails(
+    cloud: Cloud, variables: dict[str, str], timeout: int, facts: list[str]
+) -> None:
+    """Release with these variables: it fails with these facts, and no request fails."""
+    before = cloud.live_version()
 
-    with constant_visits(cloud) as answers:
+    with constant_visits(cloud) as statuses:
         reason = failing_release(cloud, variables, timeout)
 
-    for words in said:
-        assert words in reason
-    assert live_version(cloud) == before
-    assert stack_status(cloud) == "UPDATE_ROLLBACK_COMPLETE"
-    assert len(answers) > 5
-    assert set(answers) == {200}
+    for fact in facts:
+        assert fact in reason
+    assert cloud.live_version() == before
+    assert cloud.stack_status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert len(statuses) > 5
+    assert set(statuses) == {200}
 
 
 def failing_release(cloud: Cloud, variables: dict[str, str], timeout: int) -> str:
-    """Have CloudFormation release Django with these variables; the reason of the failure."""
-    found = cloud.call("cloudformation", "get_template", StackName=STACK)["TemplateBody"]
-    template: dict[str, Any] = json.loads(found) if isinstance(found, str) else dict(found)
+    """Have CloudFormation release Django with these variables; return the failure's reason."""
+    body = cloud.call("cloudformation", "get_template", StackName=STACK)["TemplateBody"]
+    template: dict[str, Any] = json.loads(body) if isinstance(body, str) else dict(body)
     names = {
         resource["Type"]: name
         for name, resource in template["Resources"].items()
@@ -133,7 +132,7 @@ def failing_release(cloud: Cloud, variables: dict[str, str], timeout: int) -> st
     django = template["Resources"][names["AWS::Lambda::Function"]]["Properties"]
     django["Environment"]["Variables"] |= variables
     django["Timeout"] = timeout
-    version = names["AWS::Lambda::Version"]  # The CDK ends its name with a hash of the function.
+    version = names["AWS::Lambda::Version"]  # Its last 32 digits are a hash of the function.
     body = json.dumps(template).replace(version, f"{version[:-32]}{time.time_ns():032x}")
     cloud.call(
         "cloudformation",
@@ -143,7 +142,7 @@ def failing_release(cloud: Cloud, variables: dict[str, str], timeout: int) -> st
         Capabilities=["CAPABILITY_NAMED_IAM"],
         Parameters=[{"ParameterKey": "BootstrapVersion", "UsePreviousValue": True}],
     )
-    while stack_status(cloud).endswith("_IN_PROGRESS"):
+    while cloud.stack_status().endswith("_IN_PROGRESS"):
         time.sleep(0.2)
     events = cloud.call("cloudformation", "describe_stack_events", StackName=STACK)["StackEvents"]
     return next(

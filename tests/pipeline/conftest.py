@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.pipeline.gitlab import Repository, clone, need_rsync
+from tests.pipeline.gitlab import Repository, create_repository, install_rsync
 
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The checkout, as GitLab has it."""
-    need_rsync()
-    return clone(tmp_path_factory.mktemp("gitlab"))
+    """The product with the test project, as GitLab has it."""
+    install_rsync()
+    return create_repository(tmp_path_factory.mktemp("gitlab"))

@@ -1,8 +1,8 @@
-"""GitLab as the tests have it: gitlab-ci-local runs the jobs of `.gitlab-ci.yml` on this machine.
+"""GitLab for the tests: gitlab-ci-local runs the jobs of `.gitlab-ci.yml` on this machine.
 
-It works on a clone of its own of what the checkout has, changes included. Each job runs in a fresh
-folder, as on a runner, with what GitLab would bring: predefined and project variables, and the
-artifacts of the jobs that it needs. Caches are left to the machine.
+It works on a repository with the working tree's files and the test project. Each job runs in a
+fresh folder, as on a runner, with what GitLab provides: predefined variables, project variables and
+the artifacts of the jobs that it needs. Caches are the machine's own.
 """
 
 import csv
@@ -18,19 +18,19 @@ from typing import Any
 
 import yaml
 
-from tests.cloud.local import COMMANDS, ROOT
+from tests.cloud.checkout import COMMANDS, ROOT, copy_listed_files, replace_sample
 
 PROGRAM = ROOT / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
 DEBIAN = "apt-get update -qq && apt-get install -qq -y --no-install-recommends rsync"
-OWN = ("AWS_", "CDK_", "CI", "DJANGO_", "GCL_", "GITLAB_", "PYTHON", "VIRTUAL_ENV")
-"""What jobs get from GitLab or make themselves, and not from who runs the tests."""
+NOT_INHERITED = ("AWS_", "CDK_", "CI", "DJANGO_", "GCL_", "GITLAB_", "PYTHON", "VIRTUAL_ENV")
+"""Variables that jobs get from GitLab or set themselves, not from the caller of the tests."""
 CACHES = ("UV_CACHE_DIR", "npm_config_cache")
 REPORT = re.compile(r"^ (PASS|WARN|FAIL) +(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What GitLab would make of a job: `when` is "never" if the branch does not have it."""
+    """A job of a pipeline, with the columns that gitlab-ci-local lists."""
 
     name: str
     stage: str
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run of some jobs: `results` has PASS, WARN (failed, as it may) or FAIL for each."""
+    """The output of some jobs, and for each PASS, WARN (failed with `allow_failure`) or FAIL."""
 
     results: dict[str, str]
     output: str
@@ -49,13 +49,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Repository:
-    """A clone in `folder`. At `url` is what GitLab still has when the branch is deleted."""
+    """A work tree in `folder`; `url` is a remote that keeps the commit of a deleted branch."""
 
     folder: Path
     url: str
 
     def jobs(self, branch: str) -> list[Job]:
-        """The jobs of a branch's pipeline, in the order of the stages."""
+        """Return the jobs of a branch's pipeline, in the order of the stages."""
         self._check_out(branch)
         listed = self._gitlab("--list-csv").stdout
         return [
@@ -64,24 +64,24 @@ class Repository:
         ]
 
     def merged(self) -> dict[str, Any]:
-        """The file with its templates filled in: what is global, and all jobs by their names."""
+        """Return the file with its templates expanded: global keywords and all jobs by name."""
         return dict(yaml.safe_load(self._gitlab("--preview").stdout))
 
     def run(self, branch: str, *jobs: str, variables: Mapping[str, str]) -> Outcome:
-        """Run jobs of a branch, those at the same time that do not need each other.
+        """Run jobs of a branch, in parallel unless one needs the other.
 
-        `variables` are the project's: NAME, or NAME@environment for one environment only.
+        `variables` are the project's: NAME, or NAME@environment for one environment.
         """
         self._check_out(branch)
         values: dict[str, dict[str, str]] = {}
         for name, value in variables.items():
-            name, _, environment = name.partition("@")  # noqa: PLW2901
-            values.setdefault(name, {})[environment or "*"] = value
+            plain_name, _, environment = name.partition("@")
+            values.setdefault(plain_name, {})[environment or "*"] = value
         # JSON is YAML.
         file = self.folder / ".git" / "variables.yml"
         file.write_text(
             json.dumps(
-                {name: {"type": "variable", "values": each} for name, each in values.items()}
+                {name: {"type": "variable", "values": scoped} for name, scoped in values.items()}
             )
         )
         unset = [f"--unset-variable={name}" for name in CACHES]
@@ -93,7 +93,7 @@ class Repository:
         return Outcome({name: result for result, name in REPORT.findall(done.stdout)}, output)
 
     def report(self, job: str) -> dict[str, str]:
-        """The variables that a job has reported to GitLab (artifacts:reports:dotenv)."""
+        """Return the variables that a job has reported to GitLab (artifacts:reports:dotenv)."""
         [reports] = (self.folder / ".gitlab-ci-local" / "artifacts").glob(
             f"{job.replace(':', '*')}/.gitlab-ci-reports/dotenv"
         )
@@ -118,56 +118,56 @@ class Repository:
         return done
 
 
-def clone(folder: Path) -> Repository:
-    """Commit what the checkout has now, and git does not ignore, to a repository in `folder`."""
-    work, kept = folder / "work", folder / "kept.git"
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (work / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, work / name)
+def create_repository(folder: Path) -> Repository:
+    """Commit the working tree's files and the test project to a repository in `folder`."""
+    work, remote = folder / "work", folder / "remote.git"
+    copy_listed_files(work)
+    replace_sample(work)
     git(work, "init", "--quiet", "--initial-branch=main")
     git(work, "config", "user.name", "Ann")
     git(work, "config", "user.email", "ann@example.com")
     git(work, "add", "--all")
-    git(work, "commit", "--quiet", "--message", "As it is")
+    git(work, "commit", "--quiet", "--message", "Start")
     git(work, "remote", "add", "origin", "https://gitlab.example.com/ann/site.git")
     git(work, "update-ref", "refs/remotes/origin/main", "HEAD")
     git(work, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
-    git(folder, "init", "--quiet", "--bare", kept.name)
-    git(kept, "config", "uploadpack.allowAnySHA1InWant", "true")
-    git(work, "push", "--quiet", str(kept), "HEAD:refs/keep-around/it")
-    return Repository(work, str(kept))
+    git(folder, "init", "--quiet", "--bare", remote.name)
+    git(remote, "config", "uploadpack.allowAnySHA1InWant", "true")
+    git(work, "push", "--quiet", str(remote), "HEAD:refs/keep-around/it")
+    return Repository(work, str(remote))
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git; what it prints."""
+    """Run git and return its output."""
     return subprocess.run(
         ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
     ).stdout
 
 
 def node() -> str:
-    """The Node that `make tools` found or installed."""
-    found = shutil.which("node", path=os.pathsep.join([str(COMMANDS), os.environ["PATH"]]))
-    assert found
-    return found
+    """Return the Node that `make tools` installed, or the machine's."""
+    path = shutil.which("node", path=os.pathsep.join([str(COMMANDS), os.environ["PATH"]]))
+    assert path
+    return path
 
 
 def environment() -> dict[str, str]:
-    """What a runner's machine brings: no tools of the checkout's but uv, which takes long."""
+    """Return a runner's environment: of the checkout's tools, only uv, which is slow to install."""
     path = [part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != COMMANDS]
-    return {name: value for name, value in os.environ.items() if not name.startswith(OWN)} | {
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
+    }
+    return inherited | {
         "PATH": os.pathsep.join([*path, str(ROOT / ".local" / "uv" / "bin")]),
         "NO_COLOR": "1",
     }
 
 
-def need_rsync() -> None:
-    """gitlab-ci-local copies with rsync: install it where that is possible."""
+def install_rsync() -> None:
+    """Install rsync, which gitlab-ci-local copies with, unless the machine has it."""
     if shutil.which("rsync"):
         return
     assert os.geteuid() == 0 and shutil.which("apt-get"), (  # noqa: PT018
-        "gitlab-ci-local needs rsync, and only root can install it: apt-get install rsync"
+        "gitlab-ci-local needs rsync, which only root can install: apt-get install rsync"
     )
     subprocess.run(DEBIAN, shell=True, check=True, stdout=subprocess.DEVNULL)  # noqa: S602

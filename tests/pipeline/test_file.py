@@ -1,13 +1,12 @@
-"""`.gitlab-ci.yml` as GitLab reads it: which jobs a branch has, and what they are pinned to.
+"""`.gitlab-ci.yml` as GitLab reads it: the jobs of a branch, and their keywords.
 
-Listing the jobs also checks the file against GitLab's schema, and that whatever is extended,
-referenced or needed is there.
+Listing the jobs also validates the file against GitLab's schema, and every reference in it.
 """
 
 import re
 
 from awscdk.config import Config
-from tests.cloud.local import ROOT
+from tests.cloud.checkout import ROOT
 from tests.pipeline.gitlab import Job, Repository
 
 FILE = (ROOT / ".gitlab-ci.yml").read_text()
@@ -15,7 +14,7 @@ COMMANDS = ("migrate", "createsuperuser", "collectstatic", "command")
 
 
 def commands(environment: str, name: str) -> list[Job]:
-    return [Job(f"{each}:{environment}", "manage", "manual", name, "[]") for each in COMMANDS]
+    return [Job(f"{command}:{environment}", "manage", "manual", name, "[]") for command in COMMANDS]
 
 
 def test_jobs_of_the_default_branch(repository: Repository) -> None:
@@ -39,8 +38,8 @@ def test_jobs_of_another_branch(repository: Repository) -> None:
     ]
 
 
-def test_what_only_gitlab_does(repository: Repository) -> None:
-    """Tokens, queues, caches and the ends of environments: gitlab-ci-local leaves them alone."""
+def test_keywords_that_gitlab_ci_local_ignores(repository: Repository) -> None:
+    """Tokens, resource groups, caches and the end of environments."""
     jobs = {name: job for name, job in repository.merged().items() if "script" in job}
     in_aws = {name: job for name, job in jobs.items() if "environment" in job}
     queued = {name: job for name, job in in_aws.items() if "resource_group" in job}
@@ -87,15 +86,16 @@ def test_longest_name_of_an_environment_can_be_deployed() -> None:
     assert len(config.django_function_name) == 64
 
 
-def test_image_is_an_exact_one_with_the_projects_python() -> None:
+def test_image_is_pinned_to_the_projects_python() -> None:
     [image] = re.findall(r"image: (.*)", FILE)
     python = (ROOT / ".python-version").read_text().strip()
 
     assert re.fullmatch(rf"python:{re.escape(python)}\.\d+-[a-z]+", image)
 
 
-def test_every_job_has_its_place_in_the_documentation(repository: Repository) -> None:
-    said = (ROOT / "docs" / "pipeline.md").read_text()
+def test_every_job_is_documented(repository: Repository) -> None:
+    page = (ROOT / "docs" / "pipeline.md").read_text()
     jobs = {job.name for branch in ("main", "other") for job in repository.jobs(branch)}
 
-    assert {job for job in jobs if f"`{job}`" not in said} == set()
+    assert jobs
+    assert {job for job in jobs if f"`{job}`" not in page} == set()

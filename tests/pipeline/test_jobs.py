@@ -1,7 +1,7 @@
-"""The jobs themselves, against the local cloud: as GitLab runs them, with a token and no keys.
+"""The jobs against the local cloud, as GitLab runs them: with a token and without access keys.
 
-boto3 reports each of their calls (client-side monitoring, a datagram for each), and the last test
-looks whether the roles in docs/pipeline.md may make them.
+boto3 reports each call with a datagram (client-side monitoring), and the last test checks that the
+roles in the documentation allow these calls.
 """
 
 import json
@@ -15,11 +15,11 @@ from threading import Thread
 import pytest
 
 from djambda_cli.local.cloud import LocalCloud
-from tests.cloud.local import ROOT, Cloud
+from tests.cloud.checkout import ROOT
+from tests.cloud.local import Cloud
 from tests.pipeline.gitlab import Outcome, Repository
 
 BRANCH = "feature/Search-#12"
-
 
 type Calls = Mapping[str, set[str]]
 
@@ -31,50 +31,50 @@ IAM = {
     "S3": "s3",
     "SSM": "ssm",
 }
-"""IAM's names for services of which boto3 reports calls. Those of STS need no permission."""
+"""IAM's prefixes of the services that boto3 reports. Calls to STS need no permission."""
 ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",
 }
-"""Where an action is not named as the call that needs it."""
+"""Actions whose names differ from those of the calls that need them."""
 
 
 @pytest.fixture(scope="session")
 def monitor() -> Iterator[tuple[Calls, int]]:
-    """The actions that each job has needed so far, and the port for its reports.
+    """The actions that each job has used so far, and the port for its reports.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-csm.html
     """
     calls: dict[str, set[str]] = defaultdict(set)
 
     def listen() -> None:
-        while report := heard.recv(65_535):
-            said = json.loads(report)
-            if said["Service"] != "STS":
-                action = f"{IAM[said['Service']]}:{said['Api']}"
-                calls[said["ClientId"]].add(ACTIONS.get(action, action))
+        while datagram := receiver.recv(65_535):
+            call = json.loads(datagram)
+            if call["Service"] != "STS":
+                action = f"{IAM[call['Service']]}:{call['Api']}"
+                calls[call["ClientId"]].add(ACTIONS.get(action, action))
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
-        heard.bind(("127.0.0.1", 0))
-        port = heard.getsockname()[1]
-        listening = Thread(target=listen)
-        listening.start()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        port = receiver.getsockname()[1]
+        listener = Thread(target=listen)
+        listener.start()
         yield calls, port
-        heard.sendto(b"", ("127.0.0.1", port))
-        listening.join()
+        receiver.sendto(b"", ("127.0.0.1", port))
+        listener.join()
 
 
 @pytest.fixture(scope="session")
 def variables(cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]) -> dict[str, str]:
-    """What a project on GitLab has, and the token that each job gets."""
+    """The variables of the project on GitLab, and the token of each job."""
     local = LocalCloud(cloud.folder)
     return {
         name: value
         for name, value in local.variables(local.require_running()).items()
         if name not in {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ENVIRONMENT"}
     } | {
-        "ENVIRONMENT@dev": "local",  # What the session's cloud has is our dev.
+        "ENVIRONMENT@dev": "local",  # The session's deployment.
         "AWS_ROLE_ARN": "arn:aws:iam::000000000000:role/gitlab",
         "AWS_ID_TOKEN": "header.claims.signature",
         "CI_REPOSITORY_URL": repository.url,
@@ -86,13 +86,13 @@ def variables(cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]) 
 
 @pytest.fixture(scope="session")
 def layer(repository: Repository, variables: Mapping[str, str]) -> Outcome:
-    """The layer's job has run: its artifact is there for others."""
+    """The result of the layer's job, whose artifact other jobs use."""
     return repository.run("main", "layer", variables=variables)
 
 
 def stacks(cloud: Cloud) -> dict[str, str]:
-    found = cloud.call("cloudformation", "describe_stacks")["Stacks"]
-    return {stack["StackName"]: stack["StackStatus"] for stack in found}
+    listed = cloud.call("cloudformation", "describe_stacks")["Stacks"]
+    return {stack["StackName"]: stack["StackStatus"] for stack in listed}
 
 
 def test_build_and_deploy(
@@ -103,14 +103,14 @@ def test_build_and_deploy(
     deploy = repository.run("main", "deploy:dev", variables=variables)
 
     assert deploy.results == {"deploy:dev": "PASS"}, deploy.output
-    assert "Layer with Django's dependencies" not in deploy.output  # The artifact was taken.
+    assert "Build layer" not in deploy.output  # It uses the artifact.
     assert "header.claims.signature" not in deploy.output
     assert repository.report("deploy:dev") == {"SITE_URL": cloud.site}
 
 
 @pytest.fixture
 def user(cloud: Cloud) -> Iterator[str]:
-    """The name of a user who does not exist yet, nor afterwards."""
+    """The name of a user who does not exist; the test may create it."""
     name = "pipeline"
     yield name
     cloud.manage(["shell", "-c", f"User.objects.filter(username='{name}').delete()"])
@@ -132,34 +132,34 @@ def test_management_commands(
 
     assert set(done.results.values()) == {"PASS"}, done.output
     assert len(done.results) == 4
-    for said in ("No migrations to apply.", "Superuser created", "files uploaded", "$HOME * 2"):
-        assert said in done.output
+    for line in ("No migrations to apply.", "Superuser created", "files uploaded", "$HOME * 2"):
+        assert line in done.output
 
 
-def test_command_that_fails_fails_its_job(
+def test_failing_command_fails_its_job(
     repository: Repository, variables: Mapping[str, str]
 ) -> None:
     again = {**variables, "SUPERUSER_NAME": "admin", "COMMAND": "migrate no_such_app"}
 
     done = repository.run("main", "createsuperuser:dev", "command:dev", variables=again)
 
-    # GitLab shows these as failed too, and lets the pipeline pass.
+    # GitLab shows these as failed, too, but the pipeline passes.
     assert done.results == {"createsuperuser:dev": "WARN", "command:dev": "WARN"}, done.output
     assert "That username is already taken." in done.output
     assert "No installed app with label 'no_such_app'." in done.output
 
 
-def test_job_that_needs_a_variable_says_so(
+def test_job_without_its_variable_names_it(
     repository: Repository, variables: Mapping[str, str]
 ) -> None:
     done = repository.run("main", "createsuperuser:dev", "command:dev", variables=variables)
 
     assert done.results == {"createsuperuser:dev": "WARN", "command:dev": "WARN"}, done.output
-    assert "Start this job with the variable SUPERUSER_NAME" in done.output
-    assert "Start this job with the variable COMMAND" in done.output
+    assert "variable SUPERUSER_NAME" in done.output
+    assert "variable COMMAND" in done.output
 
 
-def test_review_environment_comes_and_goes_with_its_branch(
+def test_review_environment_is_deployed_and_destroyed(
     repository: Repository, variables: Mapping[str, str], layer: Outcome, cloud: Cloud
 ) -> None:
     assert layer.results == {"layer": "PASS"}, layer.output
@@ -177,18 +177,16 @@ def test_review_environment_comes_and_goes_with_its_branch(
     assert stacks(cloud) == before
 
 
-def test_documented_roles_may_do_what_the_jobs_have_done(monitor: tuple[Calls, int]) -> None:
-    """To be run with the others. The CDK's own calls are those of the bootstrap's roles."""
-    blocks = re.findall(
-        r"^```json\n(.*?)^```$",
-        (ROOT / "docs" / "pipeline.md").read_text(),
-        re.MULTILINE | re.DOTALL,
-    )
-    _trust, policy, of_review = map(json.loads, blocks)
-    allowed = [action for each in policy["Statement"] for action in each["Action"]]
+def test_documented_roles_allow_the_jobs_calls(monitor: tuple[Calls, int]) -> None:
+    """Needs the calls of the other tests. The CDK itself uses the roles of its bootstrap."""
+    page = (ROOT / "docs" / "pipeline.md").read_text()
+    blocks = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    _trust, policy, review_statement = map(json.loads, blocks)
+    allowed = [action for statement in policy["Statement"] for action in statement["Action"]]
     for job in ("deploy:dev", "command:dev", "deploy:review", "stop:review"):
-        may = allowed + of_review["Action"] * job.endswith("review")
-        done = monitor[0][job]
+        patterns = allowed + review_statement["Action"] * job.endswith("review")
+        used = monitor[0][job]
 
-        assert done
-        assert {each for each in done if not any(fnmatchcase(each, it) for it in may)} == set(), job
+        assert used
+        denied = {action for action in used if not any(fnmatchcase(action, it) for it in patterns)}
+        assert denied == set(), job

@@ -1,4 +1,6 @@
-"""Two people, their browsers, and a media folder that each test has to itself."""
+"""Fixtures of the sample's tests: two users, their browsers, a media folder per test, and a local
+cloud with the deployed sample, for which the product's test support is used.
+"""
 
 from pathlib import Path
 
@@ -6,8 +8,20 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
+from tests.cloud.checkout import WORKING_TREE, Checkout
+from tests.cloud.local import admin, checkout, cloud, remove_deployment_variables, visitor
 
 from core.models import Note
+
+__all__ = ["admin", "checkout", "cloud", "visitor"]
+
+remove_deployment_variables()
+
+
+@pytest.fixture(scope="session")
+def cloud_checkout() -> Checkout:
+    """The checkout that the local cloud runs: the working tree, as in `make up`."""
+    return WORKING_TREE
 
 
 @pytest.fixture(autouse=True)

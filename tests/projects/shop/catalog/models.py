@@ -1,10 +1,10 @@
-"""What the shop sells."""
+"""Database models of the catalog."""
 
 from django.db import models
 
 
 class Product(models.Model):
-    """One article, with a picture."""
+    """A product and its picture."""
 
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)

@@ -1,16 +1,12 @@
-"""Settings of the project that the product's tests deploy: an ordinary Django site, a small shop.
-
-It has its own LOGGING, and only its last line knows djambda.
-"""
+"""Django settings of the shop."""
 
 from pathlib import Path
-from typing import Any
 
-from djambda.aws import configure, is_deployed
+from djambda.aws import configure
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-SECRET_KEY = "django-insecure-of-a-project-in-tests"
+SECRET_KEY = "django-insecure-w3fz1q0k8t"
 DEBUG = False
 ALLOWED_HOSTS = [".localhost", "127.0.0.1", "testserver"]
 
@@ -51,12 +47,14 @@ TEMPLATES = [
     },
 ]
 
-if not is_deployed():
-    from djambda.development import embedded_postgres
-
-    DATABASES: dict[str, dict[str, Any]] = {
-        "default": embedded_postgres(BASE_DIR.parents[2] / ".local" / "test-postgres")
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": "localhost",
+        "NAME": "shop",
+        "USER": "shop",
     }
+}
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
