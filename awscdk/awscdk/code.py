@@ -47,7 +47,7 @@ def helper_package() -> Path:
 
 def asset(folder: Path) -> "lambda_.Code":
     """Return a folder as code of a function or layer; its content determines the asset's hash."""
-    from aws_cdk import aws_lambda as lambda_  # noqa: PLC0415 (10 s, and `djambda layer` needs none)
+    from aws_cdk import aws_lambda as lambda_  # noqa: PLC0415 (takes 10 s; `djambda layer` does not need it)
 
     return lambda_.Code.from_asset(str(folder), asset_hash=_hash_of(folder))
 
@@ -58,7 +58,7 @@ def build_id(*folders: Path) -> str:
 
 
 def shipped(source: Path) -> Iterator[Path]:
-    """Yield the files below `source` that belong into a Lambda package, in a fixed order."""
+    """Yield the files below `source` that belong in a Lambda package, in a fixed order."""
     for folder, subfolders, files in os.walk(source, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if _ships(name))
         yield from (Path(folder, name) for name in sorted(files) if _ships(name))

@@ -1,9 +1,9 @@
-"""What the layer must be. A wrong one deploys well and fails at the first import.
+"""Check that Lambda can load the layer and that it has what the project requires.
 
-`layers/django/python` is built by `djambda layer` (`cli/djambda_cli/layer.py`), whose stamp says
-for what, or by plain pip, where the tags of the installed wheels tell
-(https://packaging.python.org/specifications/platform-compatibility-tags/). Either way synth refuses
-a layer that Lambda could not load or that lacks something that the project asks for.
+A wrong layer deploys without an error and fails at the first import. `layers/django/python` is
+built by `djambda layer` (`cli/djambda_cli/project/layer.py`), which records in a manifest what the
+layer was built for, or by plain pip, where the installed wheels' tags show it
+(https://packaging.python.org/specifications/platform-compatibility-tags/).
 """
 
 import json
@@ -17,7 +17,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 from packaging.utils import canonicalize_name
 
 from awscdk.code import shipped
-from awscdk.project import fingerprint, languages, optional_parts, requirement_lines
+from awscdk.project import fingerprint, languages, requirement_lines, uses_gis
 
 PYTHON = (3, 13)
 GLIBC_MINOR = 34
@@ -25,108 +25,112 @@ GLIBC_MINOR = 34
 SIZE_LIMIT = 250 * 1024 * 1024
 """Bytes of a function and its layers, unzipped:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-STAMP = ".djambda-layer.json"
+MANIFEST = ".djambda-layer.json"
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 REBUILD = (
     "build it with `djambda layer`, or with Python 3.13 on Linux: "
     "rm -r layers/django && pip install -r django/requirements.txt -t layers/django/python "
-    "(elsewhere add --only-binary=:all: --platform manylinux2014_{machine})"
+    "(on other systems add --only-binary=:all: --platform manylinux2014_{machine})"
 )
 OUTDATED = {
-    "architecture": "was built for {have}, and LAMBDA_ARCHITECTURE is {want}",
-    "python": "was built for Python {have}, and Lambda runs {want}",
+    "architecture": "was built for {actual}, but LAMBDA_ARCHITECTURE is {expected}",
+    "python": "was built for Python {actual}, but Lambda runs {expected}",
     "requirements": "was built before {requirements} changed",
     "lock": "was built before {lock} changed",
     "languages": "was built before LANGUAGES or LANGUAGE_CODE of the settings changed",
+    "gis": "was built without django.contrib.gis, which the code uses",
 }
 
 
 def problems(folder: Path, requirements: Path, architecture: str) -> list[str]:
-    """What is wrong with the layer in `folder` for Python 3.13 on `architecture`; [] if nothing.
+    """Return the problems of the layer in `folder` for Python 3.13 on `architecture`.
 
-    `folder` holds `python/`; `requirements` is the file that it must have been built from, in the
-    project's folder.
+    `folder` contains `python/`; `requirements` is the project's file that it was built from.
     """
     python = folder / "python"
     rebuild = REBUILD.format(machine=MACHINES.get(architecture, "x86_64"))
     if not python.is_dir() or not any(python.iterdir()):
-        return [f"{_short(python)} is missing or empty, and Django is in it: {rebuild}"]
+        return [f"{_short(python)} is missing or empty: {rebuild}"]
     if architecture not in MACHINES:
-        return []  # A problem of the configuration, reported there.
-    found = (
-        _stamp_problems(python / STAMP, requirements, architecture)
-        if (python / STAMP).exists()
+        return []  # The configuration reports it.
+    build_problems = (
+        _manifest_problems(python / MANIFEST, requirements, architecture)
+        if (python / MANIFEST).exists()
         else _wheel_problems(python, requirements, architecture)
-    ) + _file_problems(python)
-    return [f"{_short(python)} {problem}: {rebuild}" for problem in found]
+    )
+    reported = [*build_problems, *_file_problems(python)]
+    return [f"{_short(python)} {problem}: {rebuild}" for problem in reported]
 
 
-def purpose(requirements: Path, architecture: str) -> dict[str, Any]:
-    """What a layer that is built now is built for: the part of its stamp that must not change."""
+def expected_manifest(requirements: Path, architecture: str) -> dict[str, Any]:
+    """Return the manifest of a layer that is built now, without the builder's own fields."""
+    project = requirements.parent
     return {
         "architecture": architecture,
         "python": ".".join(map(str, PYTHON)),
         "requirements": fingerprint(requirements),
         "lock": fingerprint(requirements.with_suffix(".lock")),
-        "languages": languages(requirements.parent),
+        "languages": languages(project),
+        "gis": uses_gis(shipped(project)),
     }
 
 
-def _stamp_problems(file: Path, requirements: Path, architecture: str) -> list[str]:
-    wanted = purpose(requirements, architecture)
+def _manifest_problems(file: Path, requirements: Path, architecture: str) -> list[str]:
+    expected = expected_manifest(requirements, architecture)
     try:
-        stamp = json.loads(file.read_text())
-        outdated = [name for name in wanted if stamp[name] != wanted[name]]
-        lacking = optional_parts(shipped(requirements.parent)).intersection(stamp["left_out"])
+        actual = json.loads(file.read_text())
+        outdated = [name for name in expected if actual[name] != expected[name]]
     except (ValueError, TypeError, KeyError):
-        return [f"has a stamp ({STAMP}) that cannot be read"]
-    found = [
+        return [f"has a manifest ({MANIFEST}) that is damaged or of another djambda version"]
+    return [
         OUTDATED[name].format(
-            have=stamp[name],
-            want=wanted[name],
+            actual=actual[name],
+            expected=expected[name],
             requirements=_short(requirements),
             lock=_short(requirements.with_suffix(".lock")),
         )
         for name in outdated
+        if name != "gis" or expected["gis"]  # A layer with an unused django.contrib.gis works.
     ]
-    if lacking:
-        found.append(f"was built without what the code names now ({', '.join(sorted(lacking))})")
-    return found
 
 
 def _file_problems(python: Path) -> list[str]:
     files = [path.stat() for path in python.rglob("*") if path.is_file()]
-    found = []
+    reported = []
     if not all(file.st_mode & 0o004 for file in files):
-        found.append("has files that only their owner may read, and Lambda is somebody else")
+        reported.append("has files that only their owner can read, and Lambda is another user")
     size = sum(file.st_size for file in files)
     if size > SIZE_LIMIT:
-        found.append(
-            f"has {size / 1e6:.0f} MB, and Lambda takes {SIZE_LIMIT / 1e6:.0f} MB with the code"
+        reported.append(
+            f"has {size / 1e6:.0f} MB unzipped, and Lambda's limit with the code is "
+            f"{SIZE_LIMIT / 1e6:.0f} MB"
         )
-    return found
+    return reported
 
 
 def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list[str]:
-    installed = {canonicalize_name(each.name): each for each in distributions(path=[str(python)])}
-    found = []
-    for each in installed.values():
-        tags = _tags(each)
-        if tags and not tags & _loadable(architecture):
-            found.append(
-                f"holds {each.name} for {min(map(str, tags))}, which Python 3.13 on {architecture} "
-                "Linux cannot load"
+    installed = {
+        canonicalize_name(distribution.name): distribution
+        for distribution in distributions(path=[str(python)])
+    }
+    reported = []
+    for distribution in installed.values():
+        tags = _tags(distribution)
+        if tags and not tags & _loadable_tags(architecture):
+            reported.append(
+                f"contains {distribution.name} for {min(map(str, tags))}, which Python 3.13 on "
+                f"{architecture} Linux cannot load"
             )
-    for wanted in _requirements(requirements):
-        have = installed.get(canonicalize_name(wanted.name))
-        if have is None or not wanted.specifier.contains(have.version, prereleases=True):
-            found.append(f"lacks {wanted} of {_short(requirements)}")
-    return found
+    for requirement in _requirements(requirements):
+        match = installed.get(canonicalize_name(requirement.name))
+        if match is None or not requirement.specifier.contains(match.version, prereleases=True):
+            reported.append(f"lacks {requirement} of {_short(requirements)}")
+    return reported
 
 
 def _requirements(file: Path) -> list[Requirement]:
-    """The requirements that apply on Lambda; options, URLs and files are pip's business."""
-    wanted = []
+    """Return the requirements that apply on Lambda, without options, URLs and files."""
+    requirements = []
     for line in requirement_lines(file):
         try:
             requirement = Requirement(line.partition(" --hash")[0])
@@ -134,8 +138,8 @@ def _requirements(file: Path) -> list[Requirement]:
             continue
         marker = requirement.marker
         if marker is None or marker.evaluate({"sys_platform": "linux", "python_version": "3.13"}):
-            wanted.append(requirement)
-    return wanted
+            requirements.append(requirement)
+    return requirements
 
 
 def _tags(distribution: Distribution) -> set[Tag]:
@@ -149,8 +153,8 @@ def _tags(distribution: Distribution) -> set[Tag]:
 
 
 @cache
-def _loadable(architecture: str) -> frozenset[Tag]:
-    """The tags of what CPython 3.13 on Amazon Linux 2023 loads."""
+def _loadable_tags(architecture: str) -> frozenset[Tag]:
+    """Return the tags of wheels that CPython 3.13 on Amazon Linux 2023 can load."""
     machine = MACHINES[architecture]
     names = [f"manylinux_2_{minor}" for minor in range(5, GLIBC_MINOR + 1)]
     names += ["manylinux1", "manylinux2010", "manylinux2014", "linux"]
@@ -165,6 +169,6 @@ def _loadable(architecture: str) -> frozenset[Tag]:
 
 
 def _short(path: Path) -> str:
-    """The path as it is in the checkout: below the folder that holds `layers` or `django`."""
+    """Return the path relative to the checkout: the part that starts with `layers` or `django`."""
     top = next((part for part in ("layers", "django") if part in path.parts), path.parts[-1])
     return "/".join(path.parts[path.parts.index(top) :])

@@ -1,8 +1,8 @@
 """Facts about the Django project, read from its files without importing or running any of them.
 
 Synth needs the settings module. The layer needs the requirements, the languages of the settings,
-and the names that tell which large optional parts of Django and boto3 the code uses: `djambda
-layer` omits the others, and synth (`layer.py`) checks that the omission still fits.
+and whether the code uses GeoDjango: `djambda layer` omits unused translations and an unused
+`django.contrib.gis`, and synth (`layer.py`) checks that the layer still matches.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 from awscdk.code import shipped
 
 SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
-OPTIONAL_PART = re.compile(rb"""contrib\.(gis)\b|["']([a-z0-9-]+)["']""")
+GIS = re.compile(rb"contrib\.gis\b")
 
 
 class ProjectError(Exception):
@@ -70,16 +70,9 @@ def requirement_lines(requirements: Path) -> Iterator[str]:
                 yield from requirement_lines(requirements.parent / included[1])
 
 
-def optional_parts(files: Iterable[Path]) -> frozenset[str]:
-    """Return the names in Python files that may refer to an optional part of a dependency.
-
-    These are `gis` (of `django.contrib`) and every quoted word, which may be an AWS service.
-    """
-    found: set[bytes] = set()
-    for file in files:
-        if file.suffix == ".py":
-            found.update(gis or word for gis, word in OPTIONAL_PART.findall(file.read_bytes()))
-    return frozenset(map(bytes.decode, found))
+def uses_gis(files: Iterable[Path]) -> bool:
+    """Return whether any of these Python files names `django.contrib.gis`."""
+    return any(file.suffix == ".py" and GIS.search(file.read_bytes()) for file in files)
 
 
 def languages(project: Path) -> list[str] | None:
@@ -88,7 +81,7 @@ def languages(project: Path) -> list[str] | None:
     They are known only if the settings define `LANGUAGES` (and `LANGUAGE_CODE`, if at all) as
     literals and no other code could change them.
     """
-    found, limited = {"en-us"}, False
+    all_codes, limited = {"en-us"}, False
     for file in shipped(project):
         if file.suffix != ".py" or b"LANGUAGE" not in (source := file.read_bytes()):
             continue
@@ -103,9 +96,9 @@ def languages(project: Path) -> list[str] | None:
                 codes = _codes(values.get(node))
                 if codes is None:
                     return None
-                found |= codes
+                all_codes |= codes
                 limited |= name == "LANGUAGES"
-    return sorted(found) if limited else None
+    return sorted(all_codes) if limited else None
 
 
 def _assignments(module: ast.Module) -> Iterator[tuple[ast.AST, ast.expr | None]]:

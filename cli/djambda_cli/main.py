@@ -1,6 +1,6 @@
-"""The `djambda` command line: the list of its verbs, each a function in a module of its own.
+"""The `djambda` command line: registers the commands and reports their errors.
 
-Errors that a person can do something about (`CliError`) become a message and exit code 1.
+An expected error (`CliError`) becomes a message and exit code 1; any other shows its traceback.
 """
 
 import errno
@@ -19,81 +19,83 @@ from typer.core import TyperCommand, TyperGroup
 from djambda_cli.commands.deploy import DIFFERENT, deploy, diff, synth
 from djambda_cli.commands.destroy import destroy
 from djambda_cli.commands.doctor import doctor
+from djambda_cli.commands.layer import layer
 from djambda_cli.commands.logs import logs
 from djambda_cli.commands.maintenance import maintenance
 from djambda_cli.commands.manage import manage
 from djambda_cli.commands.rollback import rollback
-from djambda_cli.commands.status import open, status  # noqa: A004 (a verb)
+from djambda_cli.commands.status import open, status  # noqa: A004 (a command)
 from djambda_cli.commands.up import down, up
 from djambda_cli.errors import CliError
-from djambda_cli.project.layer import layer
+from djambda_cli.paths import require_checkout
 from djambda_cli.terminal import stderr
 
 
-def flags_without_type(parameters: list[Any]) -> list[Any]:
-    """Have the help show no type beside an option that takes no value; Typer says `<bool>`."""
-    for each in parameters:
-        if getattr(each, "is_flag", False):
-            each.metavar = ""
+def hide_flag_types(parameters: list[Any]) -> list[Any]:
+    """Return the parameters without the type that Typer shows beside flags: `<bool>`."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
     return parameters
 
 
-class Verb(TyperCommand):
-    """One of the verbs."""
+class Command(TyperCommand):
+    """A command of `djambda`."""
 
     @override
     def get_params(self, ctx: Any) -> list[Any]:
-        return flags_without_type(super().get_params(ctx))
+        return hide_flag_types(super().get_params(ctx))
 
 
-class Verbs(TyperGroup):
-    """All of them."""
+class CommandGroup(TyperGroup):
+    """The group of all commands."""
 
     @override
     def get_params(self, ctx: Any) -> list[Any]:
-        return flags_without_type(super().get_params(ctx))
+        return hide_flag_types(super().get_params(ctx))
 
 
 HELP = {"help_option_names": ["-h", "--help"]}
-READER_GONE = 128 + signal.SIGPIPE
+BROKEN_PIPE = 128 + signal.SIGPIPE
 
 app = typer.Typer(
-    cls=Verbs,
+    cls=CommandGroup,
     context_settings=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    epilog=f"""Exit codes: 0, it is done; 1, it is not, and the error says what to do; 2, the words
-are wrong; {DIFFERENT}, `diff --exit-code` found a difference; 130 and 143, interrupted;
-{READER_GONE}, nobody reads the output any more. `manage` has those of the management command.""",
+    epilog=f"""Exit codes: 0: success; 1: failure, with an error message; 2: usage error;
+{DIFFERENT}: `diff --exit-code` found differences; 130 and 143: interrupted; {BROKEN_PIPE}: output
+pipe closed. `manage` exits with the exit code of the management command.""",
 )
 
 
-def show_version(wanted: bool) -> None:
-    """Print the version and end, if that was asked for."""
-    if wanted:
+def show_version(requested: bool) -> None:
+    """Print the version and exit, if requested."""
+    if requested:
         sys.stdout.write(f"djambda {metadata.version('djambda')}\n")
         raise typer.Exit
 
 
 @app.callback()
-def whole(
+def djambda(
     *,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Django on AWS for about $0 while nobody uses it; and all of it on this machine."""
+    """Run Django on AWS Lambda for about $0 while idle, or the whole stack on this machine."""
 
 
-def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
-    """Show a CliError as a message, and an interruption as one line, without a traceback."""
+def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
+    """Make a command show expected errors and interruptions as a message without a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
+            require_checkout()
             return command(*args, **kwargs)
         except CliError as error:
             if error.output:
@@ -101,31 +103,32 @@ def reports_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
             stderr.print(f"\n[red]{escape(str(error))}[/red]", soft_wrap=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            stderr.print("\nInterrupted: what this run had started is stopped again.")
+            stderr.print("\nInterrupted. Processes started by this command were stopped.")
             raise typer.Exit(130) from None
         except typer.Abort:
             stderr.print("\nNothing was changed.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(READER_GONE) from None
+            raise typer.Exit(BROKEN_PIPE) from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            stderr.print("\n[red]No space is left on this disk: free some, then run this again.[/]")
+            stderr.print("\n[red]The disk is full. Free some space, then run this again.[/]")
             raise typer.Exit(1) from None
 
     return wrapped
 
 
-for verb in (
+for function in (
     *(up, down, layer, synth, diff, deploy),
     *(manage, logs, status, open, rollback, maintenance, doctor, destroy),
 ):
-    # After the name of a management command, options are Django's.
-    settings = {"allow_interspersed_args": verb is not manage, **HELP}
-    summary = (verb.__doc__ or "").partition("\n")[0]
-    app.command(cls=Verb, short_help=summary, context_settings=settings)(reports_errors(verb))
+    # Options after the name of a management command belong to Django.
+    settings = {"allow_interspersed_args": function is not manage, **HELP}
+    summary = (function.__doc__ or "").partition("\n")[0]
+    command = app.command(cls=Command, short_help=summary, context_settings=settings)
+    command(report_errors(function))
 
 if __name__ == "__main__":
     app()

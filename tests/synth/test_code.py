@@ -1,4 +1,4 @@
-"""The code that ships: what is in it, and that only a change of content makes a new asset."""
+"""The staged code: its files, and that only a change of content produces a new asset."""
 
 import importlib.util
 import os
@@ -35,13 +35,13 @@ def test_every_module_has_bytecode_that_lambda_does_not_check() -> None:
     assert modules
     for module in modules:
         bytecode = Path(importlib.util.cache_from_source(module)).read_bytes()
-        # PEP 552: 1 is "hash-based, not checked"; a time stamp would never fit on Lambda.
+        # PEP 552: 1 means hash-based and unchecked; a timestamp would never match on Lambda.
         assert int.from_bytes(bytecode[4:8], "little") == 1
         assert f"/var/task/{module.relative_to(code.helper_package())}".encode() in bytecode
 
 
-def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """All that a folder is: names, modes, contents."""
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return the modes and contents of all files of a folder, by name."""
     return {
         path.relative_to(folder).as_posix(): (
             path.stat().st_mode & 0o7777,
@@ -55,9 +55,9 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
     ("stage", "executables"),
     [(partial(code.django_package, PROJECT), {"manage.py"}), (code.helper_package, set())],
 )
-def test_lambda_may_read_the_code(stage: Callable[[], Path], executables: set[str]) -> None:
+def test_every_user_can_read_the_code(stage: Callable[[], Path], executables: set[str]) -> None:
     staged = stage()
-    files = everything(staged)
+    files = snapshot(staged)
 
     programs = {name for name, (mode, _) in files.items() if mode == 0o755} - {
         path.relative_to(staged).as_posix() for path in (staged, *staged.glob("**/"))
@@ -66,19 +66,19 @@ def test_lambda_may_read_the_code(stage: Callable[[], Path], executables: set[st
     assert programs == executables
 
 
-def test_same_code_is_staged_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = everything(code.django_package(PROJECT))
+def test_staging_is_reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = snapshot(code.django_package(PROJECT))
 
-    before = os.umask(0o077)
+    previous_umask = os.umask(0o077)
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/nowhere")
     try:
-        again = everything(code.django_package.__wrapped__(PROJECT))
+        second = snapshot(code.django_package.__wrapped__(PROJECT))
     finally:
-        os.umask(before)
+        os.umask(previous_umask)
 
-    assert again == first
+    assert second == first
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_release_is_named_after_the_content(folder: Path) -> None:
+def test_build_id_depends_on_the_content(folder: Path) -> None:
     first = code.build_id(folder)
 
     (folder / "a.py").write_text("a = 2\n")
@@ -96,7 +96,7 @@ def test_release_is_named_after_the_content(folder: Path) -> None:
     assert code.build_id(folder) != first
 
 
-def test_a_renamed_file_is_another_release(folder: Path) -> None:
+def test_build_id_depends_on_file_names(folder: Path) -> None:
     first = code.build_id(folder)
 
     (folder / "a.py").rename(folder / "b.py")
@@ -104,7 +104,7 @@ def test_a_renamed_file_is_another_release(folder: Path) -> None:
     assert code.build_id(folder) != first
 
 
-def test_a_program_is_another_release(folder: Path) -> None:
+def test_build_id_depends_on_executable_bits(folder: Path) -> None:
     first = code.build_id(folder)
 
     (folder / "a.py").chmod(0o755)
@@ -112,7 +112,7 @@ def test_a_program_is_another_release(folder: Path) -> None:
     assert code.build_id(folder) != first
 
 
-def test_times_and_bytecode_make_no_other_release(folder: Path) -> None:
+def test_build_id_ignores_times_and_bytecode(folder: Path) -> None:
     first = code.build_id(folder)
 
     os.utime(folder / "a.py", (0, 0))

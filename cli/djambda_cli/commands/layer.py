@@ -1,0 +1,49 @@
+"""`djambda layer`: build the Lambda layer with the project's dependencies."""
+
+from typing import Annotated
+
+import typer
+
+from djambda_cli.errors import CliError
+from djambda_cli.paths import LAYER, ROOT
+from djambda_cli.project.layer import BuiltLayer, build
+from djambda_cli.project.requirements import PLATFORMS
+from djambda_cli.steps import Steps
+from djambda_cli.terminal import stdout
+
+LARGE = 0.8
+"""The share of Lambda's size limit from which on the largest packages are listed."""
+
+
+def layer(
+    architecture: Annotated[
+        str,
+        typer.Option(help="x86_64 or arm64.", envvar="LAMBDA_ARCHITECTURE"),
+    ] = "x86_64",
+) -> None:
+    """Build the Lambda layer with the project's dependencies.
+
+    Example: `djambda layer --architecture arm64`
+    """
+    if architecture not in PLATFORMS:
+        raise CliError(
+            f"Unknown architecture {architecture!r}. Lambda has {' and '.join(PLATFORMS)}."
+        )
+    with Steps(stdout).step(f"Build layer for {architecture}"):
+        built = build(architecture)
+    stdout.print(summary(built), soft_wrap=True)
+
+
+def summary(built: BuiltLayer) -> str:
+    """Return the sizes of a layer, and what to do about it, as lines with rich's markup."""
+    lines = [
+        "",
+        f"  {LAYER.relative_to(ROOT)}",
+        f"  Zipped    about {built.zipped / 1e6:.1f} MB",
+        f"  Unzipped  {built.unzipped / 1e6:.1f} MB ({built.share:.0%} of the limit with the code)",
+    ]
+    if built.relocked:
+        lines.append("  Lock      django/requirements.lock was updated. Commit it.")
+    if built.share >= LARGE:
+        lines.append(f"  [yellow]Largest   {built.largest}[/yellow]")
+    return "\n".join(lines)

@@ -1,0 +1,40 @@
+"""`djambda layer`: its summary, and an architecture that Lambda does not have."""
+
+import pytest
+from typer.testing import CliRunner
+
+from djambda_cli.commands.layer import summary
+from djambda_cli.main import app
+from djambda_cli.project.layer import BuiltLayer
+
+PACKAGES = [("numpy", 150_000_000), ("django", 20_100_000)]
+
+
+def built(unzipped: int, *, relocked: bool = False) -> BuiltLayer:
+    return BuiltLayer(60_000_000, unzipped, 0, PACKAGES, relocked=relocked)
+
+
+def test_summary_has_the_sizes_and_the_share_of_the_limit() -> None:
+    shown = summary(built(131_072_000))
+
+    assert "layers/django/python" in shown
+    assert "60.0 MB" in shown
+    assert "131.1 MB (50%" in shown
+    assert "numpy" not in shown
+    assert "requirements.lock" not in shown
+
+
+def test_summary_of_a_large_layer_lists_the_largest_packages() -> None:
+    assert "numpy 150.0 MB, django 20.1 MB" in summary(built(210_000_000))
+
+
+def test_summary_mentions_a_lock_file_to_commit() -> None:
+    assert "django/requirements.lock" in summary(built(0, relocked=True))
+
+
+@pytest.mark.parametrize("architecture", ["sparc", ""])
+def test_unknown_architecture_is_refused(architecture: str) -> None:
+    result = CliRunner().invoke(app, ["layer", "--architecture", architecture])
+
+    assert result.exit_code == 1
+    assert "x86_64 and arm64" in result.stderr
