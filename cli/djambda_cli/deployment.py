@@ -1,9 +1,9 @@
-"""What a verb works on: one deployment of the site, on AWS or in the local cloud.
+"""The deployment that a command works on: one stack, on AWS or in the local cloud.
 
-The shell's variables say which (`. .variables` sets them); where they are unset, `.variables` is
-read; `--local` takes the local cloud instead, and then nothing of the caller's AWS set-up counts.
-Either way the process's environment is that of the deployment from then on, for boto3 and for the
-CDK, so that every verb has one code path.
+The shell's variables select it (`. .variables` exports them). If they are unset, `.variables` is
+read. `--local` selects the local cloud instead and ignores the caller's AWS configuration. Either
+way the process then has the deployment's environment, so that boto3, the CDK and every command have
+one code path.
 """
 
 import os
@@ -31,16 +31,16 @@ from djambda_cli.terminal import stderr
 VARIABLES_FILE = ROOT / ".variables"
 
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
-"""The parameter by which a template of the CDK sees its bootstrap stack; the qualifier is its
-default, https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
+"""The parameter in which the CDK's bootstrap stack records its version, with the default qualifier:
+https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One site: its configuration, and the local cloud that `--local` has chosen.
+    """One deployment: its configuration, and the local cloud if `--local` selected it.
 
-    `environment` is what AWS's tools need to reach it. `emulator_port` is the emulator's port, also
-    if `. .local/variables` selected it; None on AWS.
+    `environment` contains the variables with which AWS's tools reach it. `emulator_port` is the
+    emulator's port, also if `. .local/variables` selected it; None on AWS.
     """
 
     config: Config
@@ -60,18 +60,18 @@ class Deployment:
 
     @property
     def proxy(self) -> str:
-        """The front door's name."""
+        """The proxy function's name."""
         return self.config.proxy_function_name
 
     @property
     def location(self) -> str:
-        """Where it is, for people: "in the local cloud" or "in eu-west-1"."""
+        """A phrase for messages: "in the local cloud" or "in eu-west-1"."""
         if self.emulator_port:
             return "in the local cloud"
         return f"in {self.config.aws_default_region}"
 
     def command(self, words: str) -> str:
-        """One of our command lines for this deployment, to be shown and typed."""
+        """Return a `djambda` command line for this deployment, to show to the user."""
         line = f"djambda {words}"
         if self.local:
             line += " --local"
@@ -80,15 +80,15 @@ class Deployment:
         return line
 
     def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client; `config` as for botocore's Config."""
+        """Return a boto3 client; `config` has the arguments of botocore's Config."""
         return boto3.client(service, config=ClientConfig(**config))  # type: ignore[call-overload]
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The stack's outputs. Raises CliError if it is not deployed."""
+        """The stack's outputs. Raises `CliError` if it is not deployed."""
         with aws_errors():
             try:
-                found = self.client("cloudformation").describe_stacks(StackName=self.stack)
+                response = self.client("cloudformation").describe_stacks(StackName=self.stack)
             except ClientError as error:
                 if "does not exist" in str(error):
                     raise CliError(
@@ -96,23 +96,23 @@ class Deployment:
                         f"Deploy it: {self.command('deploy')}"
                     ) from None
                 raise
-        [stack] = found["Stacks"]
+        [stack] = response["Stacks"]
         if not stack.get("Outputs"):
             raise CliError(
-                f"{self.stack} {self.location} was never deployed whole ({stack['StackStatus']}). "
-                f"Look: {self.command('doctor')}"
+                f"{self.stack} {self.location} has no outputs: its first deploy has not finished "
+                f"({stack['StackStatus']}). Find out why: {self.command('doctor')}"
             )
-        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     @property
     def url(self) -> str:
-        """The site, with a slash at the end."""
+        """The site's URL, with a slash at the end."""
         url = self.outputs["SiteUrl"]
         return emulator_url(url, self.emulator_port) if self.emulator_port else url
 
 
 def use_deployment(*, local: bool, folder: Path) -> Deployment:
-    """Resolve the deployment and make its environment this process's own, for boto3 and the CDK.
+    """Resolve the deployment and replace this process's environment with its own.
 
     Raises `CliError` as `resolve_deployment` does.
     """
@@ -134,7 +134,7 @@ def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path)
     if cloud:
         environment = cloud.environment(environ)
     elif not environ.get("APP_NAME"):
-        environment |= _read_variables_file()
+        environment = _source_variables_file(environ)
     try:
         config = Config.from_environment(environment)
     except ConfigurationError as error:
@@ -148,52 +148,52 @@ def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path)
 
 
 def verify_target(deployment: Deployment) -> None:
-    """See that credentials and set-up lead to the account and region of the variables.
+    """Verify that the credentials and the profile match the configured account and region.
 
-    Raises CliError, and nothing else was asked of AWS by then.
+    Raises `CliError` before any other request to AWS.
     """
     region, account = deployment.config.aws_default_region, deployment.config.aws_account_id
     with aws_errors():
-        set_up = botocore.session.Session()
-        profile = set_up.profile or "default"
-        source, named = "AWS_REGION", os.environ.get("AWS_REGION")
-        if not named:
-            source = f"The profile {profile}"
-            named = set_up.get_scoped_config().get("region") or region
-    if named != region:
+        session = botocore.session.Session()
+        source, selected = "AWS_REGION", os.environ.get("AWS_REGION")
+        if not selected:
+            source = f"The region of the profile {session.profile or 'default'}"
+            selected = session.get_scoped_config().get("region") or region
+    if selected != region:
         raise CliError(
-            f"{source} says {named}, and AWS_DEFAULT_REGION is {region}. Correct the one that is "
-            f"wrong; if it is right to deploy to {region}: export AWS_REGION={region}"
+            f"{source} is {selected}, but AWS_DEFAULT_REGION is {region}. Correct the wrong one. "
+            f"To deploy to {region}: export AWS_REGION={region}"
         )
     with aws_errors():
         actual = deployment.client("sts").get_caller_identity()["Account"]
     if account and actual != account:
         raise CliError(
-            f"These credentials are of account {actual}, and AWS_ACCOUNT_ID is {account}. "
-            "Log in to that one, or choose its profile with AWS_PROFILE."
+            f"These credentials belong to account {actual}, but AWS_ACCOUNT_ID is {account}. "
+            "Log in to the right account, or select its profile with AWS_PROFILE."
         )
 
 
-def _read_variables_file() -> dict[str, str]:
-    """Return the variables that a shell exports after sourcing `.variables`."""
+def _source_variables_file(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a shell, started with `environ`, after it sources `.variables`."""
     if not VARIABLES_FILE.exists():
         raise CliError(
-            "No deployment is configured. For AWS: cp .variables.template .variables, then fill it "
-            "in. For the local cloud: add --local."
+            "No deployment is configured. For AWS: cp .variables.template .variables, then edit "
+            "it. For the local cloud: add --local."
         )
-    done = subprocess.run(
+    completed = subprocess.run(
         ["sh", "-c", "set -a && . ./.variables && env -0"],  # Also exports bare assignments.
         cwd=ROOT,
+        env=environ,
         capture_output=True,
         text=True,
         errors="surrogateescape",
         check=False,
     )
-    if done.returncode or done.stderr:
+    if completed.returncode or completed.stderr:
         raise CliError(
-            "The shell cannot read .variables. Each line has the form export NAME=value, without "
-            "spaces around the =.",
-            output=done.stderr.encode(errors="surrogateescape").decode(errors="replace"),
+            "Could not read .variables. Write each line as export NAME=value, without spaces "
+            "around the =.",
+            output=completed.stderr.encode(errors="surrogateescape").decode(errors="replace"),
         )
-    pairs = (line.partition("=") for line in done.stdout.split("\0") if line)
+    pairs = (line.partition("=") for line in completed.stdout.split("\0") if line)
     return {name: value for name, _, value in pairs}

@@ -1,8 +1,8 @@
-"""The one error that the command line shows as a message instead of a traceback."""
+"""The expected error, which the command line shows as a message without a traceback."""
 
 
 class CliError(Exception):
-    """What went wrong, where, and what to do about it; `output` is a tool's own words, if any."""
+    """A message that says what failed, why and what to run; `output` is a tool's output, if any."""
 
     def __init__(self, message: str, *, output: str = "") -> None:
         super().__init__(message)

@@ -13,7 +13,7 @@ Local = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Folder = Annotated[
     Path,
-    typer.Option(help="The local cloud's folder: its data, state and log.", hidden=True),
+    typer.Option(help="The local cloud's folder, with its data, state and log.", hidden=True),
 ]
 
 __all__ = ["DEFAULT_FOLDER", "Folder", "Json", "Local"]

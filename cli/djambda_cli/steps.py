@@ -1,7 +1,7 @@
-"""A list of steps on the terminal: a line each, with a tick and a time, live while it runs.
+"""Progress of a long command on the terminal: one line per step, with a tick and its time.
 
-Every long command (`up`, later `deploy`) is told through this. On a terminal the running step
-shows a spinner and the last line of its output; in a log each finished step is one plain line.
+On a terminal the running step has a spinner and the last line of its output; in a log each finished
+step is one plain line.
 """
 
 import time
@@ -19,16 +19,16 @@ type Progress = Callable[[str], None]
 
 
 class Steps:
-    """Prints steps to `console` as they are entered and left."""
+    """Prints steps to `console` when they end."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     @contextmanager
     def step(self, label: str) -> Iterator[Progress]:
-        """Time the block; the function it yields shows a line of progress beside the label.
+        """Time a block; yield a function that shows a line of progress next to the label.
 
-        A `CliError` in the block marks the step failed and goes on to the caller.
+        A `CliError` or an interruption in the block marks the step as failed and propagates.
         """
         begin = time.monotonic()
         with self.console.status(escape(label)) as status:

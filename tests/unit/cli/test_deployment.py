@@ -1,18 +1,22 @@
-"""Which deployment a verb works on: what `.variables` says, and where an emulator is meant."""
+"""The deployment that a command works on: its variables, and the emulator instead of AWS."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from djambda_cli import deployment
+from djambda_cli.deployment import Deployment, resolve_deployment, use_deployment
 from djambda_cli.errors import CliError
 
 SETTINGS = "APP_NAME=shop\nexport ENVIRONMENT=prod\nAWS_DEFAULT_REGION=eu-west-1\n"
+SHELL = {"PATH": os.environ["PATH"], "EDITOR": "vi"}
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout without `.variables`, and a shell that has set nothing."""
+    """A checkout without `.variables`."""
     monkeypatch.setattr(deployment, "ROOT", tmp_path)
     monkeypatch.setattr(deployment, "VARIABLES_FILE", tmp_path / ".variables")
     for name in ("APP_NAME", "ENVIRONMENT", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "DEBUG"):
@@ -20,40 +24,81 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def find() -> deployment.Deployment:
-    return deployment.use_deployment(local=False, folder=Path("none"))
+def resolve(environ: Mapping[str, str] = SHELL) -> Deployment:
+    return resolve_deployment(environ, local=False, folder=Path("none"))
 
 
-def test_variables_count_with_and_without_export(checkout: Path) -> None:
+def test_variables_file_is_read_with_and_without_export(checkout: Path) -> None:
     (checkout / ".variables").write_text(SETTINGS)
 
-    found = find()
+    resolved = resolve()
 
-    assert (found.stack, found.location, found.emulator_port) == ("prod-shop", "in eu-west-1", None)
-    assert found.command("status") == "djambda status"
+    assert (resolved.stack, resolved.location) == ("prod-shop", "in eu-west-1")
+    assert resolved.emulator_port is None
+    assert resolved.command("status") == "djambda status"
+    assert resolved.environment["EDITOR"] == "vi"
 
 
-def test_no_variables_at_all(checkout: Path) -> None:
+def test_variables_of_the_shell_take_precedence_over_the_file(checkout: Path) -> None:
+    (checkout / ".variables").write_text(SETTINGS)
+    exported = {"APP_NAME": "blog", "ENVIRONMENT": "test", "AWS_DEFAULT_REGION": "eu-north-1"}
+
+    resolved = resolve(SHELL | exported)
+
+    assert (resolved.stack, resolved.location) == ("test-blog", "in eu-north-1")
+
+
+def test_resolving_does_not_change_the_environment(checkout: Path) -> None:
+    (checkout / ".variables").write_text(SETTINGS)
+    environ = dict(SHELL)
+    process_environ = dict(os.environ)
+
+    resolve(environ)
+
+    assert environ == SHELL
+    assert dict(os.environ) == process_environ
+
+
+def test_using_a_deployment_replaces_the_environment(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / ".variables").write_text(SETTINGS)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+    used = use_deployment(local=False, folder=Path("none"))
+
+    assert os.environ["APP_NAME"] == "shop"
+    assert dict(os.environ) == used.environment
+
+
+@pytest.mark.usefixtures("checkout")
+def test_missing_configuration_names_the_template() -> None:
     with pytest.raises(CliError, match=r"cp \.variables\.template \.variables"):
-        find()
+        resolve()
+
+
+def test_invalid_configuration_lists_every_problem(checkout: Path) -> None:
+    (checkout / ".variables").write_text("APP_NAME=shop\nLAMBDA_MEMORY=much\n")
+
+    with pytest.raises(CliError) as error:
+        resolve()
+
+    assert all(name in str(error.value) for name in ("ENVIRONMENT", "LAMBDA_MEMORY"))
 
 
 @pytest.mark.parametrize("line", [b"APP_NAME = shop\n", b"\xff\xfe\x00\n", b"export 'oops\n"])
-def test_variables_that_the_shell_cannot_read(checkout: Path, line: bytes) -> None:
+def test_variables_file_that_the_shell_rejects(checkout: Path, line: bytes) -> None:
     (checkout / ".variables").write_bytes(SETTINGS.encode() + line)
 
-    with pytest.raises(CliError, match=r"The shell cannot read \.variables") as error:
-        find()
+    with pytest.raises(CliError, match=r"\.variables.*NAME=value") as error:
+        resolve()
 
     assert error.value.output
 
 
-def test_an_emulator_that_the_environment_leads_to(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_emulator_that_the_environment_selects(checkout: Path) -> None:
     (checkout / ".variables").write_text(SETTINGS)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
-    found = find()
+    resolved = resolve(SHELL | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
 
-    assert (found.location, found.emulator_port) == ("in the local cloud", 4566)
+    assert (resolved.location, resolved.emulator_port) == ("in the local cloud", 4566)

@@ -75,11 +75,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     installed.home.mkdir()
     subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
     [wheel] = folder.glob("*.whl")
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON]
-        + ["--target", installed.packages, wheel],
-        check=True,
-    )
+    options = ["--no-deps", "--python", str(PYTHON), "--target", str(installed.packages)]
+    subprocess.run([uv, "pip", "install", "--quiet", *options, str(wheel)], check=True)
     return installed
 
 

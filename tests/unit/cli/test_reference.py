@@ -1,5 +1,4 @@
-"""The command line's help: an example for each verb, completion in the shell, and the reference,
-which is what `make reference` would write now."""
+"""The commands' help: an example for each, completion in the shell, a current reference page."""
 
 import inspect
 import os
@@ -15,16 +14,16 @@ import pytest
 
 from djambda_cli.main import app
 
-VERBS = [command.callback for command in app.registered_commands if command.callback]
+COMMANDS = [command.callback for command in app.registered_commands if command.callback]
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_reference_is_current(tmp_path: Path) -> None:
+def test_reference_is_current(tmp_path: Path) -> None:
     printed = subprocess.run(
         ["make", "--dry-run", "reference"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    [command] = [line for line in printed.splitlines() if line.startswith("typer ")]
-    program, *arguments, page = shlex.split(command)
+    [command_line] = [line for line in printed.splitlines() if line.startswith("typer ")]
+    program, *arguments, page = shlex.split(command_line)
 
     subprocess.run(
         [Path(sys.executable).with_name(program), *arguments, tmp_path / "page.md"],
@@ -36,34 +35,36 @@ def test_the_reference_is_current(tmp_path: Path) -> None:
     assert (ROOT / page).read_text() == (tmp_path / "page.md").read_text(), "run: make reference"
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
-def test_every_verb_has_an_example(verb: Callable[..., Any]) -> None:
-    [example] = re.findall(r"^Example: `djambda (.+)`$", inspect.getdoc(verb) or "", re.MULTILINE)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_every_command_has_an_example(command: Callable[..., Any]) -> None:
+    help_text = inspect.getdoc(command) or ""
 
-    assert example.split()[0] == verb.__name__
+    [example] = re.findall(r"^Example: `djambda (.+)`$", help_text, re.MULTILINE)
+
+    assert example.split()[0] == command.__name__
 
 
 @pytest.mark.parametrize(
-    ("words", "completed"),
+    ("words", "completions"),
     [
         ("djambda st", ["status"]),
         ("djambda maintenance o", ["on", "off"]),
         ("djambda logs --f", ["--follow", "--function"]),
     ],
 )
-def test_the_shell_completes(words: str, completed: list[str]) -> None:
-    asked = {
+def test_shell_completion(words: str, completions: list[str]) -> None:
+    request = {
         "_DJAMBDA_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(words.count(" ")),
     }
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [Path(sys.executable).with_name("djambda")],
-        env=os.environ | asked,
+        env=os.environ | request,
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert done.stdout.split() == completed
+    assert completed.stdout.split() == completions

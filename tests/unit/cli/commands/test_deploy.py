@@ -491,9 +491,9 @@ def test_a_summary_leaves_out_what_stays() -> None:
     [
         ("111122223333", {}, None),
         ("111122223333", {"AWS_REGION": "eu-west-1"}, None),
-        ("444455556666", {}, "These credentials are of account 444455556666, and AWS_ACCOUNT_ID"),
-        ("111122223333", {"AWS_REGION": "us-east-1"}, "AWS_REGION says us-east-1"),
-        ("111122223333", {"AWS_PROFILE": "work"}, "The profile work says eu-north-1"),
+        ("444455556666", {}, "account 444455556666, but AWS_ACCOUNT_ID"),
+        ("111122223333", {"AWS_REGION": "us-east-1"}, "AWS_REGION is us-east-1"),
+        ("111122223333", {"AWS_PROFILE": "work"}, "profile work is eu-north-1"),
         ("111122223333", {"AWS_PROFILE": "work", "AWS_REGION": "eu-west-1"}, None),
     ],
 )

@@ -303,7 +303,7 @@ def test_nothing_deployed() -> None:
 def test_a_first_deploy_that_is_under_way() -> None:
     stack = {"StackName": "dev-shop", "StackStatus": "CREATE_IN_PROGRESS", "CreationTime": CREATED}
 
-    with pytest.raises(CliError, match=r"never deployed whole \(CREATE_IN_PROGRESS\)"):
+    with pytest.raises(CliError, match=r"\(CREATE_IN_PROGRESS\)"):
         status.status_of(whole(cloudformation=FakeClient(describe_stacks={"Stacks": [stack]})))
 
 
