@@ -37,8 +37,8 @@ format: tools  ## Format the code
 	@ruff check --fix --quiet $(PRODUCT) $(SAMPLE)
 	@ruff format $(PRODUCT) $(SAMPLE)
 
-reference: tools  ## Write docs/commands.md from the command line's own help
-	@typer djambda_cli.main utils docs --name djambda --title "The djambda command" --output docs/commands.md
+reference: tools  ## Write docs/reference/commands.md from the command line's own help
+	@typer djambda_cli.main utils docs --name djambda --title "The djambda command" --output docs/reference/commands.md
 
 tools:
 	@test -n "$(PYTHON)" || { echo "Python is missing: install Python 3.13 (https://www.python.org/downloads/), then run this again."; exit 1; }

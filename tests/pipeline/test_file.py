@@ -94,7 +94,7 @@ def test_image_is_pinned_to_the_projects_python() -> None:
 
 
 def test_every_job_is_documented(repository: Repository) -> None:
-    page = (ROOT / "docs" / "pipeline.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "gitlab.md").read_text()
     jobs = {job.name for branch in ("main", "other") for job in repository.jobs(branch)}
 
     assert jobs

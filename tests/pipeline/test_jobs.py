@@ -179,7 +179,7 @@ def test_review_environment_is_deployed_and_destroyed(
 
 def test_documented_roles_allow_the_jobs_calls(monitor: tuple[Calls, int]) -> None:
     """Needs the calls of the other tests. The CDK itself uses the roles of its bootstrap."""
-    page = (ROOT / "docs" / "pipeline.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "gitlab.md").read_text()
     blocks = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     _trust, policy, review_statement = map(json.loads, blocks)
     allowed = [action for statement in policy["Statement"] for action in statement["Action"]]

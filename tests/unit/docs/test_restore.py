@@ -1,4 +1,4 @@
-"""How docs/operations.md restores the database: its script, run by bash with the real `aws`.
+"""How docs/tutorial.md restores the database: its script, run by bash with the real `aws`.
 
 RDS is a stand-in that keeps clusters and instances by their names, as AWS does; the emulator cannot
 restore. So this shows that the calls fit together, and not what AWS makes of them.
@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 SECTION = PAGE[PAGE.index("## Backups and restoring") : PAGE.index("## Destroying")]
 ENDPOINT = "{}.cluster-abc.eu-west-1.rds.amazonaws.com"
 CLUSTER = {

@@ -8,7 +8,7 @@ import pytest
 from tests.cloud.checkout import ROOT, Checkout
 from tests.cloud.local import Cloud
 
-PAGE = ROOT / "docs" / "operations.md"
+PAGE = ROOT / "docs" / "tutorial.md"
 BEGIN, END = "### A change", "### Restoring the database"
 BLOCK = re.compile(r"^```(console|diff)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARIES = {
