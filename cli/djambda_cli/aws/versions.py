@@ -6,16 +6,11 @@ so that a commit which changes nothing deploys nothing: `djambda deploy` records
 tag of the function, which goes when the function does.
 """
 
-import os
-import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from djambda_cli.aws.errors import aws_errors
-from djambda_cli.deployment import Deployment
-from djambda_cli.errors import CliError
-from djambda_cli.paths import ROOT
 from djambda_common.names import ALIAS
 
 if TYPE_CHECKING:
@@ -82,21 +77,16 @@ class History:
         return [each for each in self.versions if each.number > self.live.number]
 
 
-def history(deployment: Deployment, client: "LambdaClient") -> History:
-    """The function's versions. Raises CliError, also if it has none that serves."""
+def load_history(client: "LambdaClient", function: str) -> History | None:
+    """Return the function's versions, or None if none is live yet. Raises `CliError`."""
     with aws_errors():
         try:
-            alias = client.get_alias(FunctionName=deployment.function, Name=ALIAS)
+            alias = client.get_alias(FunctionName=function, Name=ALIAS)
         except client.exceptions.ResourceNotFoundException:
-            raise CliError(
-                f"{deployment.function} has no live version {deployment.location}. The first "
-                f"deploy creates one: {deployment.command('deploy')}"
-            ) from None
+            return None
         arn = alias["AliasArn"].removesuffix(f":{ALIAS}")
         tags = client.list_tags(Resource=arn)["Tags"]
-        pages = client.get_paginator("list_versions_by_function").paginate(
-            FunctionName=deployment.function
-        )
+        pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
         found = [
             _version(each, tags, live=alias["FunctionVersion"])
             for page in pages
@@ -106,30 +96,26 @@ def history(deployment: Deployment, client: "LambdaClient") -> History:
     return History(sorted(found, key=lambda each: each.number, reverse=True), alias["RevisionId"])
 
 
-def live_version(deployment: Deployment) -> str:
-    """The number of the version that serves; "" if none does. Raises CliError."""
-    client: LambdaClient = deployment.client("lambda")
+def live_version(client: "LambdaClient", function: str) -> str:
+    """Return the number of the live version, or "" if there is none. Raises `CliError`."""
     with aws_errors():
         try:
-            alias = client.get_alias(FunctionName=deployment.function, Name=ALIAS)
+            alias = client.get_alias(FunctionName=function, Name=ALIAS)
         except client.exceptions.ResourceNotFoundException:
             return ""
     return alias["FunctionVersion"]
 
 
-def record_commit(deployment: Deployment) -> str:
-    """Note which commit of this checkout the newest version is made from; "" if git cannot say.
+def record_commit(client: "LambdaClient", function: str, newest: Version, commit: str) -> str:
+    """Tag the function with the commit of its newest version, and return the recorded commit.
 
-    To be called once a deploy is through. (A deploy without a change makes no version; then the
-    newest is what the checkout has, and serves unless there was a rollback.) Raises CliError.
+    A commit that is recorded already is kept: a deploy without changes publishes no version.
+    Raises `CliError`.
     """
-    commit = commit_of_checkout()
-    client: LambdaClient = deployment.client("lambda")
-    newest = history(deployment, client).versions[0]
     if not commit or newest.commit:
         return newest.commit
     with aws_errors():
-        arn = client.get_function_configuration(FunctionName=deployment.function)["FunctionArn"]
+        arn = client.get_function_configuration(FunctionName=function)["FunctionArn"]
         value = f"{newest.release} {commit}"
         client.tag_resource(Resource=arn, Tags={f"{TAG}{newest.number}": value})
         tags = client.list_tags(Resource=arn)["Tags"]
@@ -137,26 +123,6 @@ def record_commit(deployment: Deployment) -> str:
         if old := numbers[:-TAGS_KEPT]:
             client.untag_resource(Resource=arn, TagKeys=[f"{TAG}{number}" for number in old])
     return commit
-
-
-def commit_of_checkout() -> str:
-    """The commit that is checked out, with " changed" if files differ from it; "" if none is."""
-    if not (ROOT / ".git").exists():
-        return ""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", "awscdk", "awslambda", "django")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return f"{commit} changed" if changed else commit
-
-
-def _git(*arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
-    done = subprocess.run(
-        ["git", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 def _version(listed: Any, tags: dict[str, str], *, live: str) -> Version:

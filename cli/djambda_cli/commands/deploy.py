@@ -14,7 +14,7 @@ import secrets
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +24,21 @@ import typer
 from botocore.exceptions import ClientError
 from rich.markup import escape
 
-from djambda_cli.aws import cloudformation, versions
+from djambda_cli.aws import maintenance, stacks, versions
 from djambda_cli.aws.cdk import Cdk
-from djambda_cli.aws.cloudformation import HOLDS_DATA, Change
 from djambda_cli.aws.errors import aws_errors
-from djambda_cli.commands import maintenance
+from djambda_cli.aws.stacks import HOLDS_DATA, Change
 from djambda_cli.deployment import BOOTSTRAP_VERSION, Deployment, use_deployment, verify_target
 from djambda_cli.errors import CliError
 from djambda_cli.local import access
 from djambda_cli.operations import site
+from djambda_cli.operations.confirm import Confirm as Agree
+from djambda_cli.operations.confirm import confirmation
+from djambda_cli.operations.history import require_history
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.paths import LOCAL, REQUIREMENTS, ROOT
 from djambda_cli.project import layer
+from djambda_cli.project.git import commit_of_checkout
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr, stdout
 from djambda_common.names import ALIAS
@@ -53,9 +56,6 @@ ATTEMPTS = 5
 
 DIFFERENT = 3
 """The exit code of `diff --exit-code`: 1 and 2 are failures of the command itself."""
-
-type Agree = Callable[[str], None]
-"""Asks; raises CliError for a no."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def deploy(
     deployment = use_deployment(local=local, folder=folder)
     steps = Steps(stderr)
     try:
-        deployed = roll_out(deployment, steps, asking(yes=yes))
+        deployed = roll_out(deployment, steps, confirmation(yes=yes))
     except KeyboardInterrupt:
-        stack = cloudformation.describe(deployment)
-        if stack is None or not cloudformation.is_busy(stack):
+        stack = stacks.describe(deployment.client("cloudformation"), deployment.stack)
+        if stack is None or not stacks.is_busy(stack):
             raise
         stderr.print(
             "\nInterrupted here; but CloudFormation goes on with the deploy. How far it is: "
@@ -158,20 +158,6 @@ def synth(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAU
         stdout.print(os.path.relpath(template), soft_wrap=True)
 
 
-def asking(*, yes: bool) -> Agree:
-    """How to get a person's agreement: given already, or at the terminal if there is one."""
-
-    def agree(question: str) -> None:
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            raise CliError(f"{question} Nobody can be asked here: to agree in a script, --yes")
-        if not typer.confirm(question, err=True):
-            raise CliError("Nothing was changed.")
-
-    return agree
-
-
 def roll_out(deployment: Deployment, steps: Steps, agree: Agree) -> Deployed:
     """Deploy the checkout, and return what serves then. Raises CliError."""
     verify_target(deployment)
@@ -194,12 +180,14 @@ def roll_out(deployment: Deployment, steps: Steps, agree: Agree) -> Deployed:
 
 def _recorded(deployment: Deployment) -> tuple[int, int]:
     """Record which commit was deployed; the version that serves, and the newest one."""
+    client = deployment.client("lambda")
+    history = require_history(deployment, client)
+    newest = history.versions[0]
     try:
-        versions.record_commit(deployment)
+        versions.record_commit(client, deployment.function, newest, commit_of_checkout())
     except CliError as error:
         stderr.print(f"    [dim]The commit was not recorded: {escape(str(error))}[/dim]")
-    known = versions.history(deployment, deployment.client("lambda"))
-    return known.live.number, known.versions[0].number
+    return history.live.number, newest.number
 
 
 @contextmanager
@@ -309,7 +297,9 @@ class Run:
             if self._was_overtaken(before, error):
                 return False
             raise
-        changes = cloudformation.changes(self.deployment, change_set)
+        changes = stacks.load_changes(
+            self.deployment.client("cloudformation"), self.deployment.stack, change_set
+        )
         if changes is None:
             return False
         unfinished = before is not None and before["StackStatus"] in PAUSED
@@ -330,10 +320,12 @@ class Run:
 
     def _stack_to_deploy_to(self) -> "StackTypeDef | None":
         """The stack as it is, once nobody is at work on it and if it can be deployed to."""
-        stack = cloudformation.describe(self.deployment)
-        if stack and cloudformation.is_busy(stack):
+        stack = self._describe()
+        if stack and stacks.is_busy(stack):
             with self.steps.step("Wait for another deploy") as progress:
-                stack = cloudformation.wait_until_idle(self.deployment, progress)
+                stack = stacks.wait_until_idle(
+                    self.deployment.client("cloudformation"), self.deployment.stack, progress
+                )
         if stack is None:
             return None
         if problem := _stuck(self.deployment, stack):
@@ -376,8 +368,16 @@ class Run:
             and before["StackStatus"].endswith("_COMPLETE")
             and before["StackStatus"] != "ROLLBACK_COMPLETE"
         )
-        closed_with = maintenance.digest(self.deployment) if complete else ""
-        self.served = versions.live_version(self.deployment) if complete else ""
+        closed_with = (
+            maintenance.load_digest(self.deployment.client("lambda"), self.deployment.proxy)
+            if complete
+            else ""
+        )
+        self.served = (
+            versions.live_version(self.deployment.client("lambda"), self.deployment.function)
+            if complete
+            else ""
+        )
         try:
             with self.steps.step("Deploy, release of Django") as progress:
                 self.cdk.execute(
@@ -393,21 +393,30 @@ class Run:
                 return False
             raise self._failure(before, error) from None
         finally:
-            if closed_with and maintenance.digest(self.deployment) != closed_with:
-                maintenance.set_digest(self.deployment, closed_with)
+            if (
+                closed_with
+                and maintenance.load_digest(self.deployment.client("lambda"), self.deployment.proxy)
+                != closed_with
+            ):
+                maintenance.set_digest(
+                    self.deployment.client("lambda"), self.deployment.proxy, closed_with
+                )
         self.changed = True
         return True
+
+    def _describe(self) -> "StackTypeDef | None":
+        return stacks.describe(self.deployment.client("cloudformation"), self.deployment.stack)
 
     def _was_overtaken(self, before: "StackTypeDef | None", error: CliError | None = None) -> bool:
         """Whether another deploy has begun since, and CloudFormation refused this one for that."""
         if error and not REFUSED.search(error.output):
             return False
-        return self._has_moved_on(before, cloudformation.describe(self.deployment))
+        return self._has_moved_on(before, self._describe())
 
     def _has_moved_on(self, before: "StackTypeDef | None", now: "StackTypeDef | None") -> bool:
-        if now is None or now["StackStatus"] == cloudformation.UNDER_REVIEW:
+        if now is None or now["StackStatus"] == stacks.UNDER_REVIEW:
             return False
-        if before is None or cloudformation.is_busy(now):
+        if before is None or stacks.is_busy(now):
             return True
         return any(
             now.get(key) != before.get(key) for key in ("StackId", "LastUpdatedTime", "StackStatus")
@@ -415,10 +424,15 @@ class Run:
 
     def _failure(self, before: "StackTypeDef | None", error: CliError) -> CliError:
         """What to say: the words of what failed, and what is the case now."""
-        stack = cloudformation.describe(self.deployment)
+        stack = self._describe()
         if stack is None or not self._has_moved_on(before, stack):
             return CliError("The deploy failed before anything was changed.", output=error.output)
-        reason = cloudformation.reason_of_failure(self.deployment, stack) or error.output
+        reason = (
+            stacks.failure_reason(
+                self.deployment.client("cloudformation"), self.deployment.client("logs"), stack
+            )
+            or error.output
+        )
         status = stack["StackStatus"]
         moved_back = self.served and self._let_serve_again(self.served)
         again = self.deployment.command("deploy")
@@ -451,7 +465,10 @@ class Run:
 
         CloudFormation goes back to the version that it knows of, not to that of a rollback.
         """
-        if versions.live_version(self.deployment) == version:
+        if (
+            versions.live_version(self.deployment.client("lambda"), self.deployment.function)
+            == version
+        ):
             return False
         with aws_errors():
             self.deployment.client("lambda").update_alias(
@@ -461,7 +478,7 @@ class Run:
 
     def _protect_as(self, before: "StackTypeDef | None") -> None:
         """Undo what the CDK does together with a change set, before anybody has agreed to it."""
-        now = cloudformation.describe(self.deployment)
+        now = self._describe()
         if before is None or now is None:
             return
         was, is_ = (bool(each.get("EnableTerminationProtection")) for each in (before, now))

@@ -17,7 +17,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
-from djambda_cli.aws import cloudformation
+from djambda_cli.aws import stacks
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.deployment import Deployment, use_deployment, verify_target
 from djambda_cli.errors import CliError
@@ -87,10 +87,12 @@ def destroy(
     deployment = use_deployment(local=local, folder=folder)
     verify_target(deployment)
     steps = Steps(stderr)
-    stack = cloudformation.describe(deployment)
-    if stack and cloudformation.is_busy(stack):
+    stack = stacks.describe(deployment.client("cloudformation"), deployment.stack)
+    if stack and stacks.is_busy(stack):
         with steps.step("Wait for what is under way") as progress:
-            stack = cloudformation.wait_until_idle(deployment, progress)
+            stack = stacks.wait_until_idle(
+                deployment.client("cloudformation"), deployment.stack, progress
+            )
     if stack is None:
         stderr.print(
             f"{deployment.stack} is not deployed {deployment.location}: nothing to destroy."
@@ -181,10 +183,10 @@ def remove(
         for left in reversed(range(TRIES)):
             with aws_errors():
                 client.delete_stack(StackName=stack["StackId"])
-            status = _wait(deployment, stack["StackId"], progress, sleep)
+            status = _wait(client, stack["StackId"], progress, sleep)
             if status == "DELETE_COMPLETE":
                 return
-            reason = cloudformation.reason_of_failure(deployment, stack) or status
+            reason = stacks.failure_reason(client, deployment.client("logs"), stack) or status
             if not left or not NETWORK.search(reason):
                 raise CliError(
                     f"{deployment.stack} is deleted in part only: what stopped it is above. "
@@ -282,17 +284,20 @@ def _unprotect(deployment: Deployment, cluster: str) -> None:
 
 
 def _wait(
-    deployment: Deployment, stack_id: str, progress: Progress, sleep: Callable[[float], None]
+    client: "CloudFormationClient",
+    stack_id: str,
+    progress: Progress,
+    sleep: Callable[[float], None],
 ) -> str:
     """The status in which the deletion ends; by its id, a deleted stack is still found."""
     while True:
-        sleep(cloudformation.POLL_SECONDS)
-        stack = cloudformation.describe(deployment, stack_id)
+        sleep(stacks.POLL_SECONDS)
+        stack = stacks.describe(client, stack_id)
         if stack is None:
             return "DELETE_COMPLETE"
-        if not cloudformation.is_busy(stack):
+        if not stacks.is_busy(stack):
             return stack["StackStatus"]
-        newest = next(cloudformation.events(deployment, stack_id), None)
+        newest = next(stacks.events(client, stack_id), None)
         if newest:
             status = newest["ResourceStatus"].replace("_", " ").lower()
             progress(f"{status} {newest['LogicalResourceId']}")

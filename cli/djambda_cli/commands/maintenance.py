@@ -9,18 +9,15 @@ import hashlib
 import json
 import secrets
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from djambda_cli.aws.errors import aws_errors
-from djambda_cli.deployment import Deployment, use_deployment, verify_target
+from djambda_cli.aws.maintenance import set_digest
+from djambda_cli.deployment import use_deployment, verify_target
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stderr, stdout
-from djambda_common.names import MAINTENANCE_BYPASS, MAINTENANCE_VARIABLE
-
-if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
+from djambda_common.names import MAINTENANCE_BYPASS
 
 
 class Switch(StrEnum):
@@ -46,14 +43,15 @@ def maintenance(
     """
     deployment = use_deployment(local=local, folder=folder)
     verify_target(deployment)
+    client = deployment.client("lambda")
     url = deployment.url
     link = None
     if switch is Switch.ON:
         secret = secrets.token_urlsafe(24)
-        set_digest(deployment, hashlib.sha256(secret.encode()).hexdigest())
+        set_digest(client, deployment.proxy, hashlib.sha256(secret.encode()).hexdigest())
         link = f"{url}?{MAINTENANCE_BYPASS}={secret}"
     else:
-        set_digest(deployment, "")
+        set_digest(client, deployment.proxy, "")
     if as_json:
         stdout.print_json(json.dumps({"closed": link is not None, "link": link, "url": url}))
     elif link:
@@ -62,32 +60,3 @@ def maintenance(
         stderr.print(f"Open the site again: {deployment.command('maintenance off')}")
     else:
         stderr.print(f"{url} is open.", soft_wrap=True)
-
-
-def digest(deployment: Deployment) -> str:
-    """What the front door compares with; "" while the site is open."""
-    return _variables(deployment).get(MAINTENANCE_VARIABLE, "")
-
-
-def set_digest(deployment: Deployment, digest: str) -> None:
-    """Close the site with the SHA-256 of a secret, or open it with ""; wait until it is so."""
-    variables = {
-        name: value
-        for name, value in _variables(deployment).items()
-        if name != MAINTENANCE_VARIABLE
-    }
-    if digest:
-        variables[MAINTENANCE_VARIABLE] = digest
-    front_door: LambdaClient = deployment.client("lambda")
-    with aws_errors():
-        front_door.update_function_configuration(
-            FunctionName=deployment.proxy, Environment={"Variables": variables}
-        )
-        front_door.get_waiter("function_updated").wait(FunctionName=deployment.proxy)
-
-
-def _variables(deployment: Deployment) -> dict[str, str]:
-    front_door: LambdaClient = deployment.client("lambda")
-    with aws_errors():
-        found = front_door.get_function_configuration(FunctionName=deployment.proxy)
-    return dict(found.get("Environment", {}).get("Variables", {}))

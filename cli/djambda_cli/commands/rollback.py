@@ -13,14 +13,14 @@ import typer
 from botocore.exceptions import ClientError
 from rich.table import Table
 
-from djambda_cli.aws import versions
+from djambda_cli.aws import stacks
 from djambda_cli.aws.errors import NOT_READY, aws_errors
 from djambda_cli.aws.versions import History, Version
-from djambda_cli.commands.deploy import asking
-from djambda_cli.commands.status import stack_of
 from djambda_cli.deployment import Deployment, use_deployment, verify_target
 from djambda_cli.errors import CliError
 from djambda_cli.operations import site
+from djambda_cli.operations.confirm import confirmation
+from djambda_cli.operations.history import require_history
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.steps import Progress, Steps
 from djambda_cli.terminal import stderr, stdout
@@ -66,7 +66,7 @@ def rollback(
         "lambda", read_timeout=START_SECONDS, retries={"total_max_attempts": 1}
     )
     _refuse_while_deploying(deployment)
-    past = versions.history(deployment, client)
+    past = require_history(deployment, client)
     target = chosen(past, version)
     _show(past, target)
     if target.is_live:
@@ -77,7 +77,7 @@ def rollback(
         known = migrations_of(deployment, client, target, progress)
         lost = _lost(deployment, client, past.live, known, progress)
     _tell(past.live, target, lost)
-    asking(yes=yes)(f"Let version {target.number} serve?")
+    confirmation(yes=yes)(f"Let version {target.number} serve?")
     _refuse_while_deploying(deployment)
     with steps.step(f"Version {target.number} serves"):
         move(deployment, client, target, past.revision)
@@ -204,11 +204,11 @@ def move(deployment: Deployment, client: "LambdaClient", target: Version, revisi
 
 
 def _refuse_while_deploying(deployment: Deployment) -> None:
-    stack = stack_of(deployment)
-    if stack and stack.is_busy:
+    stack = stacks.describe(deployment.client("cloudformation"), deployment.stack)
+    if stack and stacks.is_busy(stack):
         raise CliError(
-            f"A deploy of {stack.name} is running ({stack.status}). Nothing was changed: wait "
-            "until it is through, then try again."
+            f"Nothing was changed: {deployment.stack} is busy ({stack['StackStatus']}). Wait until "
+            "that operation has finished, then try again."
         )
 
 

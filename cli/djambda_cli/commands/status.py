@@ -14,13 +14,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from djambda_cli.aws import cloudformation, versions
+from djambda_cli.aws import stacks
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.aws.log_entries import Entry, line_of
 from djambda_cli.aws.versions import History, Version
 from djambda_cli.commands.logs import Filter, logs_of, now, read
 from djambda_cli.deployment import Deployment, use_deployment
 from djambda_cli.errors import CliError
+from djambda_cli.operations.history import require_history
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stderr, stdout
 from djambda_common.names import MAINTENANCE_VARIABLE
@@ -185,7 +186,7 @@ def status_of(deployment: Deployment) -> Status:
     url, stack = deployment.url, stack_of(deployment)
     since = now() - ERRORS_WITHIN
     with ThreadPoolExecutor() as pool:
-        history = pool.submit(_known, lambda: versions.history(deployment, clients["lambda"]))
+        history = pool.submit(_known, lambda: require_history(deployment, clients["lambda"]))
         database = pool.submit(_known, lambda: database_of(deployment, clients))
         closed = pool.submit(_known, lambda: _is_closed(deployment, clients["lambda"]))
         month = pool.submit(_known, lambda: month_of(deployment, clients))
@@ -212,11 +213,11 @@ def distinct(entries: list[Entry]) -> list[Entry]:
 
 def stack_of(deployment: Deployment) -> Stack | None:
     """The stack, None if there is none. Raises CliError."""
-    found = cloudformation.describe(deployment)
-    if found is None or found["StackStatus"] == cloudformation.UNDER_REVIEW:
+    found = stacks.describe(deployment.client("cloudformation"), deployment.stack)
+    if found is None or found["StackStatus"] == stacks.UNDER_REVIEW:
         return None
     changed = found.get("LastUpdatedTime", found["CreationTime"])
-    return Stack(found["StackName"], found["StackStatus"], changed, cloudformation.is_busy(found))
+    return Stack(found["StackName"], found["StackStatus"], changed, stacks.is_busy(found))
 
 
 def database_of(deployment: Deployment, clients: dict[str, Any]) -> Database:

@@ -12,13 +12,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from djambda_cli.commands.deploy import asking, roll_out
+from djambda_cli.commands.deploy import roll_out
 from djambda_cli.deployment import use_deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local import access
 from djambda_cli.local.access import Access
 from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.operations import site
+from djambda_cli.operations.confirm import confirmation
 from djambda_cli.options import DEFAULT_FOLDER, Folder
 from djambda_cli.paths import ROOT
 from djambda_cli.steps import Steps
@@ -109,7 +110,7 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
 
 def _deploy(cloud: LocalCloud, steps: Steps) -> Access:
     deployment = use_deployment(local=True, folder=cloud.folder)
-    if roll_out(deployment, steps, asking(yes=True)).changed:
+    if roll_out(deployment, steps, confirmation(yes=True)).changed:
         with steps.step("Emulator's state to disk"):
             cloud.restart_emulator()
     return access.renew(deployment, cloud)

@@ -9,8 +9,7 @@ import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from djambda_cli.aws import versions
-from djambda_cli.commands import maintenance
+from djambda_cli.aws import maintenance, versions
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.steps import Steps
@@ -33,7 +32,7 @@ def look(deployment: Deployment, steps: Steps, *, back: str = "") -> None:
 
     Raises CliError for one that stays so, with the command `back` to what was there before.
     """
-    if maintenance.digest(deployment):
+    if maintenance.load_digest(deployment.client("lambda"), deployment.proxy):
         stderr.print("  ! The site is closed for maintenance: it was not asked.", style="yellow")
         return
     try:
@@ -43,7 +42,9 @@ def look(deployment: Deployment, steps: Steps, *, back: str = "") -> None:
             while (status := status_of(deployment)) >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 tries += status == HTTPStatus.INTERNAL_SERVER_ERROR
                 if tries == TRIES or time.monotonic() > deadline:
-                    version = versions.live_version(deployment)
+                    version = versions.live_version(
+                        deployment.client("lambda"), deployment.function
+                    )
                     raise CliError(
                         f"Version {version} serves, and {deployment.url} answers {status}.\n"
                         f"Why: {deployment.command('logs --errors')}"

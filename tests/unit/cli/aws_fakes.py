@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from awscdk.config import Config
+from djambda_cli.aws import versions
 from djambda_cli.deployment import Deployment
 
 CONFIG = Config(app_name="shop", environment="dev", aws_default_region="eu-west-1")
@@ -70,3 +71,46 @@ def deployment(config: Config = CONFIG, /, **clients: Any) -> FakeDeployment:
 
 def _error_class(name: str) -> type[ClientError]:
     return type(name, (ClientError,), {})
+
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:dev-shop-djambda-lambda"
+
+
+def published(number: str, **changes: Any) -> dict[str, Any]:
+    """One version as Lambda lists it."""
+    return {
+        "Version": number,
+        "LastModified": "2026-11-24T09:00:00.000+0000",
+        "Architectures": ["arm64"],
+        "MemorySize": 1024,
+        "Timeout": 900,
+        "Layers": [{"Arn": "arn:aws:lambda:eu-west-1:123456789012:layer:deps:4", "CodeSize": 1}],
+        "Environment": {"Variables": {"RELEASE": f"release{number}", "DEBUG": ""}},
+    } | changes
+
+
+def lambda_(*listed: dict[str, Any], live: str = "3", **answers: Any) -> FakeClient:
+    """Lambda with these versions."""
+    alias = {"AliasArn": f"{ARN}:live", "FunctionVersion": live, "RevisionId": "r1"}
+    usual = {
+        "get_alias": alias,
+        "list_versions_by_function": {"Versions": [published("$LATEST"), *listed]},
+        "list_tags": {"Tags": {}},
+    }
+    return FakeClient(**{**usual, **answers})
+
+
+def history(*listed: dict[str, Any], **answers: Any) -> versions.History | None:
+    """The history of a function with these versions."""
+    client: Any = lambda_(*listed, **answers)
+    return versions.load_history(client, "dev-shop-djambda-lambda")
+
+
+def live_history(*listed: dict[str, Any], **answers: Any) -> versions.History:
+    """The history of a function of which one version is live."""
+    loaded = history(*listed, **answers)
+    assert loaded is not None
+    return loaded
+
+
+THREE = tuple(published(number) for number in "234")

@@ -11,14 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from djambda_cli.aws import cloudformation
+from djambda_cli.aws import maintenance, stacks
 from djambda_cli.aws.cdk import Cdk
-from djambda_cli.aws.cloudformation import Change
-from djambda_cli.commands import maintenance
-from djambda_cli.commands.deploy import Run, asking, layer_fits, summary
+from djambda_cli.aws.stacks import Change
+from djambda_cli.commands.deploy import Run, layer_fits, summary
 from djambda_cli.commands.destroy import Inventory, remains, remove, take_inventory
 from djambda_cli.deployment import Deployment, verify_target
 from djambda_cli.errors import CliError
+from djambda_cli.operations.confirm import confirmation
 from djambda_cli.project import layer
 from djambda_cli.steps import Progress, Steps
 
@@ -173,7 +173,7 @@ def attempt(
     deployment = FakeDeployment(CONFIG, None, aws)
     console = Console(file=io.StringIO(), width=200)
     cdk = FakeCdk(isolated=False, said=[], failures=list(failures))
-    run = Run(deployment, cdk, Path("assembly"), Steps(console), asking(yes=yes))
+    run = Run(deployment, cdk, Path("assembly"), Steps(console), confirmation(yes=yes))
     output = ""
     result: bool | str
     try:
@@ -187,7 +187,7 @@ def attempt(
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloudformation, "POLL_SECONDS", 0)
+    monkeypatch.setattr(stacks, "POLL_SECONDS", 0)
 
 
 def test_a_deploy_that_changes_something() -> None:
@@ -391,11 +391,19 @@ def test_a_failure_before_the_deploy_is_not_told_as_the_last_deploys() -> None:
     assert trial.result == "The deploy failed before anything was changed."
 
 
+def failure_reason(deployment: Deployment, described: Item) -> str | None:
+    return stacks.failure_reason(
+        deployment.client("cloudformation"),
+        deployment.client("logs"),
+        described,  # type: ignore[arg-type]
+    )
+
+
 def test_what_another_resource_says_comes_with_its_name() -> None:
     pages = events(("Cluster0A1B2C3D", "AWS::RDS::DBCluster", "CREATE_FAILED", "not on this plan"))
     deployment = FakeDeployment(CONFIG, None, FakeAws([None], {"describe_stack_events": pages}))
 
-    reason = cloudformation.reason_of_failure(deployment, stack("CREATE_FAILED"))  # type: ignore[arg-type]
+    reason = failure_reason(deployment, stack("CREATE_FAILED"))
 
     assert reason == "AWS::RDS::DBCluster Cluster: not on this plan"
 
@@ -418,7 +426,7 @@ def test_a_reason_that_was_too_long_is_fetched_from_the_log(logged: list[str]) -
     )
     deployment = FakeDeployment(CONFIG, None, aws)
 
-    reason = cloudformation.reason_of_failure(deployment, stack("UPDATE_FAILED"))  # type: ignore[arg-type]
+    reason = failure_reason(deployment, stack("UPDATE_FAILED"))
 
     assert reason == "`migrate` failed:\nall of it\nhere"
 
@@ -432,7 +440,7 @@ def test_without_a_log_the_reason_stays_short() -> None:
     )
     deployment = FakeDeployment(CONFIG, None, aws)
 
-    assert cloudformation.reason_of_failure(deployment, stack("ROLLBACK_COMPLETE")) == short  # type: ignore[arg-type]
+    assert failure_reason(deployment, stack("ROLLBACK_COMPLETE")) == short
 
 
 @pytest.mark.parametrize(
@@ -466,8 +474,10 @@ def test_the_empty_shell_of_a_first_deploy_is_taken_away() -> None:
 def test_a_site_that_is_closed_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = iter(["secret", ""])
     put_back = []
-    monkeypatch.setattr(maintenance, "digest", lambda _: next(digests))
-    monkeypatch.setattr(maintenance, "set_digest", lambda _, digest: put_back.append(digest))
+    monkeypatch.setattr(maintenance, "load_digest", lambda *_: next(digests))
+    monkeypatch.setattr(
+        maintenance, "set_digest", lambda *digest: put_back.append(digest[-1])
+    )
 
     trial = attempt([stack("UPDATE_COMPLETE")], changes(FUNCTION))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from djambda_cli.aws.errors import aws_errors
-from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.steps import Progress
 from djambda_common.names import OMISSION, RELEASE_SUFFIX
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         StackEventTypeDef,
         StackTypeDef,
     )
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 POLL_SECONDS = 2.0
 UNDER_REVIEW = "REVIEW_IN_PROGRESS"
@@ -75,40 +75,42 @@ class Change:
         return self.kind in {"replace", "risk", "remove", "leave"} and self.type in HOLDS_DATA
 
 
-def describe(deployment: Deployment, stack: str | None = None) -> "StackTypeDef | None":
-    """The deployment's stack, or another by its name or id; None if there is none."""
-    cloudformation: CloudFormationClient = deployment.client("cloudformation")
+def describe(client: "CloudFormationClient", stack: str) -> "StackTypeDef | None":
+    """Return the stack with this name or id, or None if there is none."""
     with aws_errors():
         try:
-            found = cloudformation.describe_stacks(StackName=stack or deployment.stack)
+            stacks = client.describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
                 return None
             raise
-    return found["Stacks"][0]
+    return stacks[0]
 
 
-def wait_until_idle(deployment: Deployment, progress: Progress) -> "StackTypeDef | None":
-    """The stack once nobody is at work on it: somebody else's deploy may be under way."""
+def wait_until_idle(
+    client: "CloudFormationClient", name: str, progress: Progress
+) -> "StackTypeDef | None":
+    """Return the stack once no operation on it is in progress, or None if there is none."""
     while True:
-        stack = describe(deployment)
+        stack = describe(client, name)
         if stack is None or not is_busy(stack):
             return stack
-        progress(f"somebody else's is under way: {stack['StackStatus']}")
+        progress(stack["StackStatus"])
         time.sleep(POLL_SECONDS)
 
 
 def is_busy(stack: "StackTypeDef") -> bool:
-    """Whether a deploy, a rollback or a deletion is under way."""
+    """Return whether a deploy, a rollback or a deletion is in progress."""
     status = stack["StackStatus"]
     return status.endswith("_IN_PROGRESS") and status != UNDER_REVIEW
 
 
-def changes(deployment: Deployment, change_set: str) -> list[Change] | None:
-    """What the change set would do; None if it is gone, since another was executed."""
-    cloudformation: CloudFormationClient = deployment.client("cloudformation")
-    pages = cloudformation.get_paginator("describe_change_set").paginate(
-        StackName=deployment.stack, ChangeSetName=change_set
+def load_changes(
+    client: "CloudFormationClient", stack: str, change_set: str
+) -> list[Change] | None:
+    """Return the changes of a change set; None if it is gone because another was executed."""
+    pages = client.get_paginator("describe_change_set").paginate(
+        StackName=stack, ChangeSetName=change_set
     )
     found = []
     with aws_errors():
@@ -148,22 +150,23 @@ def _is_aws(change: "ResourceChangeTypeDef") -> bool:
     return change["ResourceType"] in HOLDS_DATA and change["ResourceType"].startswith("AWS::")
 
 
-def events(deployment: Deployment, stack_id: str) -> "Iterator[StackEventTypeDef]":
-    """What happened to the stack, the newest first."""
-    cloudformation: CloudFormationClient = deployment.client("cloudformation")
+def events(client: "CloudFormationClient", stack_id: str) -> "Iterator[StackEventTypeDef]":
+    """Yield the stack's events, the newest first."""
     with aws_errors():
-        pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+        pages = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
         for page in pages:
             yield from page["StackEvents"]
 
 
-def reason_of_failure(deployment: Deployment, stack: "StackTypeDef") -> str | None:
+def failure_reason(
+    client: "CloudFormationClient", logs: "CloudWatchLogsClient", stack: "StackTypeDef"
+) -> str | None:
     """What CloudFormation says of the resource that failed first in the stack's last operation.
 
     The release's own words are in full: where they were too long for CloudFormation, from its log.
     """
     failed = None
-    for event in events(deployment, stack["StackId"]):
+    for event in events(client, stack["StackId"]):
         if event["LogicalResourceId"] == stack["StackName"] and event["ResourceStatus"] in {
             "CREATE_IN_PROGRESS",
             "UPDATE_IN_PROGRESS",
@@ -182,17 +185,18 @@ def reason_of_failure(deployment: Deployment, stack: "StackTypeDef") -> str | No
     reason = FROM_CUSTOM_RESOURCE.sub("", failed.get("ResourceStatusReason", ""))
     if failed["ResourceType"] == "Custom::DjangoRelease":
         if OMISSION in reason:
-            return _whole(deployment, reason, failed["Timestamp"].timestamp()) or reason
+            log_group = f"/aws/lambda/{stack['StackName']}{RELEASE_SUFFIX}"
+            return _whole(logs, log_group, reason, failed["Timestamp"].timestamp()) or reason
         return reason
     return f"{failed['ResourceType']} {HASH.sub('', failed['LogicalResourceId'])}: {reason}"
 
 
-def _whole(deployment: Deployment, reason: str, when: float) -> str | None:
+def _whole(logs: "CloudWatchLogsClient", log_group: str, reason: str, when: float) -> str | None:
     """The release's reason as it logged it, just before `when`; None if it is not there."""
     first_line = reason.partition("\n")[0]
     for _ in range(LOG_TRIES):
         try:
-            logged = _log_of_release(deployment, since=when - RELEASE_SECONDS)
+            logged = _log_of_release(logs, log_group, since=when - RELEASE_SECONDS)
         except CliError:  # The log has gone with a stack, or may not be read.
             return None
         for number, said in reversed(list(enumerate(logged))):
@@ -204,15 +208,10 @@ def _whole(deployment: Deployment, reason: str, when: float) -> str | None:
     return None
 
 
-def _log_of_release(deployment: Deployment, since: float) -> list[str]:
+def _log_of_release(logs: "CloudWatchLogsClient", log_group: str, since: float) -> list[str]:
     with aws_errors():
-        pages = (
-            deployment.client("logs")
-            .get_paginator("filter_log_events")
-            .paginate(
-                logGroupName=f"/aws/lambda/{deployment.stack}{RELEASE_SUFFIX}",
-                startTime=int(since) * 1000,
-            )
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=log_group, startTime=int(since) * 1000
         )
         return [_message_of(event["message"]) for page in pages for event in page["events"]]
 

@@ -1,0 +1,29 @@
+"""The commit that is checked out, which `djambda deploy` records for each version."""
+
+import os
+import subprocess
+
+from djambda_cli.paths import ROOT
+
+DEPLOYED_FOLDERS = ("awscdk", "awslambda", "django")
+
+
+def commit_of_checkout() -> str:
+    """Return the checked-out commit, followed by " changed" if files differ; "" without git."""
+    if not (ROOT / ".git").exists():
+        return ""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--", *DEPLOYED_FOLDERS)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit} changed" if changes else commit
+
+
+def _git(*arguments: str) -> str:
+    # In a git hook, these variables name another repository.
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    completed = subprocess.run(
+        ["git", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return completed.stdout.strip()

@@ -1,0 +1,88 @@
+"""The published versions of the Django function, and their commits."""
+
+from datetime import UTC, datetime
+
+from djambda_cli.aws import versions
+from tests.unit.cli.aws_fakes import (
+    ARN,
+    THREE,
+    history,
+    lambda_,
+    live_history,
+    published,
+    refusal,
+)
+
+FUNCTION = "dev-shop-djambda-lambda"
+
+
+def test_versions_with_the_newest_first() -> None:
+    past = live_history(*THREE, published("10"))
+
+    assert [(each.number, each.is_live) for each in past.versions] == [
+        (10, False),
+        (4, False),
+        (3, True),
+        (2, False),
+    ]
+    assert [each.number for each in past.newer] == [10, 4]
+    assert past.live.when == datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def test_the_commit_is_a_tag_of_the_function() -> None:
+    tags = {
+        "Project": "djambda",
+        "djambda:version:3": f"release3 {'a' * 40} changed",
+        "djambda:version:2": f"of-a-stack-before {'b' * 40}",
+    }
+    past = live_history(*THREE, list_tags={"Tags": tags})
+
+    assert {each.number: each.short_commit for each in past.versions} == {
+        4: "unknown",
+        3: "aaaaaaaaaa and changes",
+        2: "unknown",
+    }
+    assert past.live.as_json() == {
+        "number": 3,
+        "published": "2026-11-24T09:00:00.000+0000",
+        "release": "release3",
+        "commit": f"{'a' * 40} changed",
+        "is_live": True,
+        "architecture": "arm64",
+        "memory": 1024,
+        "timeout": 900,
+        "layers": ["arn:aws:lambda:eu-west-1:123456789012:layer:deps:4"],
+    }
+
+
+def test_no_live_version_yet() -> None:
+    assert history(get_alias=refusal("ResourceNotFoundException")) is None
+
+
+def test_commit_is_recorded_for_the_newest_version() -> None:
+    old = {f"djambda:version:{number}": "release x" for number in range(30)}
+    client = lambda_(
+        list_tags={"Tags": old},
+        get_function_configuration={"FunctionArn": ARN},
+        tag_resource={},
+        untag_resource={},
+    )
+    newest = live_history(*THREE).versions[0]
+
+    assert versions.record_commit(client, FUNCTION, newest, "c" * 40) == "c" * 40  # type: ignore[arg-type]
+    calls = dict(client.asked)
+    assert calls["tag_resource"] == {
+        "Resource": ARN,
+        "Tags": {"djambda:version:4": f"release4 {'c' * 40}"},
+    }
+    assert calls["untag_resource"]["TagKeys"] == [f"djambda:version:{n}" for n in range(10)]
+
+
+def test_recorded_commit_is_kept() -> None:
+    client = lambda_()
+    newest = live_history(
+        *THREE, list_tags={"Tags": {"djambda:version:4": "release4 earlier"}}
+    ).versions[0]
+
+    assert versions.record_commit(client, FUNCTION, newest, "later") == "earlier"  # type: ignore[arg-type]
+    assert client.asked == []
