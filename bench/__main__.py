@@ -21,7 +21,7 @@ BENCHMARKS = {
     "adapters": "bench.adapters",
     "cold-start": "bench.cold_start",
     "sizes": "bench.packages",
-    "front-door": "bench.front_door",
+    "proxy": "bench.proxy",
 }
 ROUNDS = 7
 

@@ -19,8 +19,8 @@ from time import process_time_ns
 from typing import Any
 
 from bench import correctness, in_environment
-from bench.contestants import CONTESTANTS, OURS, Handler
 from bench.events import CHROME, CONTEXT, Event, rest
+from bench.peers import CONTESTANTS, OURS, Handler
 from bench.report import Table
 
 BARE = "bare WSGI"

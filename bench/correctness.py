@@ -22,7 +22,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.validate import validator
 
 from bench import in_environment
-from bench.contestants import CONTESTANTS, OURS, Contestant
 from bench.events import (
     BALANCER_HOST,
     CLIENT,
@@ -37,6 +36,7 @@ from bench.events import (
     http_api,
     rest,
 )
+from bench.peers import CONTESTANTS, OURS, Contestant
 from bench.report import Table
 
 type Results = dict[str, dict[str, bool | None]]

@@ -103,7 +103,7 @@ def markdown(tables: Iterable[Table], machine: str, versions: str) -> str:
 # Benchmarks
 
 Peers side by side, on one machine and in one run. This page and its chart are made by `make bench`,
-which takes about ten minutes. `python -m bench adapters` (or `cold-start`, `sizes`, `front-door`)
+which takes about ten minutes. `python -m bench adapters` (or `cold-start`, `sizes`, `proxy`)
 runs a part of it and only prints.
 
 Lower is better everywhere. In brackets: our figure divided by that one.

@@ -3,8 +3,8 @@
 from xml.etree import ElementTree
 
 import pytest
-from bench.contestants import CONTESTANTS, OURS
 from bench.correctness import check
+from bench.peers import CONTESTANTS, OURS
 from bench.report import Table, chart, figure, markdown, ratio, text
 
 SPEED = Table(
