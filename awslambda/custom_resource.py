@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from djambda_common.names import OMISSION
 from lambda_types import Context, CustomResourceEvent
-from repeatable import retrying
+from retry import retrying
 
 MAX_BODY = 4096
 """Bytes that CloudFormation takes for an answer, see `respond`."""

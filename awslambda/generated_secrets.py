@@ -14,7 +14,7 @@ from typing import Any
 from custom_resource import Answer, Request, respond
 from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD
 from lambda_types import Context, CustomResourceEvent
-from repeatable import ApiError, ask
+from retry import ApiError, ask
 
 ALPHABET = string.ascii_letters + string.digits
 """Valid everywhere: RDS takes no / @ " or blank in a password, shells and URLs mind others.

@@ -20,7 +20,7 @@ from invocation import (
     invoke,
 )
 from lambda_types import Context, CustomResourceEvent
-from repeatable import ApiError, ask
+from retry import ApiError, ask
 
 COMMANDS = (
     "wait_for_database",

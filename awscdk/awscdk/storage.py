@@ -72,7 +72,7 @@ class Storage(Construct):
             self,
             "Emptier",
             function_name=function_name,
-            handler="emptied_bucket.lambda_handler",
+            handler="bucket_cleanup.lambda_handler",
             description="Empties the bucket (when the stack is deleted)",
             timeout=EMPTYING_LIMIT,
             log_days=log_days,

@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 
 from djambda.logs import JsonSafe
 from djambda.parameters import get_parameters
-from djambda.prefetched import Prefetched
+from djambda.prefetch import Prefetched
 from djambda.static_manifest import fetch_manifest, manifest_name
 from djambda_common.names import (
     DATABASE_PASSWORD,

@@ -18,12 +18,12 @@ class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorTyp
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answers an HTTP request, or runs a management command.
 
-    Event and answer are those of `djambda.awsgi.response` and `djambda.management_event.manage`.
+    Event and answer are those of `djambda.awsgi.response` and `djambda.management_command.manage`.
     """
     if awsgi.is_request(event):
         return awsgi.response(application, event, context)
     if isinstance(event, dict) and "manage" in event:
-        from djambda.management_event import manage  # noqa: PLC0415 (requests never need it)
+        from djambda.management_command import manage  # noqa: PLC0415 (requests never need it)
 
         return manage(event["manage"], context, event.get("run"))
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__

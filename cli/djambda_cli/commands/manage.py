@@ -1,7 +1,7 @@
 """`djambda manage <command...>`: a management command in the deployed Django, as if it ran here.
 
 The command is handed to the live version without waiting for it (an asynchronous invocation), and
-what it prints is read from the assets bucket while it runs: `django/djambda/management_run.py` has
+what it prints is read from the assets bucket while it runs: `django/djambda/recorded_run.py` has
 the other end. So it ends neither with this process nor with the connection, and is never repeated;
 `--follow` comes back to it.
 """

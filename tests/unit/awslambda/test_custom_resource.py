@@ -19,7 +19,7 @@ from custom_resource import (
     ResourceFailedError,
     respond,
 )
-from tests.unit.lambda_api import (
+from tests.support.fake_aws import (
     FakeAws,
     FakeContext,
     Reply,

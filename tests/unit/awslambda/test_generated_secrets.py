@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import generated_secrets
-import repeatable
-from tests.unit.lambda_api import (
+import retry
+from tests.support.fake_aws import (
     FakeAws,
     FakeContext,
     Handler,
@@ -66,7 +66,7 @@ class ParameterStore:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     with lambda_environment() as fake:
-        monkeypatch.setattr(repeatable, "PAUSES", (0.01, 0.01))
+        monkeypatch.setattr(retry, "PAUSES", (0.01, 0.01))
         yield fake
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from djambda_common.names import MAINTENANCE_BYPASS, MAINTENANCE_VARIABLE
 from proxy import lambda_handler
-from tests.unit.lambda_api import REGION, FakeAws, FakeContext, answers, lambda_environment
+from tests.support.fake_aws import REGION, FakeAws, FakeContext, answers, lambda_environment
 
 SECRET = "a-long-secret"
 HELLO = {"statusCode": 200, "headers": {}, "body": "hello", "isBase64Encoded": False}

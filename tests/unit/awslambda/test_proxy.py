@@ -16,7 +16,7 @@ import proxy
 from error_page import Problem, answer
 from lambda_types import GatewayEvent
 from proxy import PROBLEMS, UnknownEventError, lambda_handler
-from tests.unit.lambda_api import (
+from tests.support.fake_aws import (
     REGION,
     FakeAws,
     FakeContext,

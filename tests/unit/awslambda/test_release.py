@@ -8,9 +8,9 @@ import pytest
 
 import invocation
 import release
-import repeatable
+import retry
 from custom_resource import MARGIN
-from tests.unit.lambda_api import (
+from tests.support.fake_aws import (
     REGION,
     FakeAws,
     FakeContext,
@@ -40,7 +40,7 @@ COMMANDS = [
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     with lambda_environment() as fake:
         monkeypatch.setattr(invocation, "PAUSE_WHEN_NOT_READY", 0.01)
-        monkeypatch.setattr(repeatable, "PAUSES", (0.01, 0.01))
+        monkeypatch.setattr(retry, "PAUSES", (0.01, 0.01))
         yield fake
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from djambda_common import aws_api
 from djambda_common.aws_api import NotSent, OutcomeUnknown, Request, Response, call, encoded, sign
-from tests.unit.lambda_api import (
+from tests.support.fake_aws import (
     REGION,
     FakeAws,
     Reply,

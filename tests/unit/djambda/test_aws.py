@@ -13,7 +13,7 @@ from django.utils.csp import CSP
 
 from djambda.aws import REQUIRED, configure
 from djambda.logs import JsonSafe
-from djambda.prefetched import Prefetched
+from djambda.prefetch import Prefetched
 from tests.unit.djambda.conftest import SECRETS, FakeAws
 
 
@@ -276,7 +276,7 @@ logging.getLogger().addHandler(handler)
 
 from django.http import HttpRequest
 from djambda.awslambda import lambda_handler
-from tests.unit.events import CONTEXT, make_v1_event
+from tests.support.lambda_events import CONTEXT, make_v1_event
 from shop import urls
 
 def fail(request):

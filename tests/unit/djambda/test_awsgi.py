@@ -17,7 +17,7 @@ from wsgiref.validate import validator
 import pytest
 
 from djambda import awsgi
-from tests.unit.events import (
+from tests.support.lambda_events import (
     ALB,
     ALB_MULTI_VALUE,
     API_HOST,

@@ -16,7 +16,7 @@ import awsgi as package
 import pytest
 
 from djambda import awsgi
-from tests.unit.events import (
+from tests.support.lambda_events import (
     ALB,
     CLIENT,
     CONTEXT,

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from djambda import awsgi
-from tests.unit.events import (
+from tests.support.lambda_events import (
     ALB,
     CONTEXT,
     FUNCTION_URL,

@@ -34,7 +34,7 @@ from pytest_django import Settings
 
 from djambda import awsgi
 from shop.urls import urlpatterns as shop_urlpatterns
-from tests.unit.events import (
+from tests.support.lambda_events import (
     ALB,
     API_HOST,
     BALANCER_HOST,

@@ -13,15 +13,15 @@ from django.contrib.auth.models import User
 from django.core.signals import request_finished
 from pytest_django import Settings
 
-from djambda import management_event
+from djambda import management_command
 from djambda.awslambda import UnknownEvent, lambda_handler
-from djambda.management_event import (
+from djambda.management_command import (
     BadManageEvent,
     ManagementCommandFailed,
     cut_in_the_middle,
 )
+from tests.support.lambda_events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
 from tests.unit.djambda.conftest import FakeAws
-from tests.unit.events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
 
 # Django closes connections at the end of a request: no transaction can be around a whole test.
 in_database = pytest.mark.django_db(transaction=True)
@@ -290,7 +290,7 @@ def test_a_command_that_asks(code: str) -> None:
         manage(shell(code))
 
     _, output = str(error.value).split("exit code 1:\n")
-    assert output == f"Sure? \n{management_event.QUESTION}\n"
+    assert output == f"Sure? \n{management_command.QUESTION}\n"
 
 
 def test_bytes_are_output_too() -> None:
@@ -386,7 +386,7 @@ def test_the_log_gets_the_beginning_of_a_runs_output_and_the_bucket_all(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(management_event, "LOGGED_CHARACTERS", 10)
+    monkeypatch.setattr(management_command, "LOGGED_CHARACTERS", 10)
     code = "print('a' * 8); print('b' * 8); print('c' * 8); 1 / 0"
 
     lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
@@ -408,7 +408,7 @@ def test_what_is_no_run(run: Any) -> None:
 
 
 def test_large_output_is_cut_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(management_event, "OUTPUT_LIMIT", 1000)
+    monkeypatch.setattr(management_command, "OUTPUT_LIMIT", 1000)
 
     output = manage(shell("print('a' * 600 + 'b' * 600)"))["output"]
 
@@ -418,7 +418,7 @@ def test_large_output_is_cut_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(management_event, "ERROR_LIMIT", 1000)
+    monkeypatch.setattr(management_command, "ERROR_LIMIT", 1000)
 
     with pytest.raises(ManagementCommandFailed) as error:
         manage(shell("print('a' * 6000); 1 / 0"))

@@ -118,7 +118,7 @@ def test_an_unreachable_manifest() -> None:
 PAGE = """
 import json, sys
 from djambda.awslambda import lambda_handler
-from tests.unit.events import CONTEXT, make_v1_event
+from tests.support.lambda_events import CONTEXT, make_v1_event
 
 answer = lambda_handler(make_v1_event(path="/"), CONTEXT)
 slow = sorted({"boto3", "botocore", "storages"} & {name.split(".")[0] for name in sys.modules})

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from typer.testing import CliRunner
 
-from djambda.management_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder, record
+from djambda.recorded_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder, record
 from djambda_cli.commands.manage import (
     MARGIN,
     MAX_PAYLOAD,

@@ -3,7 +3,7 @@
 The command runs as it would in a terminal without a keyboard. What it prints goes to the log while
 it runs, and to the caller when it is done. A command that fails makes the invocation fail, so that
 whoever looks at the invocation only (a pipeline, a schedule) notices. With a `run` in the event,
-its caller looks at the bucket instead: see `management_run`.
+its caller looks at the bucket instead: see `recorded_run`.
 """
 
 import codecs
@@ -58,7 +58,7 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
     """Runs the command and returns `{"output": str, "exit_code": 0}`.
 
     Raises `BadManageEvent` for what is no command, and `ManagementCommandFailed` for every exit
-    code but 0. With an id as `run`, output and exit code go where `management_run.record` says.
+    code but 0. With an id as `run`, output and exit code go where `recorded_run.record` says.
     """
     arguments = parse(command)
     if run is not None:
@@ -76,7 +76,7 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
 
 
 def _record(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
-    from djambda.management_run import record  # noqa: PLC0415 (imports boto3)
+    from djambda.recorded_run import record  # noqa: PLC0415 (imports boto3)
 
     if not isinstance(run, str) or not RUN.fullmatch(run):
         raise BadManageEvent(

@@ -1,0 +1,1 @@
+"""Code that several test folders share: Lambda events and a fake AWS."""
