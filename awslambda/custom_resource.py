@@ -1,8 +1,8 @@
-"""Answers CloudFormation for the functions that are custom resources: always, and in time.
+"""Run a custom resource's handler and always send CloudFormation a response in time.
 
-A custom resource that keeps silent leaves its stack hanging for an hour. So whatever a handler
-does (return, raise, run out of time), `respond` puts an answer to the presigned URL of the
-event. That URL and the data in the answer are secrets: neither is ever logged.
+Without a response, CloudFormation waits for an hour. So whether a handler returns, raises or runs
+out of time, `handle_event` sends a response to the event's presigned URL. That URL and the data in
+the response are secrets: neither is ever logged.
 """
 
 import http.client
@@ -17,42 +17,42 @@ from urllib.parse import urlsplit
 
 from djambda_common.names import OMISSION
 from lambda_types import Context, CustomResourceEvent
-from retry import retrying
+from retry import call_with_retries
 
 MAX_BODY = 4096
-"""Bytes that CloudFormation takes for an answer, see `respond`."""
+"""Bytes that CloudFormation accepts as a response, see `handle_event`."""
 
-MAX_HEAD = 300
+MAX_FIRST_LINE = 300
 """Characters kept of a long reason's first line."""
 
 TIMEOUT = 3.0
 PAUSES = (0.5, 1.0)
 MARGIN = 12.0
-"""Seconds kept back for answering: three tries of `TIMEOUT` and the `PAUSES` between them."""
+"""Seconds reserved for responding: three tries of `TIMEOUT` and the `PAUSES` between them."""
 
-FAILURES = (OSError, http.client.HTTPException)
+SEND_ERRORS = (OSError, http.client.HTTPException)
 
 CREATE_FAILED = "djambda:create-failed"
-"""The id of what was never made. CloudFormation asks to delete that, too."""
+"""The id of a resource that was not created. CloudFormation deletes that one, too."""
 
 log = logging.getLogger("djambda")
 log.setLevel(logging.INFO)
 
 
 class ResourceFailedError(Exception):
-    """Its message is the reason that CloudFormation shows: what failed, and what to do."""
+    """The message is the reason that CloudFormation shows: what failed, and what to do."""
 
 
-class NotAnsweredError(Exception):
-    """CloudFormation could not be told, and goes on waiting."""
+class ResponseNotSentError(Exception):
+    """CloudFormation did not get the response and keeps waiting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What CloudFormation wants: `kind` is "Create", "Update" or "Delete".
+    """A request of CloudFormation; `kind` is "Create", "Update" or "Delete".
 
-    `previous` has the properties before an update; when CloudFormation undoes a failed one, those
-    of the update that failed.
+    `previous` has the properties before an update. When CloudFormation rolls back a failed update,
+    it has those of the update that failed.
     """
 
     kind: str
@@ -62,28 +62,28 @@ class Request:
 
     @property
     def seconds_left(self) -> float:
-        """How long the handler may still take."""
+        """The seconds that the handler may still take."""
         return self.deadline - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a handler made. With `no_echo`, CloudFormation shows `data` to nobody."""
+class Result:
+    """The resource that a handler created. With `no_echo`, CloudFormation masks `data`."""
 
     physical_id: str
     data: Mapping[str, str] = field(default_factory=dict)
     no_echo: bool = False
 
 
-def respond(
-    event: CustomResourceEvent, context: Context, handle: Callable[[Request], Answer]
+def handle_event(
+    event: CustomResourceEvent, context: Context, handle: Callable[[Request], Result]
 ) -> None:
-    """Let `handle` do what CloudFormation asks for, and answer with what came of it.
+    """Call `handle` with CloudFormation's request and send its result or failure.
 
-    The function's time limit has to be `MARGIN` longer than `handle` needs. Protocol:
+    The function's timeout must be `MARGIN` longer than `handle` needs. Protocol:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 
-    Raises `NotAnsweredError`.
+    Raises `ResponseNotSentError`.
     """
     if "ResponseURL" not in event:
         raise ValueError(f"Not an event of a CloudFormation custom resource: keys {sorted(event)}")
@@ -94,48 +94,48 @@ def respond(
         event.get("OldResourceProperties", {}),
         deadline=time.monotonic() + seconds,
     )
-    reply = _Reply(event)
-    watchdog = threading.Timer(seconds, reply.out_of_time)
+    response = _Response(event)
+    watchdog = threading.Timer(seconds, response.time_out)
     watchdog.daemon = True
     watchdog.start()
     try:
-        answer = Answer(CREATE_FAILED) if _was_never_made(event) else handle(request)
+        result = Result(CREATE_FAILED) if _deletes_failed_create(event) else handle(request)
     except ResourceFailedError as error:
-        reply.failure(str(error))
+        response.fail(str(error))
     except Exception as error:
-        log.exception("the handler failed")
-        reply.failure(f"{type(error).__name__}: {error}")
+        log.exception("The handler failed")
+        response.fail(f"{type(error).__name__}: {error}")
     else:
-        reply.success(answer)
+        response.succeed(result)
     finally:
         watchdog.cancel()
 
 
-def _was_never_made(event: CustomResourceEvent) -> bool:
+def _deletes_failed_create(event: CustomResourceEvent) -> bool:
     return event["RequestType"] == "Delete" and event["PhysicalResourceId"] == CREATE_FAILED
 
 
-class _Reply:
-    """The one answer to an event. Handler or clock: the first to give it wins."""
+class _Response:
+    """The only response to an event: the first of handler and watchdog sends it."""
 
     def __init__(self, event: CustomResourceEvent) -> None:
         self._event = event
         self._lock = threading.Lock()
-        self._given = False
+        self._sent = False
 
-    def success(self, answer: Answer) -> None:
-        self._give(
+    def succeed(self, result: Result) -> None:
+        self._send(
             {
                 "Status": "SUCCESS",
-                "PhysicalResourceId": answer.physical_id,
-                "NoEcho": answer.no_echo,
-                "Data": dict(answer.data),
+                "PhysicalResourceId": result.physical_id,
+                "NoEcho": result.no_echo,
+                "Data": dict(result.data),
             }
         )
 
-    def failure(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
         log.error(reason)
-        self._give(
+        self._send(
             {
                 "Status": "FAILED",
                 "PhysicalResourceId": self._event.get("PhysicalResourceId", CREATE_FAILED),
@@ -143,30 +143,32 @@ class _Reply:
             }
         )
 
-    def out_of_time(self) -> None:
-        self.failure(
-            "The function ran out of time, so it is not known how far it came. "
-            "Look at its log, then deploy again."
+    def time_out(self) -> None:
+        self.fail(
+            "The function ran out of time and may have done part of its work. "
+            "Check its log, then deploy again."
         )
 
-    def _give(self, answer: dict[str, object]) -> None:
+    def _send(self, fields: dict[str, object]) -> None:
         for name in ("StackId", "RequestId", "LogicalResourceId"):
-            answer[name] = self._event.get(name)
-        body = _encoded(answer)
+            fields[name] = self._event.get(name)
+        body = _encode(fields)
         with self._lock:
-            if self._given:
+            if self._sent:
                 return
             try:
-                retrying(lambda: _put(self._event["ResponseURL"], body), on=FAILURES, pauses=PAUSES)
-            except FAILURES as error:
-                raise NotAnsweredError(
-                    f"CloudFormation cannot be answered: {type(error).__name__}: {error}"
+                call_with_retries(
+                    lambda: _put(self._event["ResponseURL"], body), on=SEND_ERRORS, pauses=PAUSES
+                )
+            except SEND_ERRORS as error:
+                raise ResponseNotSentError(
+                    f"CloudFormation did not accept the response: {type(error).__name__}: {error}"
                 ) from None
-            self._given = True
+            self._sent = True
 
 
 def _put(url: str, body: bytes) -> None:
-    """PUT to the presigned URL. It is signed for no content type, so none is sent."""
+    """PUT to the presigned URL. Its signature covers no content type, so none is sent."""
     parts = urlsplit(url)
     connection = (
         http.client.HTTPSConnection(
@@ -184,28 +186,28 @@ def _put(url: str, body: bytes) -> None:
         raise http.client.HTTPException(f"HTTP {status}")
 
 
-def _encoded(answer: Mapping[str, object]) -> bytes:
-    """The answer as JSON, its reason cut to what CloudFormation takes."""
-    body = _json(answer)
-    if len(body) <= MAX_BODY or "Reason" not in answer:
+def _encode(fields: Mapping[str, object]) -> bytes:
+    """Return the response as JSON, with a reason short enough for CloudFormation."""
+    body = _json(fields)
+    if len(body) <= MAX_BODY or "Reason" not in fields:
         return body
-    room = MAX_BODY - len(_json({**answer, "Reason": ""}))
-    return _json({**answer, "Reason": _shortened(str(answer["Reason"]), room)})
+    limit = MAX_BODY - len(_json({**fields, "Reason": ""}))
+    return _json({**fields, "Reason": _shorten(str(fields["Reason"]), limit)})
 
 
-def _shortened(text: str, room: int) -> str:
-    """The first line, which says what failed, and as much of the end as fits, which says why.
+def _shorten(text: str, limit: int) -> str:
+    """Return the first line, which names the failure, and as much as fits of the end, its cause.
 
-    `room` is the bytes it may take as JSON.
+    `limit` is in bytes of JSON.
     """
     head, _, tail = text.partition("\n")
-    if len(head) > MAX_HEAD:
-        head, tail = text[:MAX_HEAD], text[MAX_HEAD:]
-    while len(_json(short := f"{head}{OMISSION}{tail}")) > room and tail:
+    if len(head) > MAX_FIRST_LINE:
+        head, tail = text[:MAX_FIRST_LINE], text[MAX_FIRST_LINE:]
+    while len(_json(shortened := f"{head}{OMISSION}{tail}")) > limit and tail:
         tail = tail[len(tail) // 16 + 1 :]
-    return short
+    return shortened
 
 
 def _json(value: object) -> bytes:
-    # Half a surrogate pair has no UTF-8; as a JSON escape it may stay.
+    # A lone surrogate cannot be encoded as UTF-8, but can be escaped in JSON.
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")

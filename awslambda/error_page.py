@@ -1,8 +1,7 @@
-"""What the front door answers when Django did not: a page for people, JSON for programs.
+"""The proxy's own responses when Django has none: a page for browsers, JSON for API clients.
 
-The page is one file: nothing to load, no script, light or dark as the visitor prefers. It
-never says more than the visitor may know; the front door's log has the rest, under the same
-request id.
+The page is one file without scripts, light or dark as the visitor prefers. It contains only what a
+visitor may know; the proxy's log has the rest under the same request ID.
 """
 
 import html
@@ -10,27 +9,25 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lambda_types import GatewayAnswer, GatewayEvent
+    from lambda_types import GatewayEvent, GatewayResponse
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
-"""They change nothing (RFC 9110, section 9.2.1), so asking again is always fine."""
+"""They change nothing (RFC 9110, section 9.2.1), so repeating them is safe."""
 
-NOTHING_RAN = "Nothing was changed. Go back and send it again in a moment."
-MAY_HAVE_RUN = (
-    "It is not known whether what you sent was carried out, so check before you send it again."
-)
+NOT_PROCESSED = "Your request was not processed. Please go back and try again later."
+MAY_BE_PROCESSED = "Your request may have been processed. Please check before you send it again."
 
 
 class Problem:
-    """One reason why there is no answer from Django: how to say it in HTTP, and to people.
+    """A reason why Django has no response, and the response to send instead.
 
-    `error` is its name in JSON and in the log, `may_have_run` whether Django may have acted on
-    the request, `retry_after` the seconds for that header, None where asking again is no use.
+    `error` is its code in JSON and in the log. `may_have_run` is true if Django may have processed
+    the request. `retry_after` is that header's value in seconds, None if retrying does not help.
     """
 
     __slots__ = ("error", "may_have_run", "message", "retry_after", "status", "title")
 
-    def __init__(  # noqa: PLR0913 (a row of a table)
+    def __init__(  # noqa: PLR0913 (one row of a table)
         self,
         status: int,
         error: str,
@@ -48,8 +45,8 @@ class Problem:
         self.retry_after = retry_after
 
 
-def answer(problem: Problem, event: "GatewayEvent", request_id: str) -> "GatewayAnswer":
-    """The proxy answer that tells whoever sent `event` about the problem."""
+def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> "GatewayResponse":
+    """Return the response that explains the problem to the sender of `event`."""
     safe = event["httpMethod"] in SAFE_METHODS
     advice = _advice(problem, safe=safe)
     headers = {"Cache-Control": "no-store"}
@@ -57,8 +54,8 @@ def answer(problem: Problem, event: "GatewayEvent", request_id: str) -> "Gateway
         headers["Retry-After"] = str(problem.retry_after)
     if _wants_html(event):
         headers["Content-Type"] = "text/html; charset=utf-8"
-        reload = safe and (problem.may_have_run or problem.retry_after is not None)
-        body = _page(problem, advice, request_id, reload=reload)
+        can_reload = safe and (problem.may_have_run or problem.retry_after is not None)
+        body = _page(problem, advice, request_id, can_reload=can_reload)
     else:
         headers["Content-Type"] = "application/json"
         message = f"{problem.message} {advice}".rstrip()
@@ -75,12 +72,12 @@ def _advice(problem: Problem, *, safe: bool) -> str:
     if safe:
         return ""
     if problem.may_have_run:
-        return MAY_HAVE_RUN
-    return NOTHING_RAN if problem.retry_after is not None else ""
+        return MAY_BE_PROCESSED
+    return NOT_PROCESSED if problem.retry_after is not None else ""
 
 
 def _wants_html(event: "GatewayEvent") -> bool:
-    """Whether a browser is navigating. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header"""
+    """Return whether a browser is navigating. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header"""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     return headers.get("sec-fetch-mode") == "navigate" or "text/html" in headers.get("accept", "")
 
@@ -108,10 +105,10 @@ code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wra
 """
 
 
-def _page(problem: Problem, advice: str, request_id: str, *, reload: bool) -> str:
+def _page(problem: Problem, advice: str, request_id: str, *, can_reload: bool) -> str:
     paragraphs = "\n".join(f"<p>{text}</p>" for text in (problem.message, advice) if text)
     # An empty href is the page's own address.
-    button = '<a class="button" href="">Try again</a>' if reload else ""
+    button = '<a class="button" href="">Try again</a>' if can_reload else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -127,7 +124,7 @@ def _page(problem: Problem, advice: str, request_id: str, *, reload: bool) -> st
 <h1>{problem.title}</h1>
 {paragraphs}
 {button}
-<footer>Request <code>{html.escape(request_id)}</code></footer>
+<footer>Request ID: <code>{html.escape(request_id)}</code></footer>
 </main>
 </body>
 </html>

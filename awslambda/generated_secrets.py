@@ -1,9 +1,8 @@
-"""Makes up the site's passwords at its first deploy and keeps them in SSM Parameter Store.
+"""Generate the site's passwords at the first deploy and store them in SSM Parameter Store.
 
-A custom resource, and the only place where these values come into being: no template, no
-repository and no function's environment ever holds one. A value that exists is never changed.
-Django reads all of them from SSM; CloudFormation gets the database password, which it needs
-for the cluster, and shows it to nobody.
+A custom resource, and the only place where these values are created: templates, repositories and
+functions' environments never contain them. An existing value is never changed. Django reads all of
+them from SSM. CloudFormation gets the database password, which the cluster needs, and masks it.
 """
 
 import json
@@ -11,13 +10,13 @@ import secrets
 import string
 from typing import Any
 
-from custom_resource import Answer, Request, respond
+from custom_resource import Request, Result, handle_event
 from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD
 from lambda_types import Context, CustomResourceEvent
-from retry import ApiError, ask
+from retry import ApiError, request_json
 
 ALPHABET = string.ascii_letters + string.digits
-"""Valid everywhere: RDS takes no / @ " or blank in a password, shells and URLs mind others.
+"""Safe everywhere: RDS forbids / @ " and spaces in a password, shells and URLs other characters.
 
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
 """
@@ -25,42 +24,42 @@ https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.ht
 LENGTHS = {
     DATABASE_PASSWORD: 40,
     SECRET_KEY: 64,  # `check --deploy` requires 50 (security.W009).
-    SUPERUSER_PASSWORD: 24,  # This one is typed.
+    SUPERUSER_PASSWORD: 24,  # People type it.
 }
 
 
 def lambda_handler(event: CustomResourceEvent, context: Context) -> None:
-    """A custom resource with the properties Path and Keep ("true": outlives the stack)."""
-    respond(event, context, provide)
+    """Handle a custom resource with the properties Path and Keep ("true": outlives the stack)."""
+    handle_event(event, context, ensure_secrets)
 
 
-def provide(request: Request) -> Answer:
-    """Make sure that each secret exists below Path; on Delete, that none does."""
+def ensure_secrets(request: Request) -> Result:
+    """Create the secrets that do not exist below Path; on Delete, delete all of them."""
     path = request.properties["Path"]
     if request.kind == "Delete":
         if request.properties.get("Keep") != "true":
-            # Does not mind those that do not exist.
-            _ssm("DeleteParameters", Names=[f"{path}/{name}" for name in LENGTHS])
-        return Answer(path)
-    values = {name: _existing_or_new(f"{path}/{name}", size) for name, size in LENGTHS.items()}
-    return Answer(path, {"DatabasePassword": values[DATABASE_PASSWORD]}, no_echo=True)
+            # Ignores names that do not exist.
+            _call_ssm("DeleteParameters", Names=[f"{path}/{name}" for name in LENGTHS])
+        return Result(path)
+    values = {name: _get_or_create(f"{path}/{name}", length) for name, length in LENGTHS.items()}
+    return Result(path, {"DatabasePassword": values[DATABASE_PASSWORD]}, no_echo=True)
 
 
-def _existing_or_new(name: str, length: int) -> str:
-    """The parameter's value. Of two who create it at once, SSM lets one win; both return its."""
+def _get_or_create(name: str, length: int) -> str:
+    """Return the parameter's value. Two concurrent calls both return the one that SSM stored."""
     value = "".join(secrets.choice(ALPHABET) for _ in range(length))
     try:
-        _ssm("PutParameter", Name=name, Value=value, Type="SecureString", Overwrite=False)
+        _call_ssm("PutParameter", Name=name, Value=value, Type="SecureString", Overwrite=False)
     except ApiError as error:
         if error.error_type != "ParameterAlreadyExists":
             raise
-        return str(_ssm("GetParameter", Name=name, WithDecryption=True)["Parameter"]["Value"])
+        return str(_call_ssm("GetParameter", Name=name, WithDecryption=True)["Parameter"]["Value"])
     return value
 
 
-def _ssm(action: str, **parameters: object) -> Any:
+def _call_ssm(action: str, **parameters: object) -> Any:
     """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Operations.html"""
-    return ask(
+    return request_json(
         "ssm",
         headers={
             "Content-Type": "application/x-amz-json-1.1",

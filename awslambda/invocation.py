@@ -1,10 +1,10 @@
-"""One synchronous invocation of the Django Lambda, and everything that can become of it.
+"""Invoke the Django Lambda synchronously, and classify every failure.
 
-The front door and the release both invoke Django, and both must know of a failure whether
-anything ran. This module knows the Lambda API; its errors say what the two can act on.
-Beside those below, `NotSent` and `OutcomeUnknown` of `djambda_common.aws_api` come through.
+The proxy and the release both invoke Django, and both must know whether a failed invocation may
+have run. The errors below tell them; `NotSent` and `OutcomeUnknown` of `djambda_common.aws_api`
+pass through.
 """
-# ruff: noqa: N818 (an outcome is called what it is)
+# ruff: noqa: N818 (each name describes an outcome)
 
 import http.client
 import json
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_PAYLOAD = 6 * 1024 * 1024
-"""Bytes of a synchronous request or answer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""Bytes of a synchronous request or response: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 TRIES_TO_SEND = 3
 PAUSE_TO_SEND = 0.1
 PAUSE_WHEN_NOT_READY = 1.0
 LEAST_SECONDS = 1.0
-"""A further attempt with less time than this would most likely be cut off half way."""
+"""With less time than this, another attempt would most likely be cut off."""
 
 # Of the errors in https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
 NOT_READY = {
     "CodeArtifactUserPendingException",
     "ENINotReadyException",
-    "ResourceConflictException",  # Pending: the function is being created, updated or woken.
-    "ResourceNotReadyException",  # Inactive: the first invocation fails, and wakes it.
+    "ResourceConflictException",  # Pending: being created, updated or reactivated.
+    "ResourceNotReadyException",  # Inactive: the first invocation fails, and reactivates it.
     "SnapStartNotReadyException",
 }
 THROTTLED = {"EC2ThrottledException", "TooManyRequestsException"}
@@ -51,7 +51,7 @@ REFUSED_WITH_5XX = {
 
 
 class InvocationError(Exception):
-    """An invocation that did not end well. `error_type` is AWS's or Python's name for it."""
+    """A failed invocation. `error_type` is AWS's or Python's name for the failure."""
 
     def __init__(self, error_type: str, message: str, request_id: str = "") -> None:
         super().__init__(f"{error_type}: {message}")
@@ -61,31 +61,31 @@ class InvocationError(Exception):
 
 
 class NotReady(InvocationError):
-    """Nothing ran: the function is being set up, and will be ready in a while."""
+    """Nothing ran: the function is being set up, and will be ready soon."""
 
 
 class Throttled(InvocationError):
-    """Nothing ran: there is no capacity at this moment."""
+    """Nothing ran: the function has no capacity at the moment."""
 
 
 class TooLarge(InvocationError):
-    """Nothing ran: the request is over Lambda's limit."""
+    """Nothing ran: the request exceeds Lambda's limit."""
 
 
 class Refused(InvocationError):
-    """Nothing ran, and nothing will until somebody changes the set-up."""
+    """Nothing ran, and nothing will until the setup is fixed."""
 
 
 class FunctionFailed(InvocationError):
-    """The function ran and failed; it may have done a part of its work."""
+    """The function ran and failed; it may have done part of its work."""
 
 
 class FunctionTimedOut(FunctionFailed):
-    """The function was stopped at its time limit."""
+    """The function was stopped at its timeout."""
 
 
-class AnswerTooLarge(FunctionFailed):
-    """The function did its work, but its answer is over Lambda's limit."""
+class ResponseTooLarge(FunctionFailed):
+    """The function did its work, but its response exceeds Lambda's limit."""
 
 
 def invoke(
@@ -95,21 +95,21 @@ def invoke(
     seconds: float,
     wait_for: tuple[type[InvocationError], ...] = (NotReady,),
 ) -> "Any":
-    """Invoke `function` (a name or ARN, with version or alias) and return its decoded answer.
+    """Invoke `function` (a name or ARN, with version or alias) and return its decoded response.
 
-    `seconds` is for everything, waiting and retrying included. What is sent again is only a
-    request that cannot have run: one that was `NotSent`, a few times, or one that met an error
-    in `wait_for`, while there is time.
+    `seconds` is the limit for everything, waiting and retrying included. Only a request that cannot
+    have run is sent again: a few times if it was `NotSent`, and until the limit after an error in
+    `wait_for`.
     """
     if len(payload) > MAX_PAYLOAD:
         raise TooLarge("RequestTooLarge", f"{len(payload)} bytes, over the limit of {MAX_PAYLOAD}")
     deadline = time.monotonic() + seconds
-    repeatable: tuple[type[Exception], ...] = (NotSent, *wait_for)
+    retryable: tuple[type[Exception], ...] = (NotSent, *wait_for)
     unsent = 0
     while True:
         try:
-            return _answer(_send(function, payload, timeout=deadline - time.monotonic()))
-        except repeatable as error:
+            return _decode(_send(function, payload, timeout=deadline - time.monotonic()))
+        except retryable as error:
             unsent = unsent + 1 if isinstance(error, NotSent) else 0
             pause = PAUSE_TO_SEND if unsent else PAUSE_WHEN_NOT_READY
             if unsent == TRIES_TO_SEND or time.monotonic() + pause + LEAST_SECONDS > deadline:
@@ -130,21 +130,21 @@ def _send(function: str, payload: bytes, *, timeout: float) -> Response:
     )
 
 
-def _answer(response: Response) -> "Any":
+def _decode(response: Response) -> "Any":
     request_id = response.headers.get("x-amzn-requestid", "")
     if response.status >= http.client.BAD_REQUEST:
         raise _api_error(response, request_id)
     try:
-        answer = json.loads(response.body)
+        result = json.loads(response.body)
     except ValueError as error:
         raise OutcomeUnknown(f"lambda: HTTP {response.status}, but no JSON: {error}") from error
     if "x-amz-function-error" in response.headers:
-        raise _function_error(answer, request_id)
-    return answer
+        raise _function_error(result, request_id)
+    return result
 
 
 def _api_error(response: Response, request_id: str) -> Exception:
-    """The Lambda API turned the invocation down, or broke down itself."""
+    """Return the error for an invocation that the Lambda API rejected, or failed to process."""
     error_type, message = error_of(response)
     if error_type in NOT_READY:
         return NotReady(error_type, message, request_id)
@@ -157,14 +157,14 @@ def _api_error(response: Response, request_id: str) -> Exception:
     return OutcomeUnknown(f"lambda: HTTP {response.status} {error_type}: {message}")
 
 
-def _function_error(answer: object, request_id: str) -> FunctionFailed:
+def _function_error(result: object, request_id: str) -> FunctionFailed:
     """https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html"""
-    details = answer if isinstance(answer, dict) else {}
+    details = result if isinstance(result, dict) else {}
     error_type = str(details.get("errorType") or "")
     message = str(details.get("errorMessage") or "")
     kind = FunctionFailed
     if error_type == "Sandbox.Timedout" or (not error_type and "Task timed out" in message):
         kind = FunctionTimedOut
     elif error_type == "Function.ResponseSizeTooLarge":
-        kind = AnswerTooLarge
+        kind = ResponseTooLarge
     return kind(error_type or kind.__name__, message, request_id)

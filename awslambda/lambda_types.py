@@ -1,6 +1,6 @@
-"""The shapes that Lambda hands to the functions in this folder.
+"""Types of the events and contexts that Lambda passes to the functions in this folder.
 
-The front door imports them for the type checker only: `typing` would be a tenth of its start.
+The proxy imports them for the type checker only: importing `typing` would be a tenth of its start.
 """
 
 from typing import Protocol, TypedDict
@@ -12,12 +12,12 @@ class Context(Protocol):
     aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda stops the function."""
+        """Return the milliseconds until Lambda stops the function."""
         ...
 
 
 class RequestContext(TypedDict, total=False):
-    """What API Gateway adds to a request."""
+    """API Gateway's own data about a request."""
 
     path: str
     requestId: str
@@ -25,7 +25,7 @@ class RequestContext(TypedDict, total=False):
 
 
 class GatewayEvent(TypedDict):
-    """The parts the front door reads of a REST API's proxy event.
+    """The fields of a REST API's proxy event that the proxy reads.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
     """
@@ -36,8 +36,8 @@ class GatewayEvent(TypedDict):
     requestContext: RequestContext
 
 
-class GatewayAnswer(TypedDict):
-    """A REST API's proxy answer; Django's has `multiValueHeaders` as well."""
+class GatewayResponse(TypedDict):
+    """A REST API's proxy response; Django's has `multiValueHeaders` as well."""
 
     statusCode: int
     headers: dict[str, str]

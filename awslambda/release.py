@@ -1,15 +1,14 @@
-"""The release: what a new version of Django needs before anybody may see it.
+"""Release a new version of Django: migrate the database, collect the static files.
 
 CloudFormation runs this custom resource after publishing the new version and before moving the
-alias `live` to it. It has that version itself migrate the database and collect the static
-files. Where a command fails, so does the deploy, with the command's output as the reason; the
-alias stays, and the old version goes on serving.
+alias `live` to it. The commands run in the new version. If one fails, the deploy fails with the
+command's output as the reason, and the old version remains live.
 """
 
 import json
 import re
 
-from custom_resource import Answer, Request, ResourceFailedError, log, respond
+from custom_resource import Request, ResourceFailedError, Result, handle_event, log
 from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
 from invocation import (
     FunctionFailed,
@@ -20,7 +19,7 @@ from invocation import (
     invoke,
 )
 from lambda_types import Context, CustomResourceEvent
-from retry import ApiError, ask
+from retry import ApiError, request_json
 
 COMMANDS = (
     "wait_for_database",
@@ -30,45 +29,47 @@ COMMANDS = (
 )
 
 FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)(?:\n  .*)+")
-"""A traceback but for its last line. CloudFormation has room for a few lines; the log has all."""
+"""A traceback without its last line. CloudFormation shows a few lines; the log has all of it."""
 BLANK_LINES = re.compile(r"\n{3,}")
 
 LEAST_SECONDS = 5.0
-"""With less than that left, the next command is not started."""
+"""With less time left, the next command is not started."""
 
 
 def lambda_handler(event: CustomResourceEvent, context: Context) -> None:
-    """A custom resource with the properties FunctionName, Version and Alias."""
-    respond(event, context, release)
+    """Handle a custom resource with the properties FunctionName, Version and Alias."""
+    handle_event(event, context, release)
 
 
-def release(request: Request) -> Answer:
+def release(request: Request) -> Result:
     """Run `COMMANDS` in the version, unless it has been released before.
 
-    Raises `ResourceFailedError` for the first command that fails; the rest are not run.
+    Raises `ResourceFailedError` at the first command that fails, and skips the rest.
     """
     function = request.properties["FunctionName"]
     version = request.properties["Version"]
-    released = Answer(f"release of {function}")
+    result = Result(f"release of {function}")
     if request.kind == "Delete":
-        return released
-    if _goes_back(request):
-        log.info("version %s comes back, as the deploy of a newer one failed", version)
-        return released
+        return result
+    if _is_rollback(request):
+        log.info(
+            "Version %s: not released again, the deploy of a newer one was rolled back", version
+        )
+        return result
     if _live_version(function, request.properties["Alias"]) == version:
-        log.info("version %s is live already: nothing to do", version)
-        return released
+        log.info("Version %s is already live", version)
+        return result
     for command in COMMANDS:
-        log.info("version %s: %s", version, command)
+        log.info("Version %s: %s", version, command)
         _run(command, f"{function}:{version}", request.seconds_left - 1)
-    return released
+    return result
 
 
-def _goes_back(request: Request) -> bool:
-    """Whether CloudFormation undoes a failed deploy: later versions have higher numbers.
+def _is_rollback(request: Request) -> bool:
+    """Return whether CloudFormation rolls back a failed deploy: newer versions have higher numbers.
 
-    The version before may be one that people have left with `djambda rollback`, with its migrations
-    undone: it must not be migrated again.
+    The site may have been rolled back from this version before, with `djambda rollback` and its
+    migrations reversed, so it must not be migrated again.
     """
     return int(request.previous.get("Version", 0)) > int(request.properties["Version"])
 
@@ -77,20 +78,20 @@ def _live_version(function: str, alias: str) -> str | None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_GetAlias.html"""
     path = f"/2015-03-31/functions/{encoded(function)}/aliases/{encoded(alias)}"
     try:
-        answer = ask("lambda", method="GET", path=path)
+        description = request_json("lambda", method="GET", path=path)
     except ApiError as error:
         if error.error_type == "ResourceNotFoundException":  # The first deploy.
             return None
         raise
-    return str(answer["FunctionVersion"])
+    return str(description["FunctionVersion"])
 
 
 def _run(command: str, version: str, seconds: float) -> None:
-    """Run one management command, once. `seconds` are those left for it."""
+    """Run one management command, once, within `seconds`."""
     if seconds < LEAST_SECONDS:
         raise ResourceFailedError(
-            f"`{command}` was not started: the commands before it took all the time there is. "
-            "What they did is done; deploy again."
+            f"`{command}` was not started: the commands before it took all the time. "
+            "They have succeeded, so deploy again."
         )
     payload = json.dumps({"manage": command}).encode()
     try:
@@ -103,23 +104,23 @@ def _reason(command: str, error: Exception) -> str:
     match error:
         case FunctionTimedOut():
             return (
-                f"`{command}` was stopped at the Django function's time limit ({error.message}). "
-                "Its output is in that function's log. Split the work, then deploy again."
+                f"`{command}` was stopped at the Django function's timeout ({error.message}). "
+                "Its output is in that function's log. Raise LAMBDA_TIMEOUT or split the work, "
+                "then deploy again."
             )
         case FunctionFailed() if f"`{command}`" in error.message:
-            said = FRAMES.sub("", error.message)  # Has the exit code and the output.
-            return BLANK_LINES.sub("\n\n", said)
-        case FunctionFailed() if command == COMMANDS[0]:  # Which does next to nothing.
+            return BLANK_LINES.sub("\n\n", FRAMES.sub("", error.message))
+        case FunctionFailed() if command == COMMANDS[0]:
             return (
-                f"Django does not start: {error}\nOn your machine it should say where: python "
+                f"Django failed to start: {error}\nTo find the cause, run on your machine: python "
                 "django/manage.py check"
             )
         case FunctionFailed():
             return f"`{command}` failed: {error}"
         case OutcomeUnknown():
             return (
-                f"`{command}` gave no answer ({error}). It may still be running: wait until the "
-                "Django function's log shows its end, then deploy again."
+                f"`{command}` did not respond ({error}). It may still be running: wait until the "
+                "Django function's log shows that it has ended, then deploy again."
             )
         case _:
             return f"`{command}` was not run: {error}"

@@ -1,7 +1,7 @@
-"""Requests that may safely be made twice: questions, and what AWS refuses to do again.
+"""Calls to AWS that are retried because repeating them is safe.
 
-The custom resources make only such requests beside invoking Django, and a deploy should not
-fail because AWS was busy for a second.
+The custom resources make them: reads, and writes that AWS refuses the second time. A deploy should
+not fail because AWS was busy for a second. Invoking Django is not among them, see `invocation.py`.
 """
 
 import http.client
@@ -18,7 +18,7 @@ BUSY = {"RequestLimitExceeded", "ThrottlingException", "TooManyRequestsException
 
 
 class ApiError(Exception):
-    """AWS said no. `error_type` is its name for the reason, such as AccessDeniedException."""
+    """AWS rejected the request. `error_type` is AWS's code, such as AccessDeniedException."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(f"{error_type}: {message}")
@@ -26,10 +26,10 @@ class ApiError(Exception):
 
 
 class BusyError(ApiError):
-    """AWS said not now."""
+    """AWS throttled the request or failed internally."""
 
 
-def ask(
+def request_json(
     service: str,
     *,
     method: str = "POST",
@@ -37,7 +37,10 @@ def ask(
     headers: Mapping[str, str] = {},
     body: bytes = b"",
 ) -> Any:
-    """The decoded JSON answer of an AWS API. Raises `ApiError`, `NotSent` or `OutcomeUnknown`."""
+    """Return the decoded JSON response of an AWS API, retrying if AWS is busy or unreachable.
+
+    Raises `ApiError`, `NotSent` or `OutcomeUnknown`.
+    """
 
     def attempt() -> Any:
         response = call(
@@ -49,13 +52,13 @@ def ask(
         busy = response.status >= http.client.INTERNAL_SERVER_ERROR or error_type in BUSY
         raise (BusyError if busy else ApiError)(error_type, message)
 
-    return retrying(attempt, on=(NotSent, OutcomeUnknown, BusyError), pauses=PAUSES)
+    return call_with_retries(attempt, on=(NotSent, OutcomeUnknown, BusyError), pauses=PAUSES)
 
 
-def retrying[T](
+def call_with_retries[T](
     attempt: Callable[[], T], *, on: tuple[type[Exception], ...], pauses: Sequence[float]
 ) -> T:
-    """What `attempt()` returns. Where it raises one of `on`, the next try is a pause (s) later."""
+    """Return the result of `attempt()`; after an error of `on`, pause (seconds) and try again."""
     for pause in pauses:
         try:
             return attempt()

@@ -1,14 +1,14 @@
-"""One signed call to an AWS API, for functions that must start fast and must not act twice.
+"""Send signed requests to AWS APIs, for functions that must start fast and must not act twice.
 
-boto3 takes longer to import than Django takes to answer, and retries a request whose answer
-it has not seen. This module does neither. The front door and the release invoke Django
-through it, the secrets function and Django itself reach SSM. Standard library only, and
-importable without Django: it ships in the Django asset and in the one of the helper functions.
+Importing boto3 takes longer than Django takes to respond, and boto3 retries requests that may have
+been processed. This module does neither. The proxy and the release invoke Django with it; the
+secrets function and Django call SSM. It uses only the standard library, because it ships in both
+Lambda packages.
 
-A call that fails says which of two things is true. `NotSent`: the service cannot have acted
-on it, so sending it again is safe. `OutcomeUnknown`: it may have.
+A failed call raises `NotSent` if the service cannot have acted on the request, so that sending it
+again is safe, and `OutcomeUnknown` if the service may have.
 """
-# ruff: noqa: N818 (what these two say is their name)
+# ruff: noqa: N818 (each name describes an outcome)
 
 import hashlib
 import hmac
@@ -26,17 +26,17 @@ CONNECT_TIMEOUT = 3.0
 """Seconds for TCP and TLS together, for each address of the host."""
 
 MAX_IDLE = 10.0
-"""Seconds after which a kept connection is not trusted any more.
+"""Seconds after which an idle connection is not used again.
 
-A frozen function sees neither its peer's goodbye nor that of a NAT on the way, and a request
-written into a dead connection ends as `OutcomeUnknown`.
+A frozen function does not notice that its peer, or a NAT on the way, has closed the connection, and
+a request written into a dead connection ends as `OutcomeUnknown`.
 """
 
 UNRESERVED = "-_.~"
-"""What SigV4 leaves unencoded besides letters and digits (RFC 3986, section 2.3)."""
+"""The characters besides letters and digits that SigV4 does not encode (RFC 3986, section 2.3)."""
 
 _idle: dict[str, tuple[http.client.HTTPConnection, float]] = {}
-"""Endpoint -> its open connection, and the time it was last used at."""
+"""Endpoint -> its open connection, and the time of its last use."""
 
 
 class NotSent(OSError):
@@ -44,11 +44,11 @@ class NotSent(OSError):
 
 
 class OutcomeUnknown(OSError):
-    """The request was sent and its answer never came: the service may have acted on it."""
+    """The request was sent, but there was no response: the service may have acted on it."""
 
 
 class Request:
-    """What to send. `path` is as on the wire: percent-encoded, with the query string."""
+    """An HTTP request. `path` is percent-encoded and has the query string."""
 
     __slots__ = ("body", "headers", "method", "path")
 
@@ -60,7 +60,7 @@ class Request:
 
 
 class Response:
-    """What a service answered, errors included: header names in lower case, the body whole."""
+    """A service's response, also to a failed request. Header names are in lower case."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -79,12 +79,11 @@ def call(  # noqa: PLR0913 (one keyword per part of an HTTP request)
     body: bytes = b"",
     timeout: float,
 ) -> Response:
-    """Send one request to `service` ("lambda", "ssm") and return its answer, whatever its status.
+    """Send one request to `service` ("lambda", "ssm") and return its response with any status.
 
-    `path` goes out as it is, query string included, so it must be percent-encoded already
-    (`encoded` does that for one segment or value). `timeout` is the seconds, connecting
-    included, within which the answer must begin. Credentials and region come from the
-    environment, as Lambda sets them.
+    `path` has the query string and must be percent-encoded already (`encoded` does that for one
+    segment or value). `timeout` is in seconds and covers everything until the response begins.
+    Credentials and region come from the environment, as Lambda sets them.
 
     Raises `NotSent` or `OutcomeUnknown`; never sends anything twice.
     """
@@ -106,9 +105,9 @@ def call(  # noqa: PLR0913 (one keyword per part of an HTTP request)
 def connect(service: str) -> None:
     """Open the connection that the next call to `service` will use.
 
-    For a function's INIT phase, where Lambda gives it a full CPU: reading the certificate
-    authorities and shaking hands takes many times longer in a small function's INVOKE.
-    Where it fails, the call connects again and has the error.
+    For a function's INIT phase, which has a full CPU: reading the certificate authorities and the
+    TLS handshake take many times longer in a small function's INVOKE phase. If it fails, the next
+    call connects again and raises the error.
     """
     endpoint = endpoint_url(service)
     try:
@@ -119,9 +118,9 @@ def connect(service: str) -> None:
 
 
 def error_of(response: Response) -> tuple[str, str]:
-    """The type and message of an error answer, each "" where AWS gives none.
+    """Return the type and the message of an error response, each "" if AWS sends none.
 
-    REST APIs such as Lambda's name the type in a header, JSON ones such as SSM in the body:
+    REST APIs such as Lambda have the type in a header, JSON APIs such as SSM in the body:
     https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization
     """
     try:
@@ -136,12 +135,12 @@ def error_of(response: Response) -> tuple[str, str]:
 
 
 def encoded(text: str) -> str:
-    """Percent-encode one path segment or query value as AWS does (":" and "/" too)."""
+    """Percent-encode one path segment or query value as AWS does, including ":" and "/"."""
     return quote(text, safe=UNRESERVED)
 
 
 def endpoint_url(service: str) -> str:
-    """The base URL of a service: AWS_ENDPOINT_URL, or AWS's own host in AWS_REGION.
+    """Return the base URL of a service: AWS_ENDPOINT_URL, or AWS's own host in AWS_REGION.
 
     Hosts: https://docs.aws.amazon.com/general/latest/gr/rande.html#dual-stack-endpoints
     """
@@ -157,8 +156,10 @@ def endpoint_url(service: str) -> str:
 
 
 def http_connection(url: str, *, timeout: float) -> http.client.HTTPConnection:
-    """A connection, not yet open, to the host of `url`. All share one TLS context, since reading
-    the certificate authorities takes longer than most answers."""
+    """Return a connection to the host of `url` that is not open yet.
+
+    All share one TLS context: reading the certificate authorities takes longer than most requests.
+    """
     parts = urlsplit(url)
     if parts.scheme == "https":
         return http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=_tls())
@@ -166,7 +167,7 @@ def http_connection(url: str, *, timeout: float) -> http.client.HTTPConnection:
 
 
 def sign(request: Request, service: str, endpoint: str, *, at: float) -> dict[str, str]:
-    """The headers to send: those of the request plus Host, the date and the Authorization.
+    """Return the headers to send: those of the request plus Host, date and Authorization.
 
     Signature Version 4, https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
     `at` is the time to sign for, in seconds since the epoch.
@@ -206,29 +207,29 @@ def sign(request: Request, service: str, endpoint: str, *, at: float) -> dict[st
 def _exchange(
     connection: http.client.HTTPConnection, request: Request, deadline: float
 ) -> Response:
-    """Send and receive, once. The line between the two errors is the last byte sent."""
-    where = f"{request.method} {connection.host}:{connection.port}"
+    """Send and receive, once. Before the last byte is sent, errors are `NotSent`."""
+    target = f"{request.method} {connection.host}:{connection.port}"
     timeout = deadline - time.monotonic()
     if timeout <= 0:
-        raise NotSent(f"{where}: no time left after connecting")
+        raise NotSent(f"{target}: no time left after connecting")
     connection.sock.settimeout(timeout)
     try:
         connection.request(request.method, request.path, request.body, request.headers)
     except OSError as error:
-        # The kernel refused the rest of the request. What arrived is short of its
-        # Content-Length (RFC 9112, section 8), nor does it match the hash that was signed.
-        raise NotSent(f"{where}: the connection broke while sending: {error}") from error
+        # The service got an incomplete request: shorter than its Content-Length (RFC 9112,
+        # section 8), and not matching the signed hash.
+        raise NotSent(f"{target}: the connection broke while sending: {error}") from error
     try:
-        answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
         if not headers.keys() & {"content-length", "transfer-encoding"}:
-            # http.client takes an end within the headers for the end of the answer.
+            # If the connection ends within the headers, http.client returns an empty response.
             raise http.client.IncompleteRead(b"")
-        return Response(answer.status, headers, answer.read())
+        return Response(response.status, headers, response.read())
     except TimeoutError as error:
-        raise OutcomeUnknown(f"{where}: no answer within {timeout:.1f} s") from error
+        raise OutcomeUnknown(f"{target}: no response within {timeout:.1f} s") from error
     except (OSError, http.client.HTTPException) as error:
-        raise OutcomeUnknown(f"{where}: the connection broke before the answer: {error}") from error
+        raise OutcomeUnknown(f"{target}: the connection broke: {error}") from error
 
 
 def _open(endpoint: str, timeout: float) -> http.client.HTTPConnection:
@@ -237,22 +238,21 @@ def _open(endpoint: str, timeout: float) -> http.client.HTTPConnection:
         connection.connect()
     except OSError as error:
         connection.close()
-        where = f"{connection.host}:{connection.port}"
-        raise NotSent(f"{where}: cannot connect: {error}") from error
+        raise NotSent(f"{connection.host}:{connection.port}: cannot connect: {error}") from error
     # A synchronous invocation is silent while the function runs, for up to 15 minutes, and a
     # NAT forgets a silent connection after 350 s.
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):  # Not on macOS, whose default will do for local use.
+    if hasattr(socket, "TCP_KEEPIDLE"):  # Missing on macOS, where the default is good enough.
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
     return connection
 
 
 def _take(endpoint: str) -> http.client.HTTPConnection | None:
-    """The endpoint's idle connection if it can be used; it belongs to the caller from here on."""
+    """Remove and return the endpoint's idle connection, or None if it cannot be used."""
     connection, used = _idle.pop(endpoint, (None, 0.0))
     if connection is None:
         return None
-    # The wall clock: a monotonic one may stand still while the function is frozen.
+    # Not a monotonic clock, which may stop while the function is frozen.
     if 0 <= time.time() - used < MAX_IDLE and _is_silent(connection.sock):
         return connection
     connection.close()
@@ -262,13 +262,13 @@ def _take(endpoint: str) -> http.client.HTTPConnection | None:
 def _keep(endpoint: str, connection: http.client.HTTPConnection) -> None:
     kept = (connection, time.time())
     if _idle.setdefault(endpoint, kept) is not kept:
-        connection.close()  # Another thread's is there already; one is enough.
+        connection.close()  # Another thread has kept one already.
 
 
 def _is_silent(sock: socket.socket) -> bool:
-    """Whether there is nothing to read: an end of file means that the peer has closed.
+    """Return whether there is nothing to read; an end of file means that the peer has closed.
 
-    A read, not a poll: it also takes in TLS's session tickets, which are no such sign.
+    Reading, unlike polling, also consumes TLS session tickets, which do not mean that.
     """
     sock.settimeout(0)
     try:
@@ -297,4 +297,4 @@ def _sha256(text: str) -> str:
 def _required(name: str) -> str:
     if value := os.environ.get(name):
         return value
-    raise LookupError(f"{name} is not set: Lambda sets it; anywhere else, export it first")
+    raise LookupError(f"{name} is not set. Lambda sets it; elsewhere, export it first.")

@@ -1,6 +1,6 @@
 """Names that the CDK app, the CLI and the Lambda packages share, each declared once.
 
-Standard library only and nothing but constants: the proxy imports it at every cold start.
+Only constants and no imports: the proxy imports this module at every cold start.
 """
 
 ALIAS = "live"
@@ -22,16 +22,16 @@ SECRET_PARAMETERS = (DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD)
 MAINTENANCE_VARIABLE = "MAINTENANCE"
 """The proxy's environment variable with the SHA-256 of the bypass secret, in hexadecimal digits.
 
-Unset or empty while the site is open.
+Unset or empty if the site is not in maintenance.
 """
 MAINTENANCE_BYPASS = "djambda-bypass"
 """The query parameter and the cookie that carry the bypass secret."""
 
 RUNS_PREFIX = "runs/"
-"""Where the output of management commands is in the assets bucket: one folder per run."""
+"""The prefix of management commands' output in the assets bucket: one folder per run."""
 
 ASYNC_START_SECONDS = 300
-"""How long Lambda may try to start an asynchronous management command before it drops it."""
+"""The time that Lambda has to start an asynchronous management command before it drops it."""
 
 OMISSION = "\n[...]\n"
 """Marks the omitted part of a failure reason that is too long for CloudFormation."""

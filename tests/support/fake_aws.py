@@ -1,8 +1,7 @@
-"""A small AWS: the HTTP server that the tests of the front door and its kin talk to.
+"""A fake AWS for tests of the helper functions: an HTTP server on a free loopback port.
 
-It stands in for the Lambda API, SSM and CloudFormation's answer URL on a free loopback port. It
-checks every signature with botocore, records what arrived, and answers (or breaks down) as
-the test has told it to: one reply for each request, in order.
+It stands in for the Lambda API, SSM and CloudFormation's response URL. It verifies every signature
+with botocore, records the requests, and plays the replies that a test has queued, one per request.
 """
 
 import json
@@ -32,7 +31,7 @@ REGION = "eu-central-1"
 
 @dataclass(frozen=True)
 class Received:
-    """A request that arrived whole. `connection` tells connections apart."""
+    """A complete request. `connection` is the number of its connection."""
 
     method: str
     path: str
@@ -50,7 +49,7 @@ type Reply = Callable[["Handler"], None]
 
 @dataclass
 class FakeAws:
-    """What a test sees of the server: where it is, what arrived, what to reply."""
+    """The server as tests see it: its URL, the requests it received, the replies to play."""
 
     url: str
     requests: list[Received] = field(default_factory=list)
@@ -60,16 +59,16 @@ class FakeAws:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def will(self, *replies: Reply) -> None:
-        """Reply to the next requests like this."""
+        """Queue replies to the next requests."""
         self.replies.extend(replies)
 
     def will_early(self, *replies: Reply) -> None:
-        """The same, after the headers and without reading the body: it does not arrive."""
+        """Queue replies that are sent after the headers, without reading the body."""
         self.early_replies.extend(replies)
 
 
-def answers(payload: Any = None, status: int = 200, **headers: str) -> Reply:
-    """A JSON answer; header names are written with underscores."""
+def responds(payload: Any = None, status: int = 200, **headers: str) -> Reply:
+    """Reply with JSON; header names are written with underscores."""
 
     def reply(handler: "Handler") -> None:
         body = json.dumps(payload).encode()
@@ -83,19 +82,19 @@ def answers(payload: Any = None, status: int = 200, **headers: str) -> Reply:
     return reply
 
 
-def fails(error_type: str, status: int, message: str = "said the fake AWS") -> Reply:
-    """An error of a REST API such as Lambda's."""
-    return answers({"Type": "User", "Message": message}, status, x_amzn_errortype=error_type)
+def fails(error_type: str, status: int, message: str = "from the fake AWS") -> Reply:
+    """Reply with an error of a REST API such as Lambda's."""
+    return responds({"Type": "User", "Message": message}, status, x_amzn_errortype=error_type)
 
 
 def function_fails(error_type: str | None, message: str) -> Reply:
-    """The function ran and failed: HTTP 200, and a header that says so."""
+    """Reply that the function ran and failed: HTTP 200 with an error header."""
     error = {"errorMessage": message} | ({"errorType": error_type} if error_type else {})
-    return answers(error, x_amz_function_error="Unhandled", x_amzn_requestid="django-request")
+    return responds(error, x_amz_function_error="Unhandled", x_amzn_requestid="django-request")
 
 
 def sends(raw: bytes) -> Reply:
-    """These bytes, whatever they are, and then the end of the connection."""
+    """Send these bytes, then close the connection."""
 
     def reply(handler: "Handler") -> None:
         handler.wfile.write(raw)
@@ -105,7 +104,7 @@ def sends(raw: bytes) -> Reply:
 
 
 def then_hangs_up(first: Reply) -> Reply:
-    """Reply and close the connection without having announced it."""
+    """Reply, then close the connection without announcing it."""
 
     def reply(handler: "Handler") -> None:
         first(handler)
@@ -115,20 +114,20 @@ def then_hangs_up(first: Reply) -> Reply:
 
 
 def hangs_up(handler: "Handler") -> None:
-    """The connection ends (FIN) instead of an answer."""
+    """Close the connection (FIN) without a response."""
     handler.close_connection = True
 
 
 def resets(handler: "Handler") -> None:
-    """The connection breaks (RST) instead of an answer."""
-    linger_on_for_no_time = struct.pack("ii", 1, 0)
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_on_for_no_time)
+    """Reset the connection (RST) without a response."""
+    no_linger = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
     handler.connection.close()
     handler.close_connection = True
 
 
 def keeps_silent(handler: "Handler") -> None:
-    """No answer while the test lasts."""
+    """Send no response during the test."""
     handler.fake.stopping.wait(30)
     handler.close_connection = True
 
@@ -181,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def lambda_environment(host: str = "127.0.0.1") -> Iterator[FakeAws]:
-    """A fake AWS, and the environment of a function whose calls go there."""
+    """Run a fake AWS with a function's environment that points to it."""
     with fake_aws(host) as fake, pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", fake.url)
         environment.setenv("AWS_REGION", REGION)
@@ -195,14 +194,14 @@ def lambda_environment(host: str = "127.0.0.1") -> Iterator[FakeAws]:
 
 
 def forget_connections() -> None:
-    """As in a new process: what the calls before have left open is closed."""
+    """Close the connections that earlier calls have left open."""
     while aws_api._idle:
         aws_api._idle.popitem()[1][0].close()
 
 
 @contextmanager
 def fake_aws(host: str) -> Iterator[FakeAws]:
-    """The server, running."""
+    """Run the server."""
 
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -225,7 +224,7 @@ def fake_aws(host: str) -> Iterator[FakeAws]:
 
 
 def is_well_signed(received: Received) -> bool:
-    """Whether botocore, signing what arrived, comes to the signature that arrived."""
+    """Return whether botocore computes the same signature for the request."""
     parts = dict(
         part.strip().split("=", 1)
         for part in received.headers["authorization"].partition(" ")[2].split(",")
@@ -246,11 +245,11 @@ def is_well_signed(received: Received) -> bool:
 def botocore_authorization(  # noqa: PLR0917
     method: str, url: str, headers: dict[str, str], body: bytes, service: str, region: str
 ) -> str:
-    """The Authorization header that botocore makes for a request which has its x-amz-date."""
+    """Return the Authorization header that botocore computes for a request with x-amz-date."""
     request = AWSRequest(method, url, headers, body)
     timestamp = headers["x-amz-date"]
     request.context["timestamp"] = timestamp
-    # The token is among the headers already.
+    # The headers contain the session token already.
     auth = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), service, region)
     canonical = auth.canonical_request(request)
     signature = auth.signature(auth.string_to_sign(request, canonical), request)
@@ -262,11 +261,11 @@ def botocore_authorization(  # noqa: PLR0917
 
 
 def custom_resource_event(aws: FakeAws, kind: str, **properties: str) -> CustomResourceEvent:
-    """What CloudFormation sends; its answer URL, a secret, is on the fake AWS."""
+    """An event of CloudFormation whose response URL, a secret, is on the fake AWS."""
     event: CustomResourceEvent = {
         "RequestType": kind,
         "RequestId": "request-1",
-        "ResponseURL": f"{aws.url}/answer?X-Amz-Signature=hidden-signature",
+        "ResponseURL": f"{aws.url}/response?X-Amz-Signature=hidden-signature",
         "StackId": f"arn:aws:cloudformation:{REGION}:123456789012:stack/dev-mysite/1",
         "LogicalResourceId": "Release",
         "ResourceProperties": {"ServiceToken": "arn:of:this:function", **properties},
@@ -278,7 +277,7 @@ def custom_resource_event(aws: FakeAws, kind: str, **properties: str) -> CustomR
 
 @dataclass
 class FakeContext:
-    """Lambda's context object, with a clock that runs."""
+    """Lambda's context object with a running clock."""
 
     seconds: float = 29.0
     aws_request_id: str = "own-request"

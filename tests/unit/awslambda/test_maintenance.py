@@ -1,4 +1,4 @@
-"""The closed site: who waits, who is let in, and how `djambda maintenance` opens and closes it."""
+"""The proxy during maintenance: the page, and the bypass."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from djambda_common.names import MAINTENANCE_BYPASS, MAINTENANCE_VARIABLE
 from proxy import lambda_handler
-from tests.support.fake_aws import REGION, FakeAws, FakeContext, answers, lambda_environment
+from tests.support.fake_aws import REGION, FakeAws, FakeContext, lambda_environment, responds
 
 SECRET = "a-long-secret"
 HELLO = {"statusCode": 200, "headers": {}, "body": "hello", "isBase64Encoded": False}
@@ -30,7 +30,7 @@ def closed(django: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     return django
 
 
-def ask(method: str = "GET", cookie: str = "", **query: str) -> Any:
+def request(method: str = "GET", cookie: str = "", **query: str) -> Any:
     return lambda_handler(
         {
             "httpMethod": method,
@@ -42,55 +42,55 @@ def ask(method: str = "GET", cookie: str = "", **query: str) -> Any:
     )
 
 
-def test_a_visitor_gets_a_page_and_django_sleeps_on(closed: FakeAws) -> None:
-    answer = ask()
+def test_visitor_gets_a_page_and_django_is_not_invoked(closed: FakeAws) -> None:
+    response = request()
 
-    assert answer["statusCode"] == 503
-    assert answer["headers"]["Retry-After"] == "300"
-    assert "Back soon" in answer["body"]
+    assert response["statusCode"] == 503
+    assert response["headers"]["Retry-After"] == "300"
+    assert "Back soon" in response["body"]
     assert closed.requests == []
 
 
-def test_a_form_is_told_that_nothing_was_changed(closed: FakeAws) -> None:
-    answer = ask("POST")
+def test_form_gets_a_503_page(closed: FakeAws) -> None:
+    response = request("POST")
 
-    assert answer["statusCode"] == 503
-    assert "Nothing was changed" in answer["body"]
+    assert response["statusCode"] == 503
+    assert "not processed" in response["body"]
 
 
-def test_the_secret_in_the_query_becomes_a_cookie_that_opens(closed: FakeAws) -> None:
-    invitation = ask(**{MAINTENANCE_BYPASS: SECRET})
+def test_secret_in_the_query_sets_the_bypass_cookie(closed: FakeAws) -> None:
+    redirect = request(**{MAINTENANCE_BYPASS: SECRET})
 
-    assert (invitation["statusCode"], invitation["headers"]["Location"]) == (303, "/prod/notes/")
-    cookie, *attributes = invitation["headers"]["Set-Cookie"].split("; ")
+    assert (redirect["statusCode"], redirect["headers"]["Location"]) == (303, "/prod/notes/")
+    cookie, *attributes = redirect["headers"]["Set-Cookie"].split("; ")
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} == set(attributes)
 
-    closed.will(answers(HELLO))
-    assert ask(cookie=f"sessionid=1; {cookie}") == HELLO
+    closed.will(responds(HELLO))
+    assert request(cookie=f"sessionid=1; {cookie}") == HELLO
     [passed_on] = closed.requests
     assert passed_on.json["headers"]["cookie"] == f"sessionid=1; {cookie}"
 
 
 @pytest.mark.parametrize("secret", ["wrong", "", "é"])
-def test_no_other_secret_opens(closed: FakeAws, secret: str) -> None:
-    assert ask(**{MAINTENANCE_BYPASS: secret})["statusCode"] == 503
-    assert ask(cookie=f"{MAINTENANCE_BYPASS}={secret}")["statusCode"] == 503
+def test_other_secrets_do_not_bypass(closed: FakeAws, secret: str) -> None:
+    assert request(**{MAINTENANCE_BYPASS: secret})["statusCode"] == 503
+    assert request(cookie=f"{MAINTENANCE_BYPASS}={secret}")["statusCode"] == 503
 
 
 @pytest.mark.parametrize("digest", ["", None])
-def test_an_open_site_passes_everything_on(
+def test_open_site_passes_requests_on(
     django: FakeAws, monkeypatch: pytest.MonkeyPatch, digest: str | None
 ) -> None:
     if digest is not None:
         monkeypatch.setenv(MAINTENANCE_VARIABLE, digest)
-    django.will(answers(HELLO), answers(HELLO))
+    django.will(responds(HELLO), responds(HELLO))
 
-    assert ask(**{MAINTENANCE_BYPASS: ""}) == HELLO
-    assert ask(cookie=f"{MAINTENANCE_BYPASS}=") == HELLO
+    assert request(**{MAINTENANCE_BYPASS: ""}) == HELLO
+    assert request(cookie=f"{MAINTENANCE_BYPASS}=") == HELLO
 
 
-def test_a_program_gets_json(closed: FakeAws) -> None:
-    answer = lambda_handler(
+def test_api_client_gets_json(closed: FakeAws) -> None:
+    response = lambda_handler(
         {
             "httpMethod": "GET",
             "headers": {"accept": "application/json"},
@@ -100,4 +100,4 @@ def test_a_program_gets_json(closed: FakeAws) -> None:
         FakeContext(),
     )
 
-    assert json.loads(answer["body"])["error"] == "maintenance"
+    assert json.loads(response["body"])["error"] == "maintenance"

@@ -1,4 +1,4 @@
-"""The release: which commands run in the new version, and what a deploy says when one fails."""
+"""The release: the commands that run in the new version, and the reason when one fails."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,6 @@ from tests.support.fake_aws import (
     FakeAws,
     FakeContext,
     Reply,
-    answers,
     custom_resource_event,
     fails,
     function_fails,
@@ -23,11 +22,12 @@ from tests.support.fake_aws import (
     keeps_silent,
     lambda_environment,
     resets,
+    responds,
 )
 
 FUNCTION = "dev-mysite-djambda-lambda"
-DONE = answers({"output": "", "exit_code": 0})
-OLD = answers({"FunctionVersion": "6"})
+DONE = responds({"output": "", "exit_code": 0})
+OLD = responds({"FunctionVersion": "6"})
 COMMANDS = [
     "wait_for_database",
     "migrate --no-input",
@@ -52,8 +52,8 @@ def run(
     seconds: float = 60,
     previous: str = "6",
 ) -> Any:
-    """Release version 7 while AWS replies like this, and return CloudFormation's answer."""
-    aws.will(*replies, answers())
+    """Release version 7 while AWS replies like this, and return the response to CloudFormation."""
+    aws.will(*replies, responds())
     event = custom_resource_event(aws, kind, FunctionName=function, Version="7", Alias="live")
     if kind == "Update":
         event["OldResourceProperties"] = event["ResourceProperties"] | {"Version": previous}
@@ -68,8 +68,8 @@ def commands(aws: FakeAws) -> list[str]:
 class TestCommands:
     @pytest.mark.parametrize("kind", ["Create", "Update"])
     def test_run_in_order_in_the_new_version(self, kind: str, aws: FakeAws) -> None:
-        answer = run(aws, OLD, DONE, DONE, DONE, DONE, kind=kind)
-        assert answer["Status"] == "SUCCESS"
+        response = run(aws, OLD, DONE, DONE, DONE, DONE, kind=kind)
+        assert response["Status"] == "SUCCESS"
         assert commands(aws) == COMMANDS
         alias, *invocations, _ = aws.requests
         assert alias.method == "GET"
@@ -78,18 +78,18 @@ class TestCommands:
             f"/2015-03-31/functions/{FUNCTION}%3A7/invocations"
         }
 
-    def test_run_at_the_first_deploy_when_there_is_no_alias(self, aws: FakeAws) -> None:
+    def test_run_at_the_first_deploy_without_an_alias(self, aws: FakeAws) -> None:
         no_alias = fails("ResourceNotFoundException", 404)
         assert run(aws, no_alias, DONE, DONE, DONE, DONE, kind="Create")["Status"] == "SUCCESS"
         assert commands(aws) == COMMANDS
 
-    def test_do_not_run_for_the_version_that_is_live(self, aws: FakeAws) -> None:
-        assert run(aws, answers({"FunctionVersion": "7"}))["Status"] == "SUCCESS"
+    def test_do_not_run_for_the_live_version(self, aws: FakeAws) -> None:
+        assert run(aws, responds({"FunctionVersion": "7"}))["Status"] == "SUCCESS"
         assert commands(aws) == []
 
-    def test_do_not_run_when_cloudformation_undoes_a_later_version(self, aws: FakeAws) -> None:
-        """Although 7 is not live: people have gone back to 5 since."""
-        assert run(aws, answers({"FunctionVersion": "5"}), previous="10")["Status"] == "SUCCESS"
+    def test_do_not_run_when_cloudformation_rolls_back_a_newer_version(self, aws: FakeAws) -> None:
+        """Even if 7 is not live, because the site was rolled back to 5."""
+        assert run(aws, responds({"FunctionVersion": "5"}), previous="10")["Status"] == "SUCCESS"
         assert commands(aws) == []
 
     def test_do_not_run_on_delete(self, aws: FakeAws) -> None:
@@ -101,32 +101,32 @@ class TestCommands:
         assert run(aws, OLD, DONE, DONE, DONE, DONE, function=arn)["Status"] == "SUCCESS"
         assert aws.requests[1].path.endswith(f"{arn}:7/invocations".replace(":", "%3A"))
 
-    def test_resource_stays_the_same_from_version_to_version(self, aws: FakeAws) -> None:
-        """Another id would make CloudFormation delete the release before."""
+    def test_resource_id_is_the_same_for_all_versions(self, aws: FakeAws) -> None:
+        """With another id, CloudFormation would delete the previous release."""
         ids = {
             run(aws, OLD, DONE, DONE, DONE, DONE)["PhysicalResourceId"],
-            run(aws, answers({"FunctionVersion": "7"}))["PhysicalResourceId"],
+            run(aws, responds({"FunctionVersion": "7"}))["PhysicalResourceId"],
         }
         assert len(ids) == 1
 
 
 class TestFailure:
-    def test_stops_the_release_with_the_output_as_reason(self, aws: FakeAws) -> None:
-        said = "`migrate --no-input` failed with exit code 1:\nIntegrityError: no"
-        answer = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", said))
-        assert answer["Status"] == "FAILED"
-        assert answer["Reason"] == said
+    def test_reason_is_the_commands_output(self, aws: FakeAws) -> None:
+        message = "`migrate --no-input` failed with exit code 1:\nIntegrityError: no"
+        response = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", message))
+        assert response["Status"] == "FAILED"
+        assert response["Reason"] == message
         assert commands(aws) == COMMANDS[:2]
 
     def test_reason_has_no_stack_frames(self, aws: FakeAws) -> None:
-        said = (
+        message = (
             "`migrate --no-input` failed with exit code 1:\n"
             "  Applying core.0002...Traceback (most recent call last):\n"
             '  File "utils.py", line 103, in _execute\n    execute(sql)\n'
             "psycopg2.errors.UndefinedTable: no such relation\n"
         )
-        answer = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", said))
-        assert answer["Reason"] == (
+        response = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", message))
+        assert response["Reason"] == (
             "`migrate --no-input` failed with exit code 1:\n"
             "  Applying core.0002...\npsycopg2.errors.UndefinedTable: no such relation\n"
         )
@@ -140,34 +140,34 @@ class TestFailure:
             ),
             (
                 function_fails("Sandbox.Timedout", "Task timed out after 900.00 seconds"),
-                "`migrate --no-input` was stopped at the Django function's time limit",
+                "`migrate --no-input` was stopped at the Django function's timeout",
             ),
             (
                 fails("AccessDeniedException", 403, "may not invoke"),
                 "`migrate --no-input` was not run: AccessDeniedException: may not invoke",
             ),
-            (resets, "`migrate --no-input` gave no answer"),
-            (hangs_up, "`migrate --no-input` gave no answer"),
-            (fails("ServiceException", 500), "`migrate --no-input` gave no answer"),
+            (resets, "`migrate --no-input` did not respond"),
+            (hangs_up, "`migrate --no-input` did not respond"),
+            (fails("ServiceException", 500), "`migrate --no-input` did not respond"),
         ],
     )
-    def test_is_named_and_the_command_not_run_again(
+    def test_reason_names_the_command_which_is_not_repeated(
         self, reply: Reply, reason: str, aws: FakeAws
     ) -> None:
-        answer = run(aws, OLD, DONE, reply)
-        assert answer["Status"] == "FAILED"
-        assert answer["Reason"].startswith(reason)
+        response = run(aws, OLD, DONE, reply)
+        assert response["Status"] == "FAILED"
+        assert response["Reason"].startswith(reason)
         assert commands(aws) == COMMANDS[:2]
 
-    def test_alias_that_cannot_be_read_is_named(self, aws: FakeAws) -> None:
-        answer = run(aws, fails("AccessDeniedException", 403, "lambda:GetAlias"))
-        assert "AccessDeniedException: lambda:GetAlias" in answer["Reason"]
+    def test_reason_names_the_denied_action(self, aws: FakeAws) -> None:
+        response = run(aws, fails("AccessDeniedException", 403, "lambda:GetAlias"))
+        assert "AccessDeniedException: lambda:GetAlias" in response["Reason"]
         assert commands(aws) == []
 
 
-class TestPatience:
-    def test_what_did_not_run_is_tried_again(self, aws: FakeAws) -> None:
-        answer = run(
+class TestRetries:
+    def test_invocation_that_did_not_run_is_retried(self, aws: FakeAws) -> None:
+        response = run(
             aws,
             OLD,
             fails("ResourceConflictException", 409, "state: Pending"),
@@ -177,25 +177,25 @@ class TestPatience:
             DONE,
             DONE,
         )
-        assert answer["Status"] == "SUCCESS"
+        assert response["Status"] == "SUCCESS"
         assert commands(aws) == [COMMANDS[0], *COMMANDS[:1], *COMMANDS]
 
-    def test_question_is_asked_again(self, aws: FakeAws) -> None:
+    def test_reading_the_alias_is_retried(self, aws: FakeAws) -> None:
         busy = fails("TooManyRequestsException", 429)
-        answer = run(aws, busy, hangs_up, OLD, DONE, DONE, DONE, DONE)
-        assert answer["Status"] == "SUCCESS"
+        response = run(aws, busy, hangs_up, OLD, DONE, DONE, DONE, DONE)
+        assert response["Status"] == "SUCCESS"
 
-    def test_ends_before_the_functions_own_time(
+    def test_response_is_sent_before_the_functions_timeout(
         self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(release, "LEAST_SECONDS", 0.1)
         started = time.monotonic()
-        answer = run(aws, OLD, keeps_silent, seconds=MARGIN + 1.5)
+        response = run(aws, OLD, keeps_silent, seconds=MARGIN + 1.5)
         assert time.monotonic() - started < 1.5
-        assert answer["Status"] == "FAILED"
-        assert "It may still be running" in answer["Reason"]
+        assert response["Status"] == "FAILED"
+        assert "It may still be running" in response["Reason"]
 
-    def test_command_for_which_no_time_is_left_is_not_started(self, aws: FakeAws) -> None:
-        answer = run(aws, OLD, seconds=MARGIN + 5)
-        assert "`wait_for_database` was not started" in answer["Reason"]
+    def test_command_without_time_left_is_not_started(self, aws: FakeAws) -> None:
+        response = run(aws, OLD, seconds=MARGIN + 5)
+        assert "`wait_for_database` was not started" in response["Reason"]
         assert commands(aws) == []

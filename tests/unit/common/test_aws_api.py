@@ -1,4 +1,4 @@
-"""Calls to AWS: signed as botocore signs, and never made twice."""
+"""Signed requests to AWS: the same signature as botocore's, and never sent twice."""
 
 import os
 import shutil
@@ -24,7 +24,6 @@ from tests.support.fake_aws import (
     REGION,
     FakeAws,
     Reply,
-    answers,
     botocore_authorization,
     fails,
     forget_connections,
@@ -32,6 +31,7 @@ from tests.support.fake_aws import (
     keeps_silent,
     lambda_environment,
     resets,
+    responds,
     sends,
     then_hangs_up,
 )
@@ -66,9 +66,7 @@ class TestSignature:
     )
     @pytest.mark.parametrize("token", ["", "a/session+token=="])
     @pytest.mark.usefixtures("aws")
-    def test_is_the_one_that_botocore_makes(
-        self, path: str, token: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_equals_botocores(self, path: str, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_SESSION_TOKEN", token)
         self.assert_same("POST", path, {"X-Amz-Target": "  two   blanks "}, b'{"a": 1}')
 
@@ -77,7 +75,7 @@ class TestSignature:
         query=st.lists(st.tuples(st.text(min_size=1), st.text())),
         body=st.binary(),
     )
-    def test_is_the_same_for_whatever_is_sent(
+    def test_equals_botocores_for_any_request(
         self, segments: list[str], query: list[tuple[str, str]], body: bytes
     ) -> None:
         path = "/" + "/".join(map(encoded, segments))
@@ -99,7 +97,7 @@ class TestSignature:
             method, endpoint + path, signed, body, service="lambda", region=REGION
         )
 
-    def test_without_credentials_says_which_variable_is_missing(
+    def test_missing_credentials_are_named(
         self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -112,7 +110,7 @@ class TestEndpoint:
     @pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "cn-north-1"])
     @pytest.mark.parametrize("dual_stack", [True, False])
     @pytest.mark.parametrize("service", ["lambda", "ssm"])
-    def test_is_the_one_that_boto3_calls(
+    def test_equals_boto3s(
         self, service: str, region: str, dual_stack: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -122,21 +120,21 @@ class TestEndpoint:
         client = boto3.session.Session().client(service, config=config)  # type: ignore[call-overload]
         assert aws_api.endpoint_url(service) == client.meta.endpoint_url
 
-    def test_is_the_local_one_where_it_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_local_endpoint_is_used_if_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/")
         assert aws_api.endpoint_url("ssm") == "http://127.0.0.1:4566"
 
 
-class TestAnswer:
-    def test_comes_back_with_its_headers_in_lower_case(self, aws: FakeAws) -> None:
-        aws.will(answers({"ok": True}, X_Amzn_RequestId="7"))
+class TestResponse:
+    def test_header_names_are_in_lower_case(self, aws: FakeAws) -> None:
+        aws.will(responds({"ok": True}, X_Amzn_RequestId="7"))
         response = invoke()
         assert response.status == 200
         assert response.headers["x-amzn-requestid"] == "7"
         assert response.body == b'{"ok": true}'
 
-    def test_request_arrives_as_it_was_given(self, aws: FakeAws) -> None:
-        aws.will(answers())
+    def test_request_arrives_unchanged(self, aws: FakeAws) -> None:
+        aws.will(responds())
         headers = {"X-Amz-Target": "AmazonSSM.GetParameter"}
         call("ssm", path="/?a=1", headers=headers, body=b"\x00\xff", timeout=5)
         [received] = aws.requests
@@ -145,17 +143,17 @@ class TestAnswer:
         assert received.headers["x-amz-target"] == "AmazonSSM.GetParameter"
         assert received.headers["x-amz-security-token"] == "a/session+token=="
 
-    def test_error_is_an_answer_too(self, aws: FakeAws) -> None:
+    def test_error_status_is_returned(self, aws: FakeAws) -> None:
         aws.will(fails("AccessDeniedException", 403))
         assert invoke().status == 403
 
     @pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
-    def test_comes_over_ipv4_and_ipv6(self, host: str) -> None:
+    def test_arrives_over_ipv4_and_ipv6(self, host: str) -> None:
         with lambda_environment(host) as aws:
-            aws.will(answers())
+            aws.will(responds())
             assert invoke().status == 200
 
-    def test_comes_from_the_second_address_when_the_first_is_dead(
+    def test_second_address_is_used_if_the_first_fails(
         self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         port = int(aws.url.rpartition(":")[2])
@@ -166,69 +164,71 @@ class TestAnswer:
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: dual_stack)
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://lambda.example:{port}")
-        aws.will(answers())
+        aws.will(responds())
         assert invoke().status == 200
 
 
 class TestKeptConnection:
-    def test_is_used_again(self, aws: FakeAws) -> None:
-        aws.will(answers(), answers(), answers())
+    def test_is_reused(self, aws: FakeAws) -> None:
+        aws.will(responds(), responds(), responds())
         for _ in range(3):
             invoke()
         assert aws.connections == 1
 
-    def test_is_opened_anew_when_the_service_has_closed_it(self, aws: FakeAws) -> None:
-        aws.will(then_hangs_up(answers()), answers())
+    def test_is_replaced_if_the_service_has_closed_it(self, aws: FakeAws) -> None:
+        aws.will(then_hangs_up(responds()), responds())
         invoke()
         time.sleep(0.05)
         assert invoke().status == 200
         assert [received.connection for received in aws.requests] == [1, 2]
 
-    def test_is_not_kept_when_the_service_says_so(self, aws: FakeAws) -> None:
-        aws.will(then_hangs_up(answers(Connection="close")), answers())
+    def test_is_closed_if_the_service_asks_for_it(self, aws: FakeAws) -> None:
+        aws.will(then_hangs_up(responds(Connection="close")), responds())
         invoke()
         invoke()
         assert len(aws.requests) == aws.connections == 2
 
-    def test_is_not_trusted_after_a_while(
+    def test_is_replaced_after_max_idle(
         self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(aws_api, "MAX_IDLE", 0.05)
-        aws.will(answers(), answers())
+        aws.will(responds(), responds())
         invoke()
         time.sleep(0.1)
         invoke()
         assert aws.connections == 2
 
     def test_is_not_kept_after_a_failure(self, aws: FakeAws) -> None:
-        aws.will(answers(), keeps_silent, answers())
+        aws.will(responds(), keeps_silent, responds())
         invoke()
         with pytest.raises(OutcomeUnknown):
             invoke(timeout=0.1)
         assert invoke().status == 200
         assert [received.connection for received in aws.requests] == [1, 1, 2]
 
-    def test_that_was_opened_ahead_serves_the_first_call(self, aws: FakeAws) -> None:
+    def test_connect_opens_it_for_the_first_call(self, aws: FakeAws) -> None:
         aws_api.connect("lambda")
-        aws.will(answers())
+        aws.will(responds())
         invoke()
         assert aws.connections == 1
 
-    def test_that_cannot_be_opened_ahead_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_connect_ignores_errors(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with lambda_environment() as aws:
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
             aws_api.connect("lambda")
             assert aws.connections == 0
 
-    def test_is_never_shared_by_two_calls(self, aws: FakeAws) -> None:
-        aws.will(*[answers() for _ in range(20)])
+    def test_is_not_shared_by_concurrent_calls(self, aws: FakeAws) -> None:
+        aws.will(*[responds() for _ in range(20)])
         with ThreadPoolExecutor(20) as threads:
             responses = threads.map(lambda _: invoke(), range(20))
         assert [response.status for response in responses] == [200] * 20
 
 
 class TestNotSent:
-    def test_when_nobody_listens(self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_when_the_connection_is_refused(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
         with pytest.raises(NotSent, match="cannot connect"):
             invoke()
@@ -245,17 +245,17 @@ class TestNotSent:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             port = full.getsockname()[1]
             waiting = [socket.socket() for _ in range(3)]
-            for each in waiting:  # Fill the backlog; what comes next gets no answer.
-                each.setblocking(False)
-                each.connect_ex(("127.0.0.1", port))
+            for client in waiting:  # Fill the backlog: the next connection times out.
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
             monkeypatch.setattr(aws_api, "CONNECT_TIMEOUT", 0.2)
             started = time.monotonic()
             with pytest.raises(NotSent, match="timed out"):
                 invoke(timeout=20)
             assert time.monotonic() - started < 2
-            for each in waiting:
-                each.close()
+            for client in waiting:
+                client.close()
 
     @pytest.mark.parametrize("breaks", [resets, hangs_up])
     def test_when_the_connection_breaks_while_sending(self, breaks: Reply, aws: FakeAws) -> None:
@@ -279,11 +279,11 @@ class TestOutcomeUnknown:
         ids=["reset", "closed", "silent", "cut in the body", "cut in the headers", "no HTTP"],
     )
     @pytest.mark.parametrize("calls_before", [0, 1], ids=["new", "kept"])
-    def test_when_the_request_was_sent_and_no_answer_came(
+    def test_when_there_is_no_response(
         self, breaks: Reply, calls_before: int, aws: FakeAws
     ) -> None:
         for _ in range(calls_before):
-            aws.will(answers())
+            aws.will(responds())
             invoke()
         aws.will(breaks)
         with pytest.raises(OutcomeUnknown):
@@ -292,10 +292,10 @@ class TestOutcomeUnknown:
         assert len(aws.requests) == calls_before + 1
         assert aws.connections == 1
 
-    def test_says_how_long_it_waited(self, aws: FakeAws) -> None:
+    def test_message_has_the_timeout(self, aws: FakeAws) -> None:
         aws.will(keeps_silent)
         started = time.monotonic()
-        with pytest.raises(OutcomeUnknown, match=r"no answer within 0\.3 s"):
+        with pytest.raises(OutcomeUnknown, match=r"0\.3 s"):
             invoke(timeout=0.3)
         assert time.monotonic() - started < 1
 
@@ -303,9 +303,9 @@ class TestOutcomeUnknown:
 class TestTls:
     @pytest.fixture
     def tls(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-        """A listening TLS server whose certificate, made for localhost, is trusted."""
+        """A listening TLS server with a trusted certificate for localhost."""
         if (openssl := shutil.which("openssl")) is None:
-            pytest.skip("needs the openssl command, to make a certificate")
+            pytest.skip("needs the openssl command")
         key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
         subprocess.run(
             [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -328,10 +328,8 @@ class TestTls:
             yield listener
         aws_api._tls.cache_clear()
 
-    def test_connection_opened_ahead_is_used_and_closed_one_is_not(
-        self, tls: socket.socket
-    ) -> None:
-        """Session tickets, unread until the first call, do not look like the end."""
+    def test_open_connection_is_reused_and_closed_one_is_not(self, tls: socket.socket) -> None:
+        """Unread session tickets are not taken for the end of the connection."""
         accepted = 0
 
         def serve_two_connections() -> None:
@@ -356,7 +354,7 @@ class TestTls:
         forget_connections()
 
     @pytest.mark.usefixtures("tls")
-    def test_certificate_that_is_not_trusted_is_refused(
+    def test_untrusted_certificate_is_rejected(
         self, tls: socket.socket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("SSL_CERT_FILE")
@@ -394,13 +392,13 @@ class TestTls:
         ({}, b"[]", ("", "")),
     ],
 )
-def test_error_of_reads_every_form(
+def test_error_of_reads_all_formats(
     headers: dict[str, str], body: bytes, expected: tuple[str, str]
 ) -> None:
     assert aws_api.error_of(Response(400, headers, body)) == expected
 
 
-def test_importing_it_imports_little() -> None:
+def test_imports_no_heavy_modules() -> None:
     heavy = ["boto3", "botocore", "dataclasses", "django", "logging", "typing", "urllib.request"]
     program = "import sys, djambda_common.aws_api; print(*sys.modules)"
     paths = os.pathsep.join(path for path in sys.path if path)
