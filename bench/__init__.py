@@ -1,7 +1,8 @@
-"""Peers side by side: what the bridge, the cold start and the front door cost, and cost elsewhere.
+"""Benchmarks of djambda and its peers: the WSGI adapter, cold starts, package sizes, the proxy.
 
-`make bench` runs `python -m bench` with the project's own Python. The rivals live in an environment
-of their own, which `environment` makes; each benchmark module has `run(rounds)` and gives tables.
+`make bench` runs `python -m bench` with the project's own Python. The peers are installed in their
+own environment, which `environment` creates. Each benchmark module has a function `run(rounds)`
+that returns tables.
 """
 
 import json
@@ -17,34 +18,35 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @cache
 def environment() -> Path:
-    """Make the rivals' environment where it is missing or old; return its Python.
+    """Create or update the peers' environment; return its Python.
 
-    Raises FileNotFoundError without uv, CalledProcessError when uv cannot build the environment.
+    Raises `FileNotFoundError` if uv is missing, `CalledProcessError` if uv fails.
     """
-    place = ROOT / ".local" / "bench"
+    folder = ROOT / ".local" / "bench"
     uv = ROOT / ".local" / "uv" / "bin" / "uv"
     command = str(uv) if uv.exists() else shutil.which("uv")
     if command is None:
-        raise FileNotFoundError("uv is missing: run `make bench`, which brings it")
+        raise FileNotFoundError("uv is not installed. Run `make bench`, which installs it")
     subprocess.run(
         [command, "sync", "-q", "--locked", "--only-group", "bench", "--only-group", "django"],
         cwd=ROOT,
-        env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(place)},
+        env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(folder)},
         check=True,
     )
-    return place / "bin" / "python"
+    return folder / "bin" / "python"
 
 
 def in_environment(module: str, *arguments: str) -> Any:
-    """Run `python -m module` among the rivals and return the JSON that it prints.
+    """Run `python -m module` in the peers' environment and return the JSON that it prints.
 
-    Raises CalledProcessError when it fails; what it wrote to stderr is on the screen by then.
+    Raises `CalledProcessError` if it fails; its stderr is not captured.
     """
-    done = subprocess.run(
+    path = os.pathsep.join(str(ROOT / name) for name in ("", "common", "django"))
+    completed = subprocess.run(
         [str(environment()), "-m", module, *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "django")])},
+        env=os.environ | {"PYTHONPATH": path},
         stdout=subprocess.PIPE,
         check=True,
     )
-    return json.loads(done.stdout)
+    return json.loads(completed.stdout)

@@ -1,7 +1,6 @@
-"""`python -m bench`: run the benchmarks, print their tables, and write the page that shows them.
+"""Run the benchmarks and print their tables.
 
-Without names it runs them all and then writes `docs/benchmarks.md` and `docs/benchmarks.svg`; with
-names it only prints.
+Without arguments, run all of them, and write `docs/benchmarks.md` and `docs/benchmarks.svg`.
 """
 
 import argparse
@@ -29,17 +28,15 @@ console = Console(markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the benchmarks that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "benchmarks", nargs="*", metavar="benchmark", help=f"of {', '.join(BENCHMARKS)}"
-    )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns of each ({ROUNDS})")
+    parser.add_argument("benchmarks", nargs="*", metavar="benchmark", help=", ".join(BENCHMARKS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default: {ROUNDS})")
     arguments = parser.parse_args()
     if unknown := set(arguments.benchmarks) - BENCHMARKS.keys():
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}")
     if arguments.rounds < 1:
-        parser.error("--rounds has to be 1 or more")
+        parser.error("--rounds must be at least 1")
     tables = []
     for name in arguments.benchmarks or BENCHMARKS:
         console.print(f"Measuring: {name} ...")
@@ -51,12 +48,12 @@ def main() -> None:
 
 
 def run(name: str, rounds: int) -> list[Table]:
-    """The tables of one benchmark."""
+    """Return the tables of one benchmark."""
     return import_module(BENCHMARKS[name]).run(rounds)  # type: ignore[no-any-return]
 
 
 def write(tables: list[Table]) -> None:
-    """Write the page and its chart."""
+    """Write the documentation page and its chart."""
     docs = ROOT / "docs"
     (docs / "benchmarks.md").write_text(markdown(tables, machine(), versions()))
     (docs / "benchmarks.svg").write_text(chart(tables))
@@ -64,7 +61,7 @@ def write(tables: list[Table]) -> None:
 
 
 def machine() -> str:
-    """What the figures depend on, without a word about whose machine it is."""
+    """Return the processor, the system and the date, but nothing that identifies the machine."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -76,9 +73,9 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """The rivals and Django, as they are pinned."""
+    """Return the pinned versions of the peers and of Django."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    return ", ".join(each.replace("==", " ") for each in [*groups["django"], *groups["bench"]])
+    return ", ".join(pin.replace("==", " ") for pin in [*groups["django"], *groups["bench"]])
 
 
 if __name__ == "__main__":

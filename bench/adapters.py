@@ -1,8 +1,9 @@
-"""What turning an event into a request and an answer costs, adapter by adapter, and who is right.
+"""The time that each adapter needs to translate an event to a request and a response back.
 
-The parent starts a worker in the rivals' environment for each round; there, contestants take turns
-with short batches, next to the same application called without any adapter. What is above that is
-the adapter's own. `bench.correctness` adds how many of its checks each adapter passes.
+The parent process starts a worker in the peers' environment for each round. In the worker, the
+adapters take turns with short batches of calls; after each batch the same application is called
+without an adapter, and the difference is the adapter's overhead. `bench.correctness` adds the
+number of checks that each adapter passes.
 """
 
 import json
@@ -20,27 +21,27 @@ from typing import Any
 
 from bench import correctness, in_environment
 from bench.events import CHROME, CONTEXT, Event, rest
-from bench.peers import CONTESTANTS, OURS, Handler
+from bench.peers import ADAPTERS, OURS, Handler
 from bench.report import Table
 
 BARE = "bare WSGI"
 PASSES = 50
-"""Turns of each contestant in a worker."""
+"""Turns of each adapter in a worker."""
 
 TURN_MICROSECONDS = 2_000
-"""How long a turn takes, more or less: short, since the machine is not the same all the time."""
+"""The approximate length of a turn: short, because the machine's load varies."""
 
 MOST_CALLS = 200
 
 type Turn = tuple[float, float]
-"""Microseconds per call, and those of the bare application right after."""
+"""Microseconds per call, and per call of the bare application right after."""
 
 UPLOAD = bytes(range(256)) * 4096
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One request, and the body that shows that it was answered; None: any mebibyte."""
+    """One request and the body of a correct response; None accepts any body."""
 
     title: str
     event: Event
@@ -68,13 +69,13 @@ WORKLOADS = (
 
 
 def run(rounds: int) -> list[Table]:
-    """The adapters' overhead in microseconds, and their failed checks. A round takes 20 s."""
+    """Return tables of the overhead and of the failed checks. A round takes 20 s."""
     results = correctness.results()
     measured = [in_environment("bench.adapters", str(number)) for number in range(rounds)]
     turns = {
         workload.title: {
             name: [turn for worker in measured for turn in worker[workload.title].get(name, ())]
-            for name in CONTESTANTS
+            for name in ADAPTERS
         }
         for workload in WORKLOADS
     }
@@ -82,22 +83,20 @@ def run(rounds: int) -> list[Table]:
         f"{title} {median(without for _, without in turns[title][OURS]):,.1f}" for title in turns
     )
     speed = Table(
-        title="The bridge: from event to WSGI and back",
+        title="The adapter: from event to WSGI and back",
         unit="µs over bare WSGI",
         columns=tuple(turns),
-        rows={
-            name: tuple(_overhead(turns[title][name]) for title in turns) for name in CONTESTANTS
-        },
+        rows={name: tuple(_overhead(turns[title][name]) for title in turns) for name in ADAPTERS},
         ours=OURS,
         note=(
-            "One REST API event as Chrome causes it, decoded anew from JSON before each call. "
-            "The null app answers at once; the other columns are Django 6.1 with startproject's "
-            f"middleware. Bare WSGI is the same application, its answer read and closed ({bare} "
-            f"µs); figures are what comes on top in processor time, medians of {rounds} processes "
-            f"with {PASSES} turns each. aws-wsgi and serverless-wsgi do not close Django's "
-            "response, which leaves database connections open: their figures lack a step of the "
-            "work, and may be below bare. Zappa runs its own handler without its settings module, "
-            "at log level INFO. Mangum calls ASGI applications."
+            "The event is a REST API's for a request of Chrome, decoded from JSON for each call. "
+            "The null app responds immediately; the other columns are Django 6.1 with "
+            "startproject's middleware. Bare WSGI is the same application without an adapter, its "
+            f"response read and closed ({bare} µs). Figures are the additional processor time, "
+            f"medians of {rounds} processes with {PASSES} turns each. aws-wsgi and serverless-wsgi "
+            "do not close Django's response, which leaves database connections open: they skip a "
+            "part of the work and may be faster than bare WSGI. Zappa runs its own handler without "
+            "its settings module, at log level INFO. Mangum calls ASGI applications."
         ),
         extra={name: correctness.score(checks) for name, checks in results.items()},
         extra_title="correct",
@@ -113,8 +112,8 @@ def _overhead(turns: list[Turn]) -> float | None:
 
 
 def measure(seed: int) -> dict[str, dict[str, list[Turn]]]:
-    """Workload -> contestant -> one turn for each pass."""
-    from bench import pages  # noqa: PLC0415 (Django is not in the parent)
+    """Return the turns of each adapter for each workload, one turn per pass."""
+    from bench import pages  # noqa: PLC0415 (the parent has no Django)
 
     django_wsgi, django_asgi = pages.django_applications()
     figures = {}
@@ -123,24 +122,24 @@ def measure(seed: int) -> dict[str, dict[str, list[Turn]]]:
         asgi = pages.null_asgi if workload.null else django_asgi
         text = json.dumps(workload.event)
         handlers: dict[str, Handler] = {BARE: bare(wsgi, workload.event)}
-        for name, contestant in CONTESTANTS.items():
-            handler = contestant.make(asgi if contestant.asgi else wsgi, None)
-            if _answers(handler, workload):
+        for name, adapter in ADAPTERS.items():
+            handler = adapter.make(asgi if adapter.asgi else wsgi, None)
+            if _is_correct(handler, workload):
                 handlers[name] = handler
         figures[workload.title] = _take_turns(handlers, text, seed)
     return figures
 
 
 def bare(application: Any, event: Event) -> Handler:
-    """The application, called with the environ that our adapter makes of the event."""
+    """Return a handler that calls the application with the environ that our adapter produces."""
     environ: dict[str, Any] = {}
 
-    def capture(given: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
-        environ.update(given)
+    def capture(wsgi_environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+        environ.update(wsgi_environ)
         start_response("200 OK", [])
         return []
 
-    CONTESTANTS[OURS].make(capture, None)(event, CONTEXT)
+    ADAPTERS[OURS].make(capture, None)(event, CONTEXT)
     body = environ["wsgi.input"].read()
 
     def handler(_event: Event, _context: object) -> dict[str, Any]:
@@ -159,16 +158,16 @@ def bare(application: Any, event: Event) -> Handler:
     return handler
 
 
-def _answers(handler: Handler, workload: Workload) -> bool:
+def _is_correct(handler: Handler, workload: Workload) -> bool:
     event = json.loads(json.dumps(workload.event))
     received = correctness.received(event, handler(event, CONTEXT))
     return received.status == 200 and workload.expected in {None, received.body}  # noqa: PLR2004
 
 
 def _take_turns(handlers: dict[str, Handler], text: str, seed: int) -> dict[str, list[Turn]]:
-    """One turn for each contestant in each pass; the bare application follows it at once.
+    """Return one turn per adapter and pass, each followed by one of the bare application.
 
-    The order is drawn by lot: in a mere rotation one would always come after the same other.
+    The order is random: in a rotation, each adapter would always follow the same one.
     """
     without_adapter = handlers.pop(BARE)
     calls = {
@@ -176,19 +175,19 @@ def _take_turns(handlers: dict[str, Handler], text: str, seed: int) -> dict[str,
         for name, handler in handlers.items()
     }
     turns: dict[str, list[Turn]] = {name: [] for name in handlers}
-    lot = random.Random(seed)  # noqa: S311 (no secret)
+    order = random.Random(seed)  # noqa: S311 (not a secret)
     for _ in range(PASSES):
-        for name in lot.sample(list(handlers), len(handlers)):
+        for name in order.sample(list(handlers), len(handlers)):
             figure = _turn(handlers[name], text, calls[name])
             turns[name].append((figure, _turn(without_adapter, text, calls[name])))
     return turns
 
 
 def _turn(handler: Handler, text: str, calls: int) -> float:
-    """Microseconds per call, in the process's own time: what else runs there does not count.
+    """Return the microseconds per call in process time, which excludes other processes.
 
-    The event is a new one each time, as it is in Lambda. The first call does not count either: it
-    finds the processor's caches as another adapter has left them.
+    Each call gets a new event, as in Lambda. The first call is not counted, because another adapter
+    has filled the processor's caches.
     """
     handler(json.loads(text), CONTEXT)
     spent = 0

@@ -1,11 +1,11 @@
-"""From process start to the first answer of a cold Lambda, for each way to package the same site.
+"""The time from process start to the first response of a cold function, for each package of a site.
 
-Each function runs as on Lambda: a fresh Python with Lambda's own runtime client, in a tree that
-nothing can be written to, so that bytecode which is not valid is compiled anew each time. `measure`
-starts this module once more, in a mount namespace where the packages are read-only; that process
-takes the times and prints them as JSON.
+Each function runs as on Lambda: in a new Python process with Lambda's own runtime client, from
+read-only folders, so that invalid bytecode is compiled again each time. `measure` starts this
+module in a mount namespace in which the packages are read-only; that process takes the times and
+prints them as JSON.
 
-    python -m bench.cold_start [contestant ...] [--rounds 15]
+    python -m bench.cold_start [package ...] [--rounds 15]
 """
 
 import argparse
@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from bench import events, packages
-from bench.packages import CONTESTANTS, PACKAGES, RUNTIME, Package
+from bench.packages import PACKAGES, RECIPES, RUNTIME, Package
 from bench.report import Table
 from bench.runtime_api import FUNCTION, RuntimeApi
 
@@ -41,7 +41,7 @@ SECRETS = {
     "superuser-password": "not-used",
 }
 TIMEOUT = 60.0
-"""Seconds after which a function is taken for dead."""
+"""Seconds after which a function is considered dead."""
 
 READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
 TOKEN = re.compile(r'value="[A-Za-z0-9]{64}"')
@@ -62,9 +62,9 @@ def handler(event, context):
 
 
 class Start(NamedTuple):
-    """One cold start: ms from the process's start to its answer, and ms of CPU that it used.
+    """One cold start: ms from the process's start to its response, and ms of CPU time.
 
-    What else the machine does lengthens the first a lot and the second little.
+    Other load on the machine affects the CPU time less.
     """
 
     elapsed: float
@@ -72,53 +72,53 @@ class Start(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Of one contestant: its starts by page, and how many modules it has imported."""
+    """The figures of one package: its starts by page, and the number of imported modules."""
 
     starts: dict[str, list[Start]]
     modules: int
 
     def medians(self) -> tuple[float, ...]:
-        """The elapsed ms for each page."""
+        """Return the median of the elapsed ms for each page."""
         return tuple(median(start.elapsed for start in self.starts[page]) for page in PAGES)
 
 
-class WrongAnswer(Exception):  # noqa: N818 (the contestant's, not the benchmark's)
-    """A contestant did not answer with the page; the message has what it said."""
+class WrongResponseError(Exception):
+    """A function did not respond with the expected page; the message contains its response."""
 
 
 def run(rounds: int) -> list[Table]:
-    """How long each contestant takes to its first page and to its first admin page."""
-    figures = measure(list(CONTESTANTS), rounds)
+    """Return a table of the times to the first page and to the first admin page."""
+    figures = measure(list(RECIPES), rounds)
     return [
         Table(
             title="Cold start",
             unit="ms",
             columns=tuple(PAGES),
-            rows={name: each.medians() for name, each in figures.items()},
+            rows={name: package.medians() for name, package in figures.items()},
             ours="djambda",
-            note="From the start of a process to its first answer, for the same site under "
-            "Lambda's runtime client, in a read-only tree: `/accounts/login/`, and `/admin/login/` "
-            f"in a process of its own. Medians of {rounds} rounds in which the contestants take "
-            "turns. The modules are those imported after the first page.",
-            extra={name: str(each.modules) for name, each in figures.items()},
+            note="The time from the start of a process to its first response, for the same site "
+            "under Lambda's runtime client, in read-only folders: `/accounts/login/`, and in "
+            f"another process `/admin/login/`. Medians of {rounds} rounds in which the packages "
+            "take turns. The modules are those imported for the first page.",
+            extra={name: str(package.modules) for name, package in figures.items()},
             extra_title="modules",
-            details={name: recipe.description for name, recipe in CONTESTANTS.items()},
+            details={name: recipe.description for name, recipe in RECIPES.items()},
         )
     ]
 
 
 def measure(names: list[str], rounds: int) -> dict[str, Figures]:
-    """The figures of these contestants, whose packages are built if need be.
+    """Build these packages if necessary and return their figures.
 
-    Raises CalledProcessError, after the tool's own words, when a package cannot be built, the
-    packages cannot be made read-only, or a contestant answers wrongly.
+    Raises `CalledProcessError`, after the tool's output, if a package cannot be built, the packages
+    cannot be made read-only, or a function responds with a wrong page.
     """
     user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    with packages.alone():
+    with packages.exclusive_lock():
         for name in names:
             packages.build(name)
         packages.runtime()
-        done = subprocess.run(
+        completed = subprocess.run(
             ["unshare", "--mount", *user, "sh", "-c", READ_ONLY, "sh", str(PACKAGES)]
             + [sys.executable, "-m", "bench.cold_start", *names]
             + ["--rounds", str(rounds), "--read-only"],
@@ -126,51 +126,52 @@ def measure(names: list[str], rounds: int) -> dict[str, Figures]:
             check=True,
         )
     return {
-        name: Figures({page: [Start(*each) for each in starts[page]] for page in PAGES}, modules)
-        for name, (starts, modules) in json.loads(done.stdout).items()
+        name: Figures({page: [Start(*start) for start in starts[page]] for page in PAGES}, modules)
+        for name, (starts, modules) in json.loads(completed.stdout).items()
     }
 
 
 def take_times(names: list[str], rounds: int) -> dict[str, Figures]:
-    """The figures of these contestants, to be called where their packages are read-only.
+    """Return the figures of these packages, which must be read-only.
 
-    Raises WrongAnswer, and RuntimeError where something can be written to the packages.
+    Raises `WrongResponseError`, or `RuntimeError` if the packages are writable.
     """
     _require_read_only(PACKAGES)
-    contestants = {name: packages.at(name) for name in names}
+    built = {name: packages.at(name) for name in names}
     figures = {}
-    manifest = _manifest(contestants[names[0]])
+    manifest = _manifest(built[names[0]])
     with RuntimeApi(SECRETS, {f"/{BUCKET}/static/staticfiles-{RELEASE}.json": manifest}) as api:
         expected: dict[str, str] = {}
-        for name, package in contestants.items():  # Also brings the files into memory.
+        for name, package in built.items():  # Also loads the files into memory.
             for page, path in PAGES.items():
                 html = _html(name, _start(api, package, path)[1])
                 if html != expected.setdefault(page, html):
-                    raise WrongAnswer(f"{name} answers {path} with another page:\n{html}")
+                    raise WrongResponseError(f"{name}: {path} is another page:\n{html}")
             figures[name] = Figures({page: [] for page in PAGES}, _modules(api, package))
         for turn in range(rounds):
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 for page, path in PAGES.items():
-                    start, answer = _start(api, contestants[name], path)
-                    _html(name, answer)
+                    start, response = _start(api, built[name], path)
+                    _html(name, response)
                     figures[name].starts[page].append(start)
     return figures
 
 
 def _start(
-    api: RuntimeApi, package: Package, path: str, handler: str = "", more: str = ""
+    api: RuntimeApi, package: Package, path: str, handler: str = "", handler_folder: str = ""
 ) -> tuple[Start, Any]:
-    """Start the function and give it a request for this path: the time it took, and its answer.
+    """Start the function with a request for this path; return the times and the response.
 
-    `handler` instead of the package's own is looked for in the folder `more` too.
+    `handler` replaces the package's own and may be in `handler_folder`.
     """
     api.offer(events.rest(path=path, headers=events.CHROME, base_path=""))
+    folders = (str(package.opt), str(RUNTIME), handler_folder)
     variables = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(package.opt), str(RUNTIME), more))),
+        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
         "LAMBDA_TASK_ROOT": str(package.task),
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
@@ -190,7 +191,7 @@ def _start(
         "SECRETS_PATH": "/bench",
         **packages.CREDENTIALS,
     }
-    # Lambda's Python is in no virtual environment.
+    # Lambda's Python is not in a virtual environment.
     python = str(Path(sys.executable).resolve())
     command = [python, "-m", "awslambdaric", handler or package.handler]
     with tempfile.TemporaryFile() as log:
@@ -204,17 +205,17 @@ def _start(
             stderr=log,
         )
         try:
-            answer = api.answers.get(timeout=TIMEOUT)
+            result = api.results.get(timeout=TIMEOUT)
         except Empty:
-            answer = None
+            result = None
         finally:
             process.kill()
             _, process.returncode, usage = os.wait4(process.pid, 0)
-        if answer is None or answer.failed:
-            said = answer.content if answer else "nothing"
-            raise WrongAnswer(f"{package.folder.name} says {said}. Its log:\n{_text(log)}")
+        if result is None or result.failed:
+            error = result.content if result else "no response"
+            raise WrongResponseError(f"{package.folder.name}: {error}. Its log:\n{_text(log)}")
     cpu = (usage.ru_utime + usage.ru_stime) * 1e3
-    return Start((answer.at - begin) / 1e6, cpu), answer.content
+    return Start((result.at - begin) / 1e6, cpu), result.content
 
 
 def _text(log: IO[bytes]) -> str:
@@ -223,26 +224,26 @@ def _text(log: IO[bytes]) -> str:
 
 
 def _modules(api: RuntimeApi, package: Package) -> int:
-    """How many modules the function has imported after the first page."""
+    """Return the number of modules that the function has imported for the first page."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "bench_modules.py").write_text(MODULES.format(handler=package.handler))
         _, count = _start(api, package, PAGES["first page"], "bench_modules.handler", folder)
     return int(count)
 
 
-def _html(name: str, answer: Any) -> str:
-    """The page without what differs from one answer to the next. Raises WrongAnswer."""
-    body = str(answer.get("body"))
-    if answer.get("isBase64Encoded"):
+def _html(name: str, response: Any) -> str:
+    """Return the page without its CSRF token. Raises `WrongResponseError`."""
+    body = str(response.get("body"))
+    if response.get("isBase64Encoded"):
         body = b64decode(body).decode()
-    right = str(answer.get("statusCode")) == "200" and TOKEN.search(body) and HASHED.search(body)
+    right = str(response.get("statusCode")) == "200" and TOKEN.search(body) and HASHED.search(body)
     if not right:
-        raise WrongAnswer(f"{name} answers with {answer.get('statusCode')}:\n{body}")
+        raise WrongResponseError(f"{name} responds with {response.get('statusCode')}:\n{body}")
     return TOKEN.sub("", body)
 
 
 def _manifest(package: Package) -> bytes:
-    """What `collectstatic` writes of the site's static files, all of which the pages link to."""
+    """Return the manifest that `collectstatic` writes for the site's static files."""
     paths = {}
     for root in (package.task, package.opt):
         for folder in root.glob("**/static"):
@@ -261,29 +262,29 @@ def _require_read_only(folder: Path) -> None:
             raise
     else:
         (folder / "written").unlink()
-        raise RuntimeError(f"{folder} can be written to: times would be too good")
+        raise RuntimeError(f"{folder} is writable, so that Python could save bytecode")
 
 
 def main() -> None:
-    """Print the times of some contestants, or of all."""
+    """Print the times of the named packages, or of all."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start")
-    parser.add_argument("names", nargs="*", metavar="contestant", help=", ".join(CONTESTANTS))
+    parser.add_argument("names", nargs="*", metavar="package", help=", ".join(RECIPES))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--read-only", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    names = asked.names or list(CONTESTANTS)
-    if unknown := set(names) - CONTESTANTS.keys():
-        parser.error(f"no such contestant: {', '.join(sorted(unknown))}")
-    if asked.rounds < 1:
-        parser.error("--rounds has to be 1 or more")
-    if asked.read_only:
-        json.dump(take_times(names, asked.rounds), sys.stdout)
+    arguments = parser.parse_args()
+    names = arguments.names or list(RECIPES)
+    if unknown := set(names) - RECIPES.keys():
+        parser.error(f"unknown package: {', '.join(sorted(unknown))}")
+    if arguments.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    if arguments.read_only:
+        json.dump(take_times(names, arguments.rounds), sys.stdout)
         return
     table = Grid("ms", "page", "median", "minimum", "CPU", "modules")
-    for name, (starts, modules) in measure(names, asked.rounds).items():
+    for name, (starts, modules) in measure(names, arguments.rounds).items():
         for page in PAGES:
             elapsed, cpu = zip(*starts[page], strict=True)
-            figures = (f"{each:.0f}" for each in (median(elapsed), min(elapsed), median(cpu)))
+            figures = (f"{value:.0f}" for value in (median(elapsed), min(elapsed), median(cpu)))
             table.add_row(name, page, *figures, str(modules))
     Console().print(table)
 

@@ -1,9 +1,9 @@
-"""Which of the things that a bridge between Lambda and WSGI has to do each adapter does.
+"""Checks of the adapters: an event as input, and the expected request or response as output.
 
-Every check is an event that goes in and what must come out of it, seen from outside: what an
-application finds in its request, or what the client gets after API Gateway or the balancer has
-read the answer. They follow PEP 3333, RFC 9110 and AWS's pages on the four formats. An adapter
-that raises has failed the check. What only makes sense in WSGI is not asked of an ASGI adapter.
+A check sees an adapter from outside: the request that an application gets, or the response that a
+client gets from API Gateway or the load balancer. The checks follow PEP 3333, RFC 9110 and AWS's
+documentation of the four event formats. An adapter that raises fails the check. Checks that only
+make sense for WSGI do not apply to an ASGI adapter.
 """
 
 import base64
@@ -36,7 +36,7 @@ from bench.events import (
     http_api,
     rest,
 )
-from bench.peers import CONTESTANTS, OURS, Contestant
+from bench.peers import ADAPTERS, OURS, Adapter
 from bench.report import Table
 
 type Results = dict[str, dict[str, bool | None]]
@@ -48,8 +48,8 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
 
 
 @dataclass
-class Seen:
-    """A request as an application finds it, in WSGI and in ASGI."""
+class SeenRequest:
+    """A request as an application sees it, in WSGI or ASGI."""
 
     method: str
     script_name: str
@@ -63,13 +63,13 @@ class Seen:
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
-        """The query as a form is read."""
+        """The query string, parsed as form data."""
         return parse_qsl(self.query, keep_blank_values=True)
 
 
 @dataclass
-class Received:
-    """An answer as the client gets it."""
+class ReceivedResponse:
+    """A response as the client receives it."""
 
     status: int
     headers: dict[str, list[str]]
@@ -77,8 +77,8 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What an application answers with."""
+class Response:
+    """The response of an application."""
 
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -86,11 +86,11 @@ class Answered:
 
 
 def without(event: Event, *fields: str) -> Event:
-    """The event without these fields."""
+    """Return the event without these fields."""
     return {name: value for name, value in event.items() if name not in fields}
 
 
-# What an application must find
+# Expected requests
 
 AT_SHOP = rest(path="/notes/", base_path="/shop")
 NULLS = {
@@ -115,148 +115,151 @@ HEALTH = {"user-agent": "ELB-HealthChecker/2.0"}
 PLAIN_HTTP = {"host": BALANCER_HOST, "x-forwarded-proto": "http", "x-forwarded-port": "80"}
 
 
-def finds(name: str, event: Event, **expected: Any) -> tuple[str, Event, Expected]:
-    """A check: "group: name", the event, fields of `Seen`; of its headers, those that are named."""
+def sees(name: str, event: Event, **expected: Any) -> tuple[str, Event, Expected]:
+    """Return a check: "group: name", the event, and fields of `SeenRequest`.
+
+    `headers` needs to contain only the headers to check.
+    """
     return name, event, expected
 
 
 REQUESTS = [
-    finds("path: REST: percent-encoding", rest(path="/caf%C3%A9"), path="/café"),
-    finds("path: REST: an encoded slash", rest(path="/a%2Fb"), path="/a/b"),
-    finds("path: REST: a plus is no blank", rest(path="/a+b"), path="/a+b"),
-    finds("path: Function URL: percent-encoding", function_url(path="/caf%C3%A9"), path="/café"),
-    finds("path: ALB: percent-encoding", balancer(path="/caf%C3%A9"), path="/café"),
-    finds(
+    sees("path: REST: percent-encoding", rest(path="/caf%C3%A9"), path="/café"),
+    sees("path: REST: an encoded slash", rest(path="/a%2Fb"), path="/a/b"),
+    sees("path: REST: a plus is not a space", rest(path="/a+b"), path="/a+b"),
+    sees("path: Function URL: percent-encoding", function_url(path="/caf%C3%A9"), path="/café"),
+    sees("path: ALB: percent-encoding", balancer(path="/caf%C3%A9"), path="/café"),
+    sees(
         "path: REST: the stage is the prefix on the API's host",
         rest(path="/notes/"),
         script_name="/prod",
         path="/notes/",
     ),
-    finds(
+    sees(
         "path: REST: a page named like the stage",
         rest(path="/prod/notes/"),
         script_name="/prod",
         path="/prod/notes/",
     ),
-    finds(
+    sees(
         "path: REST: no prefix on a custom domain",
         rest(path="/notes/", base_path=""),
         script_name="",
         path="/notes/",
     ),
-    finds("path: REST: a custom domain's base path", AT_SHOP, script_name="/shop", path="/notes/"),
-    finds(
+    sees("path: REST: a custom domain's base path", AT_SHOP, script_name="/shop", path="/notes/"),
+    sees(
         "path: HTTP API: the stage is the prefix",
         http_api(path="/prod/notes/", stage="prod"),
         script_name="/prod",
         path="/notes/",
     ),
-    finds(
+    sees(
         "path: HTTP API: the stage alone",
         http_api(path="/prod", stage="prod"),
         script_name="/prod",
         path="/",
     ),
-    finds(
-        "path: HTTP API: /prod is no prefix of /products",
+    sees(
+        "path: HTTP API: /prod is not a prefix of /products",
         http_api(path="/products", stage="prod", host=OWN_DOMAIN),
         script_name="",
         path="/products",
     ),
-    finds("path: HTTP API: no prefix at $default", http_api(path="/a"), script_name="", path="/a"),
-    finds("path: Function URL: no prefix", function_url(path="/a"), script_name="", path="/a"),
-    finds("path: ALB: no prefix on its own host", balancer(path="/a"), script_name="", path="/a"),
-    finds("query: REST: a name twice", rest(query=TWICE), parameters=TWICE),
-    finds("query: REST: reserved characters, accents, no value", rest(query=FORM), parameters=FORM),
-    finds("query: REST: none", rest(), query=""),
-    finds(
+    sees("path: HTTP API: no prefix at $default", http_api(path="/a"), script_name="", path="/a"),
+    sees("path: Function URL: no prefix", function_url(path="/a"), script_name="", path="/a"),
+    sees("path: ALB: no prefix on its own host", balancer(path="/a"), script_name="", path="/a"),
+    sees("query: REST: a name twice", rest(query=TWICE), parameters=TWICE),
+    sees("query: REST: reserved characters, accents, no value", rest(query=FORM), parameters=FORM),
+    sees("query: REST: none", rest(), query=""),
+    sees(
         "query: REST: single values only",
         without(rest(query=[("a", "1")]), "multiValueQueryStringParameters"),
         parameters=[("a", "1")],
     ),
-    finds("query: HTTP API: as it came", http_api(query=RAW), query=RAW),
-    finds(
+    sees("query: HTTP API: unchanged", http_api(query=RAW), query=RAW),
+    sees(
         "query: ALB: not encoded twice",
         balancer(query=[("q", "caf%C3%A9%20a%2Bb%26")]),
         parameters=[("q", "café a+b&")],
     ),
-    finds(
-        "query: ALB: a plus is a blank", balancer(query=[("q", "a+b")]), parameters=[("q", "a b")]
+    sees(
+        "query: ALB: a plus is a space", balancer(query=[("q", "a+b")]), parameters=[("q", "a b")]
     ),
-    finds("query: ALB: a name twice", balancer(query=TWICE, multi_value=True), parameters=TWICE),
-    finds("query: ALB: bytes that are no UTF-8", balancer(query=[("q", "%E9")]), query="q=%E9"),
-    finds("headers: REST: any header", rest(headers=SOME), headers={"x-some": "thing"}),
-    finds("headers: REST: a header twice", rest(headers=TWO), headers={"x-some": "a,b"}),
-    finds(
+    sees("query: ALB: a name twice", balancer(query=TWICE, multi_value=True), parameters=TWICE),
+    sees("query: ALB: bytes that are not UTF-8", balancer(query=[("q", "%E9")]), query="q=%E9"),
+    sees("headers: REST: any header", rest(headers=SOME), headers={"x-some": "thing"}),
+    sees("headers: REST: a header twice", rest(headers=TWO), headers={"x-some": "a,b"}),
+    sees(
         "headers: REST: cookies in two headers",
         rest(headers=TWO_COOKIE_HEADERS),
         headers={"cookie": "a=1;b=2"},
     ),
-    finds(
+    sees(
         "headers: REST: single values only",
         without(rest(headers=SOME), "multiValueHeaders"),
         headers={"x-some": "thing"},
     ),
-    finds(
-        "headers: REST: an underscore is no dash",
+    sees(
+        "headers: REST: an underscore is not a hyphen",
         rest(headers=UNDERSCORE),
         headers={"x-real-ip": "1.2.3.4"},
     ),
-    finds(
+    sees(
         "headers: HTTP API: cookies",
         http_api(cookies=["a=1", "b=2"]),
         headers={"cookie": "a=1;b=2"},
     ),
-    finds("headers: ALB: any header", balancer(headers=SOME), headers={"x-some": "thing"}),
-    finds(
+    sees("headers: ALB: any header", balancer(headers=SOME), headers={"x-some": "thing"}),
+    sees(
         "headers: ALB: cookies in two headers",
         balancer(headers=TWO_COOKIE_HEADERS, multi_value=True),
         headers={"cookie": "a=1;b=2"},
     ),
-    finds("client: REST: a forged X-Forwarded-For", rest(), address=CLIENT),
-    finds("client: HTTP API: a forged X-Forwarded-For", http_api(), address=CLIENT),
-    finds("client: Function URL: a forged X-Forwarded-For", function_url(), address=CLIENT),
-    finds("client: ALB: a forged X-Forwarded-For", balancer(), address=CLIENT),
-    finds(
+    sees("client: REST: a forged X-Forwarded-For", rest(), address=CLIENT),
+    sees("client: HTTP API: a forged X-Forwarded-For", http_api(), address=CLIENT),
+    sees("client: Function URL: a forged X-Forwarded-For", function_url(), address=CLIENT),
+    sees("client: ALB: a forged X-Forwarded-For", balancer(), address=CLIENT),
+    sees(
         "client: ALB, multi-value: a forged X-Forwarded-For",
         balancer(multi_value=True),
         address=CLIENT,
     ),
-    finds("client: REST: scheme and host", rest(), scheme="https", headers={"host": REST_HOST}),
-    finds(
+    sees("client: REST: scheme and host", rest(), scheme="https", headers={"host": REST_HOST}),
+    sees(
         "client: HTTP API: scheme and host",
         http_api(),
         scheme="https",
         headers={"host": HTTP_API_HOST},
     ),
-    finds("client: ALB: plain HTTP", balancer() | {"headers": PLAIN_HTTP}, scheme="http"),
-    finds("client: REST: server and port", rest(), server=(REST_HOST, "443")),
-    finds("client: HTTP API: server and port", http_api(), server=(HTTP_API_HOST, "443")),
-    finds("body in: REST: none", rest(), body=b""),
-    finds(
+    sees("client: ALB: plain HTTP", balancer() | {"headers": PLAIN_HTTP}, scheme="http"),
+    sees("client: REST: server and port", rest(), server=(REST_HOST, "443")),
+    sees("client: HTTP API: server and port", http_api(), server=(HTTP_API_HOST, "443")),
+    sees("body in: REST: none", rest(), body=b""),
+    sees(
         "body in: REST: text",
         rest("POST", body=JSON_TEXT, headers=[JSON_TYPE]),
         body=JSON_TEXT.encode(),
         headers={"content-type": "application/json"},
     ),
-    finds("body in: REST: base64", rest("POST", body=PNG), body=PNG),
-    finds("body in: HTTP API: text", http_api("POST", body=JSON_TEXT), body=JSON_TEXT.encode()),
-    finds("body in: HTTP API: base64", http_api("POST", body=PNG), body=PNG),
-    finds("body in: ALB: base64", balancer("POST", body=PNG), body=PNG),
-    finds(
+    sees("body in: REST: base64", rest("POST", body=PNG), body=PNG),
+    sees("body in: HTTP API: text", http_api("POST", body=JSON_TEXT), body=JSON_TEXT.encode()),
+    sees("body in: HTTP API: base64", http_api("POST", body=PNG), body=PNG),
+    sees("body in: ALB: base64", balancer("POST", body=PNG), body=PNG),
+    sees(
         "body in: REST: the length is in bytes",
         rest("POST", body="é", headers=[("Content-Length", "2")]),
         body="é".encode(),
         headers={"content-length": "2"},
     ),
-    finds("missing fields: REST: null in every field that may be", rest() | NULLS, **NOTHING),
-    finds("missing fields: REST: the fields are not there", without(rest(), *NULLS), **NOTHING),
-    finds(
+    sees("missing fields: REST: null in every optional field", rest() | NULLS, **NOTHING),
+    sees("missing fields: REST: absent fields", without(rest(), *NULLS), **NOTHING),
+    sees(
         "missing fields: HTTP API: no headers, query, cookies, body",
         http_api() | {"headers": {}, "rawQueryString": ""},
         **NOTHING,
     ),
-    finds(
+    sees(
         "missing fields: ALB: a health check",
         balancer() | {"headers": HEALTH},
         headers=HEALTH,
@@ -264,36 +267,36 @@ REQUESTS = [
     ),
 ]
 
-# What the client must get
+# Expected responses
 
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
-LATIN_1 = Answered("café".encode("latin-1"), (("Content-Type", "text/html; charset=iso-8859-1"),))
+LATIN_1 = Response("café".encode("latin-1"), (("Content-Type", "text/html; charset=iso-8859-1"),))
 GZIPPED = gzip.compress(b"page" * 100, mtime=0)
-COMPRESSED = Answered(GZIPPED, (*HTML, ("Content-Encoding", "gzip")))
-IMAGE = Answered(PNG, (("Content-Type", "image/png"),))
-WITHOUT_TYPE = Answered(PNG, ())
-TEXT = Answered("café".encode(), HTML)
-JSON = Answered(JSON_TEXT.encode(), (JSON_TYPE,))
-VARY = Answered(b"x", (*HTML, ("Vary", "Cookie"), ("Vary", "Accept")))
+COMPRESSED = Response(GZIPPED, (*HTML, ("Content-Encoding", "gzip")))
+IMAGE = Response(PNG, (("Content-Type", "image/png"),))
+WITHOUT_TYPE = Response(PNG, ())
+TEXT = Response("café".encode(), HTML)
+JSON = Response(JSON_TEXT.encode(), (JSON_TYPE,))
+VARY = Response(b"x", (*HTML, ("Vary", "Cookie"), ("Vary", "Accept")))
 COOKIES = ["csrftoken=a; expires=Wed, 24 Nov 2027 09:00:00 GMT", "sessionid=b; HttpOnly"]
-SET = Answered(b"x", (*HTML, *(("Set-Cookie", value) for value in COOKIES)))
-SET_MIXED = Answered(b"x", (*HTML, ("Set-Cookie", COOKIES[0]), ("set-cookie", COOKIES[1])))
-PAGE = Answered(b"page", (*HTML, ("Content-Length", "4")))
-NOT_FOUND = Answered(b"x", status="404 Not Found")
+SET = Response(b"x", (*HTML, *(("Set-Cookie", value) for value in COOKIES)))
+SET_MIXED = Response(b"x", (*HTML, ("Set-Cookie", COOKIES[0]), ("set-cookie", COOKIES[1])))
+PAGE = Response(b"page", (*HTML, ("Content-Length", "4")))
+NOT_FOUND = Response(b"x", status="404 Not Found")
 
 V1, V2, ALB, ALB_MULTI = rest(), http_api(), balancer(), balancer(multi_value=True)
 
 
 def gets(
-    name: str, event: Event, answered: Answered, **expected: Any
-) -> tuple[str, Event, Answered, Expected]:
-    """A check: "group: name", the event, what the application answers, fields of `Received`."""
-    return name, event, answered, expected
+    name: str, event: Event, app_response: Response, **expected: Any
+) -> tuple[str, Event, Response, Expected]:
+    """Return a check: "group: name", the event, the application's response, expected fields."""
+    return name, event, app_response, expected
 
 
-ANSWERS = [
+RESPONSES = [
     gets("cookies out: REST: two", V1, SET, cookies=COOKIES),
-    gets("cookies out: REST: two, differently written", V1, SET_MIXED, cookies=COOKIES),
+    gets("cookies out: REST: two, in different case", V1, SET_MIXED, cookies=COOKIES),
     gets("cookies out: HTTP API: two", V2, SET, cookies=COOKIES),
     gets("cookies out: Function URL: two", function_url(), SET, cookies=COOKIES),
     gets("cookies out: ALB: two", ALB, SET, cookies=COOKIES),
@@ -306,10 +309,10 @@ ANSWERS = [
     gets("status: HTTP API: a number", V2, NOT_FOUND, status=404, status_type=int),
     gets("status: ALB: a number", ALB, NOT_FOUND, status=404, status_type=int),
     gets("status: ALB: a description", ALB, NOT_FOUND, description="404 Not Found"),
-    gets("status: ALB: one of one's own", ALB, Answered(b"x", status="299 Fine"), status=299),
+    gets("status: ALB: a custom reason", ALB, Response(b"x", status="299 Fine"), status=299),
     gets("status: REST: HEAD has no body", rest("HEAD"), PAGE, body=b""),
-    gets("status: REST: 204 has no body", V1, Answered(b"x", (), "204 No Content"), body=b""),
-    gets("status: REST: 304 has no body", V1, Answered(b"x", (), "304 Not Modified"), body=b""),
+    gets("status: REST: 204 has no body", V1, Response(b"x", (), "204 No Content"), body=b""),
+    gets("status: REST: 304 has no body", V1, Response(b"x", (), "304 Not Modified"), body=b""),
     gets("body out: REST: text", V1, TEXT, body=TEXT.body, base64=False),
     gets("body out: REST: JSON", V1, JSON, body=JSON.body, base64=False),
     gets("body out: REST: an image", V1, IMAGE, body=PNG, base64=True),
@@ -321,18 +324,18 @@ ANSWERS = [
     gets("body out: REST: a page that is not UTF-8", V1, LATIN_1, body=LATIN_1.body),
     gets("body out: REST: bytes without a type", V1, WITHOUT_TYPE, body=PNG),
     gets("body out: HTTP API: bytes without a type", V2, WITHOUT_TYPE, body=PNG),
-    gets("body out: REST: more than Lambda returns", V1, Answered(b"x" * 6_400_000), fits=True),
+    gets("body out: REST: more than Lambda's limit", V1, Response(b"x" * 6_400_000), fits=True),
 ]
 
 
-# What PEP 3333 asks of a server: each check takes an adapter's handler-maker
+# Requirements of PEP 3333: each check takes a function that makes a handler of an application
 
 type Make = Callable[[WSGIApplication], Callable[[Event], dict[str, Any]]]
 
 
 def closes(make: Make) -> bool:
     chunks = Chunks([b"a", b"b"])
-    return make(answering(chunks))(rest())["body"] == "ab" and chunks.closed == 1
+    return make(wsgi_application(chunks))(rest())["body"] == "ab" and chunks.closed == 1
 
 
 def closes_after_an_error(make: Make) -> bool:
@@ -342,11 +345,11 @@ def closes_after_an_error(make: Make) -> bool:
 
     chunks = Chunks(failing())
     with suppress(LookupError):
-        make(answering(chunks))(rest())
+        make(wsgi_application(chunks))(rest())
     return chunks.closed == 1
 
 
-def takes_what_is_written(make: Make) -> bool:
+def supports_write(make: Make) -> bool:
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         write = start_response("200 OK", list(HTML))
         write(b"a")
@@ -356,19 +359,19 @@ def takes_what_is_written(make: Make) -> bool:
     return bool(make(application)(rest())["body"] == "abc")
 
 
-def takes_a_late_start(make: Make) -> bool:
+def supports_a_late_start(make: Make) -> bool:
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         start_response("201 Created", list(HTML))
         yield b"a"
         yield b""
         yield b"b"
 
-    answer = make(application)(rest())
-    return int(answer["statusCode"]) == 201 and answer["body"] == "ab"  # noqa: PLR2004
+    result = make(application)(rest())
+    return int(result["statusCode"]) == 201 and result["body"] == "ab"  # noqa: PLR2004
 
 
-def replaces_the_answer(make: Make) -> bool:
-    """With exc_info and before any body, the second call replaces status and headers."""
+def replaces_the_response(make: Make) -> bool:
+    """With exc_info before any body, the second call replaces status and headers."""
 
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [*HTML, ("X-First", "yes")])
@@ -379,12 +382,12 @@ def replaces_the_answer(make: Make) -> bool:
         return [b"sorry"]
 
     event = rest()
-    got = received(event, make(application)(event))
-    return (got.status, got.body, "x-first" in got.headers) == (500, b"sorry", False)
+    result = received(event, make(application)(event))
+    return (result.status, result.body, "x-first" in result.headers) == (500, b"sorry", False)
 
 
-def raises_what_comes_too_late(make: Make) -> bool:
-    """With exc_info after the first of the body, start_response raises that exception."""
+def raises_a_late_exception(make: Make) -> bool:
+    """With exc_info after the body has begun, start_response raises the exception."""
     raised = []
 
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -403,14 +406,14 @@ def raises_what_comes_too_late(make: Make) -> bool:
 
 
 def refuses_a_second_start(make: Make) -> bool:
-    """Without exc_info it is a fatal error."""
+    """A second call without exc_info is a fatal error."""
     refused = []
 
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", list(HTML))
         try:
             start_response("200 OK", list(HTML))
-        except Exception:  # noqa: BLE001 (any will do)
+        except Exception:  # noqa: BLE001 (any exception is right)
             refused.append(True)
         return [b""]
 
@@ -420,12 +423,12 @@ def refuses_a_second_start(make: Make) -> bool:
 
 def is_valid_wsgi(make: Make) -> bool:
     event = rest("POST", "/notes/", body="a=1", headers=[("Content-Type", "text/plain")])
-    return bool(make(validator(answering([b"fine"])))(event)["body"] == "fine")
+    return bool(make(validator(wsgi_application([b"fine"])))(event)["body"] == "fine")
 
 
 def is_valid_wsgi_from_the_console(make: Make) -> bool:
     event = rest() | NULLS
-    return bool(make(validator(answering([b"fine"])))(event)["body"] == "fine")
+    return bool(make(validator(wsgi_application([b"fine"])))(event)["body"] == "fine")
 
 
 def keeps_bytes_in_the_path(make: Make) -> bool:
@@ -440,10 +443,10 @@ def keeps_bytes_in_a_header(make: Make) -> bool:
 WSGI: list[tuple[str, Callable[[Make], bool]]] = [
     ("close() is called", closes),
     ("close() is called after an error", closes_after_an_error),
-    ("the write callable", takes_what_is_written),
-    ("start_response at the first chunk", takes_a_late_start),
-    ("exc_info before the body", replaces_the_answer),
-    ("exc_info after the body has begun", raises_what_comes_too_late),
+    ("the write callable", supports_write),
+    ("start_response at the first chunk", supports_a_late_start),
+    ("exc_info before the body", replaces_the_response),
+    ("exc_info after the body has begun", raises_a_late_exception),
     ("start_response twice is an error", refuses_a_second_start),
     ("wsgiref's validator: a form", is_valid_wsgi),
     ("wsgiref's validator: a console's test event", is_valid_wsgi_from_the_console),
@@ -453,7 +456,7 @@ WSGI: list[tuple[str, Callable[[Make], bool]]] = [
 
 
 class Chunks:
-    """An answer's body that counts how often it is closed."""
+    """A response body that counts the calls of `close()`."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self.chunks = chunks
@@ -470,21 +473,21 @@ class Chunks:
 
 
 def results() -> Results:
-    """Run every check on every adapter, in the rivals' environment."""
+    """Run every check on every adapter in the peers' environment."""
     return in_environment("bench.correctness")  # type: ignore[no-any-return]
 
 
 def score(checks: dict[str, bool | None]) -> str:
-    """ "71/75": passed, of those that apply."""
-    applying = [passed for passed in checks.values() if passed is not None]
-    return f"{sum(applying)}/{len(applying)}"
+    """Return the passed and the applicable checks, as in "71/75"."""
+    applicable = [passed for passed in checks.values() if passed is not None]
+    return f"{sum(applicable)}/{len(applicable)}"
 
 
 def table(results: Results) -> Table:
-    """How many checks of each group fail, and which."""
+    """Return a table of the failed checks of each group."""
     groups = list(dict.fromkeys(name.partition(": ")[0] for name in results[OURS]))
     return Table(
-        title="Correctness of the bridge",
+        title="Correctness of the adapter",
         unit="failed checks",
         columns=tuple(groups),
         rows={
@@ -493,9 +496,9 @@ def table(results: Results) -> Table:
         },
         ours=OURS,
         note=(
-            f"{len(results[OURS])} checks of what goes in and what comes out, each adapter set up "
-            "as its documentation says, and told its base path or stage where it can be told. What "
-            "only WSGI has is not asked of Mangum."
+            f"{len(results[OURS])} checks of requests and responses. Each adapter is configured as "
+            "its documentation says, with the base path or stage if it has such a setting. Checks "
+            "of WSGI do not apply to Mangum."
         ),
         extra={adapter: score(checks) for adapter, checks in results.items()},
         extra_title="correct",
@@ -508,16 +511,16 @@ def table(results: Results) -> Table:
 
 
 def _failures(checks: dict[str, bool | None], group: str) -> float | None:
-    applying = [
+    applicable = [
         passed
         for name, passed in checks.items()
         if name.startswith(f"{group}: ") and passed is not None
     ]
-    return applying.count(False) if applying else None
+    return applicable.count(False) if applicable else None
 
 
 def _failed(checks: dict[str, bool | None], group: str) -> str:
-    """ "path (REST: percent-encoding, ALB: percent-encoding)"; "" for none."""
+    """Return the failed checks, as in "*path* (REST: percent-encoding)", or ""."""
     start = f"{group}: "
     names = [
         name.removeprefix(start)
@@ -531,32 +534,32 @@ def _failed(checks: dict[str, bool | None], group: str) -> str:
 
 
 def check_all() -> Results:
-    """Each check on each adapter."""
-    return {name: dict(check(contestant)) for name, contestant in CONTESTANTS.items()}
+    """Run each check on each adapter."""
+    return {name: dict(check(adapter)) for name, adapter in ADAPTERS.items()}
 
 
-def check(contestant: Contestant) -> Iterator[tuple[str, bool | None]]:
-    """Each check on one adapter: its name, and whether it passed."""
+def check(adapter: Adapter) -> Iterator[tuple[str, bool | None]]:
+    """Yield the name of each check and whether the adapter passes it."""
     for name, event, expected in REQUESTS:
-        yield name, _passes(_request_is, contestant, event, expected)
-    for name, event, answered, wanted in ANSWERS:
-        yield name, _passes(_answer_is, contestant, event, answered, wanted)
+        yield name, _passes(_request_is, adapter, event, expected)
+    for name, event, app_response, expected in RESPONSES:
+        yield name, _passes(_response_is, adapter, event, app_response, expected)
     for name, rule in WSGI:
-        passed = None if contestant.asgi else _passes(_wsgi_holds, contestant, rule)
+        passed = None if adapter.asgi else _passes(_satisfies, adapter, rule)
         yield f"PEP 3333: {name}", passed
 
 
-def _passes(holds: Callable[..., bool], *arguments: Any) -> bool:
+def _passes(condition: Callable[..., bool], *arguments: Any) -> bool:
     try:
-        return holds(*arguments)
-    except Exception:  # noqa: BLE001 (whatever an adapter raises is a failed check)
+        return condition(*arguments)
+    except Exception:  # noqa: BLE001 (an adapter that raises fails)
         return False
 
 
-def _request_is(contestant: Contestant, event: Event, expected: Expected) -> bool:
-    seen: list[Seen] = []
-    application = seeing_asgi(seen) if contestant.asgi else seeing_wsgi(seen)
-    contestant.make(application, base_path(event))(_fresh(event), CONTEXT)
+def _request_is(adapter: Adapter, event: Event, expected: Expected) -> bool:
+    seen: list[SeenRequest] = []
+    application = recording_asgi(seen) if adapter.asgi else recording_wsgi(seen)
+    adapter.make(application, base_path(event))(_fresh(event), CONTEXT)
     (request,) = seen
     headers = {name: request.headers.get(name) for name in expected.get("headers", ())}
     fields = {name: getattr(request, name) for name in expected}
@@ -565,41 +568,41 @@ def _request_is(contestant: Contestant, event: Event, expected: Expected) -> boo
     return fields == expected
 
 
-def _answer_is(
-    contestant: Contestant, event: Event, answered: Answered, expected: Expected
+def _response_is(
+    adapter: Adapter, event: Event, app_response: Response, expected: Expected
 ) -> bool:
     application = (
-        answering_asgi(answered)
-        if contestant.asgi
-        else answering([answered.body], answered.headers, answered.status)
+        asgi_application(app_response)
+        if adapter.asgi
+        else wsgi_application([app_response.body], app_response.headers, app_response.status)
     )
-    answer = contestant.make(application, base_path(event))(_fresh(event), CONTEXT)
-    got = received(event, answer)
+    result = adapter.make(application, base_path(event))(_fresh(event), CONTEXT)
+    client_response = received(event, result)
     fields: dict[str, Any] = {
-        **got.headers,
-        "status": got.status,
-        "status_type": type(answer["statusCode"]),
-        "description": answer.get("statusDescription"),
-        "cookies": got.headers.get("set-cookie"),
-        "body": got.body,
-        "base64": bool(answer.get("isBase64Encoded")),
-        "fits": len(json.dumps(answer)) <= 6 * 1024 * 1024,
+        **client_response.headers,
+        "status": client_response.status,
+        "status_type": type(result["statusCode"]),
+        "description": result.get("statusDescription"),
+        "cookies": client_response.headers.get("set-cookie"),
+        "body": client_response.body,
+        "base64": bool(result.get("isBase64Encoded")),
+        "fits": len(json.dumps(result)) <= 6 * 1024 * 1024,
     }
     return {name: fields.get(name) for name in expected} == expected
 
 
-def _wsgi_holds(contestant: Contestant, rule: Callable[[Make], bool]) -> bool:
+def _satisfies(adapter: Adapter, rule: Callable[[Make], bool]) -> bool:
     def make(application: WSGIApplication) -> Callable[[Event], dict[str, Any]]:
-        handler = contestant.make(application, None)
+        handler = adapter.make(application, None)
         return lambda event: handler(event, CONTEXT)
 
     return rule(make)
 
 
 def base_path(event: Event) -> str | None:
-    """The base path that a deployer would tell an adapter: None, nothing, on a REST API's own host.
+    """Return the base path to configure, or None for a REST API's own host.
 
-    There the adapters that know of stages need no setting.
+    There, adapters that support stages need no setting.
     """
     gateway = event["requestContext"]
     match gateway.get("domainName"), gateway.get("stage"):
@@ -614,13 +617,13 @@ def _fresh(event: Event) -> Event:
     return json.loads(json.dumps(event))  # type: ignore[no-any-return]
 
 
-def received(event: Event, answer: dict[str, Any]) -> Received:
-    """What API Gateway or the balancer makes of an answer, by AWS's rules for the event's format.
+def received(event: Event, result: dict[str, Any]) -> ReceivedResponse:
+    """Return the response that API Gateway or the balancer makes of a function's result.
 
-    A REST API merges headers and multiValueHeaders; a balancer reads the one that it is set to.
+    A REST API merges headers and multiValueHeaders; a balancer reads the one it is configured for.
     """
-    single = _present(answer.get("headers"))
-    multi = _present(answer.get("multiValueHeaders"))
+    single = result.get("headers") or {}
+    multi = result.get("multiValueHeaders") or {}
     headers: dict[str, list[str]] = {}
     if "elb" in event["requestContext"]:
         single, multi = ({}, multi) if "multiValueHeaders" in event else (single, {})
@@ -630,31 +633,27 @@ def received(event: Event, answer: dict[str, Any]) -> Received:
         values = headers.setdefault(name.lower(), [])
         if value not in values:
             values.append(value)
-    if cookies := answer.get("cookies"):
+    if cookies := result.get("cookies"):
         headers.setdefault("set-cookie", []).extend(cookies)
-    body = answer.get("body") or ""
-    return Received(
-        status=int(answer["statusCode"]),
-        headers={name: _listed(name, values) for name, values in headers.items()},
-        body=base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+    body = result.get("body") or ""
+    return ReceivedResponse(
+        status=int(result["statusCode"]),
+        headers={name: _split_list(name, values) for name, values in headers.items()},
+        body=base64.b64decode(body) if result.get("isBase64Encoded") else body.encode(),
     )
 
 
-def _present(headers: dict[str, Any] | None) -> dict[str, Any]:
-    return headers or {}
-
-
-def _listed(name: str, values: list[str]) -> list[str]:
-    """RFC 9110, section 5.3: a list may come in one header or in several, cookies may not."""
+def _split_list(name: str, values: list[str]) -> list[str]:
+    """Split list values, which may share a header, unlike cookies (RFC 9110, section 5.3)."""
     if name == "set-cookie":
-        return list(dict.fromkeys(values))  # Twice the same one does no harm.
+        return list(dict.fromkeys(values))  # A duplicate is harmless.
     return [part for value in values for part in re.split(r",\s*", value)]
 
 
-def answering(
+def wsgi_application(
     chunks: Iterable[bytes], headers: Pairs = HTML, status: str = "200 OK"
 ) -> WSGIApplication:
-    """An application with one answer."""
+    """Return an application with a constant response."""
 
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(status, list(headers))
@@ -663,39 +662,39 @@ def answering(
     return application
 
 
-def answering_asgi(answered: Answered) -> Any:
-    """The same in ASGI."""
+def asgi_application(response: Response) -> Any:
+    """Return the same as an ASGI application."""
 
     async def application(
         _scope: Any, _receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> None:
-        headers = [(name.encode(), value.encode()) for name, value in answered.headers]
-        status = int(answered.status[:3])
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        status = int(response.status[:3])
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answered.body})
+        await send({"type": "http.response.body", "body": response.body})
 
     return application
 
 
 def environ_of(make: Make, event: Event) -> WSGIEnvironment:
-    """The environ that an adapter makes of an event."""
-    found: WSGIEnvironment = {}
+    """Return the environ that an adapter makes of an event."""
+    captured: WSGIEnvironment = {}
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        found.update(environ)
+        captured.update(environ)
         start_response("200 OK", list(HTML))
         return [b""]
 
     make(application)(event)
-    return found
+    return captured
 
 
-def seeing_wsgi(seen: list[Seen]) -> WSGIApplication:
-    """An application that notes its request, as Django reads it."""
+def recording_wsgi(seen: list[SeenRequest]) -> WSGIApplication:
+    """Return an application that records its request, read as Django reads it."""
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         headers = {
-            name.removeprefix("HTTP_").replace("_", "-").lower(): _joined(value)
+            name.removeprefix("HTTP_").replace("_", "-").lower(): _without_spaces(value)
             for name, value in environ.items()
             if name.startswith("HTTP_")
         }
@@ -703,7 +702,7 @@ def seeing_wsgi(seen: list[Seen]) -> WSGIApplication:
             if environ.get(name):
                 headers[name.replace("_", "-").lower()] = environ[name]
         seen.append(
-            Seen(
+            SeenRequest(
                 method=environ["REQUEST_METHOD"],
                 script_name=environ.get("SCRIPT_NAME", ""),
                 path=environ.get("PATH_INFO", "").encode("latin-1").decode() or "/",
@@ -721,8 +720,8 @@ def seeing_wsgi(seen: list[Seen]) -> WSGIApplication:
     return application
 
 
-def seeing_asgi(seen: list[Seen]) -> Any:
-    """The same in ASGI, where the path includes the prefix."""
+def recording_asgi(seen: list[SeenRequest]) -> Any:
+    """Return the same for ASGI, where the path includes the prefix."""
 
     async def application(
         scope: dict[str, Any],
@@ -732,13 +731,13 @@ def seeing_asgi(seen: list[Seen]) -> Any:
         prefix = scope.get("root_path", "")
         body = (await receive())["body"]
         seen.append(
-            Seen(
+            SeenRequest(
                 method=scope["method"],
                 script_name=prefix,
                 path=scope["path"].removeprefix(prefix) or "/",
                 query=scope["query_string"].decode(),
                 headers={
-                    name.decode().lower(): _joined(value.decode("latin-1"))
+                    name.decode().lower(): _without_spaces(value.decode("latin-1"))
                     for name, value in scope["headers"]
                 },
                 body=body,
@@ -753,14 +752,14 @@ def seeing_asgi(seen: list[Seen]) -> Any:
     return application
 
 
-def _joined(value: str) -> str:
-    """Without the blanks that a list of values or of cookies may have between its parts."""
+def _without_spaces(value: str) -> str:
+    """Remove the optional spaces between the parts of a list of values or cookies."""
     return re.sub(r"([,;])\s+", r"\1", value)
 
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    sys.unraisablehook = lambda _: None  # wsgiref's validator complains of what is never closed.
+    sys.unraisablehook = lambda _: None  # wsgiref's validator reports unclosed responses.
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        found = check_all()
-    sys.stdout.write(json.dumps(found))
+        all_results = check_all()
+    sys.stdout.write(json.dumps(all_results))

@@ -1,14 +1,13 @@
-"""The events of AWS's four HTTP formats, with every field that AWS sends.
+"""Events of AWS's four HTTP formats, with every field that AWS sends.
 
-The benchmark of the adapters times one of them, a page that Chrome asks for through a REST API; the
-correctness checks vary them all.
+The adapter benchmark times one of them, a request of Chrome through a REST API. The correctness
+checks use variations of all.
 """
 
 import base64
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode
 
 type Pairs = Iterable[tuple[str, str]]
 type Event = dict[str, Any]
@@ -63,7 +62,7 @@ CHROME = (
         ),
     ),
 )
-"""What Chrome sends when somebody follows a link; API Gateway adds the rest."""
+"""The headers of Chrome for a followed link; API Gateway adds others."""
 
 
 def rest(
@@ -75,11 +74,11 @@ def rest(
     body: str | bytes | None = None,
     base_path: str | None = None,
 ) -> Event:
-    """A REST API's event (v1), on the API's own host at the stage `prod`.
+    """Return a REST API's event (v1), on the API's own host with the stage `prod`.
 
-    The API is edge-optimized, as they are by default: CloudFront is the client's last proxy. With
-    `base_path` ("" or "/shop") the request comes through the custom domain that maps this path.
-    Bytes as `body` are sent as base64.
+    The API is edge-optimized, which is the default: CloudFront is the last proxy. With `base_path`
+    ("" or "/shop") the request goes to the custom domain that maps this path. A `body` of bytes is
+    encoded as base64.
     """
     host = REST_HOST if base_path is None else OWN_DOMAIN
     sent = (*headers, ("Host", host), *_added(f"{FORGED}, {CLIENT}, {EDGE}"))
@@ -140,7 +139,7 @@ def http_api(
     stage: str = "$default",
     host: str = HTTP_API_HOST,
 ) -> Event:
-    """An HTTP API's event (v2). `path` is the whole one, with the stage where the host has it."""
+    """Return an HTTP API's event (v2). `path` includes the stage if the host does."""
     sent = (*headers, ("host", host), *_added(f"{FORGED}, {CLIENT}"))
     event = {
         "version": "2.0",
@@ -175,15 +174,15 @@ def http_api(
         },
         **_body(body),
     }
-    # Version 2.0 leaves out what is not there.
+    # Version 2.0 omits empty fields.
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-    absent = {"cookies", "queryStringParameters", "body"}
-    return {name: value for name, value in event.items() if value or name not in absent}
+    optional = {"cookies", "queryStringParameters", "body"}
+    return {name: value for name, value in event.items() if value or name not in optional}
 
 
-def function_url(method: str = "GET", path: str = "/", **rest_of_it: Any) -> Event:
-    """A Function URL's event: v2, with the path as the client encoded it and no stage."""
-    return http_api(method, path, host=FUNCTION_URL_HOST, **rest_of_it)
+def function_url(method: str = "GET", path: str = "/", **options: Any) -> Event:
+    """Return a Function URL's event: v2, with the path as the client encoded it and no stage."""
+    return http_api(method, path, host=FUNCTION_URL_HOST, **options)
 
 
 def balancer(
@@ -195,10 +194,7 @@ def balancer(
     body: str | bytes | None = None,
     multi_value: bool = False,
 ) -> Event:
-    """An Application Load Balancer's event; `query` is as the client encoded it.
-
-    The balancer's own host is among AWS's, and no stage is in its path.
-    """
+    """Return an Application Load Balancer's event; `query` is as the client encoded it."""
     sent = [
         (name.lower(), value)
         for name, value in (*headers, ("host", BALANCER_HOST), *_added(f"{FORGED}, {CLIENT}"))
@@ -220,20 +216,15 @@ def balancer(
 
 
 def grouped(pairs: Pairs) -> dict[str, list[str]]:
-    """Each name with all of its values."""
+    """Return the values of each name."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
     return values
 
 
-def query_string(pairs: Pairs) -> str:
-    """Pairs as a browser's form sends them."""
-    return urlencode(list(pairs))
-
-
 def _added(addresses: str) -> Pairs:
-    """The headers that AWS puts before a function; all but REST APIs write them in lower case."""
+    """Return the headers that AWS adds; only REST APIs do not convert them to lower case."""
     return (
         ("X-Amzn-Trace-Id", "Root=1-6920f5d0-0123456789abcdef01234567"),
         ("X-Forwarded-For", addresses),

@@ -1,8 +1,8 @@
-"""What each contestant of the cold start benchmark puts on Lambda, built as its documentation says.
+"""The sample site packaged for Lambda by djambda and its peers, as their documentation says.
 
-The application is the same for all: the project's `django/`, with the versions that the project
-locks. A package lies unpacked below `.local/bench-packages`, as Lambda would unpack it: `task/` is
-/var/task, `opt/` is /opt/python. It is built again when something that goes into it has changed.
+All packages contain the same application: the project's `django/`, with its locked versions. They
+are unpacked below `.local/bench-packages` as on Lambda: `task/` is /var/task, `opt/` is
+/opt/python. A package is built again when one of its inputs has changed.
 """
 
 import compileall
@@ -23,6 +23,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
+from awscdk import code
 from bench import ROOT, environment
 from bench.report import Table
 from djambda_cli.local.cloud import machine_architecture
@@ -31,18 +32,18 @@ from djambda_cli.project import layer
 
 PACKAGES = ROOT / ".local" / "bench-packages"
 RUNTIME = PACKAGES / "runtime"
-CODE = ROOT / "django"
-STAGING = ROOT / "awscdk" / "awscdk" / "code.py"
+PROJECT = ROOT / "django"
+COMMON = ROOT / "common" / "djambda_common"
 NOT_CODE = shutil.ignore_patterns("__pycache__", "tests")
 EPOCH = 315_532_800
-"""1980-01-01, the date that the CDK, Zappa and Serverless give to each file that they pack."""
+"""1980-01-01, the date of each file in a zip of the CDK, Zappa or Serverless."""
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
 
 
 @dataclass(frozen=True)
 class Package:
-    """An unpacked function: its folder, and its handler as Lambda's configuration names it."""
+    """An unpacked function: its folder, and its handler in Lambda's configuration."""
 
     folder: Path
     handler: str
@@ -54,12 +55,12 @@ class Package:
 
     @property
     def opt(self) -> Path:
-        """/opt/python; not there where everything is in one zip."""
+        """/opt/python; it does not exist if everything is in one zip."""
         return self.folder / "opt"
 
 
 class Recipe(NamedTuple):
-    """How a package is made, and what to say about that."""
+    """A function that builds a package, the handler, and a description."""
 
     make: Callable[[Package], None]
     handler: str
@@ -129,65 +130,55 @@ ZAPPA = {
         "aws_region": "us-east-1",
         "debug": False,
         "django_settings": "mysite.settings",
-        # As `zappa init` writes it: Lambda brings these.
+        # As `zappa init` writes it: they are in Lambda's runtime.
         "exclude": ["boto3", "dateutil", "botocore", "s3transfer", "concurrent"],
         "log_level": "INFO",
         "project_name": "djambda",
         "runtime": "python3.13",
         "s3_bucket": "zappa-bench",
-        # The environment has wheels for Linux already: Zappa need not fetch them once more.
+        # The environment has wheels for Linux already.
         "use_precompiled_packages": False,
     }
 }
 
-STAGE = """\
-import shutil
-import sys
-
-from awscdk import code
-
-shutil.copytree(code.django(), sys.argv[1])
-"""
-"""For a process of its own: the CDK starts Node, and what is staged goes when the process ends."""
-
 
 def at(name: str) -> Package:
-    """Where a contestant's package is, whether it has been built or not."""
-    return Package(PACKAGES / name, CONTESTANTS[name].handler)
+    """Return a package, which may not have been built yet."""
+    return Package(PACKAGES / name, RECIPES[name].handler)
 
 
 def build(name: str) -> Package:
-    """A contestant's package, built where it is missing or old.
+    """Return a package; build it if it is missing or outdated.
 
-    Raises CalledProcessError, after the tool's own words, when pip, the CDK or Zappa fail, and
-    CommandError when our layer cannot be built.
+    Raises `CalledProcessError`, after printing the output, if pip or Zappa fails, and `CliError`
+    if our layer cannot be built.
     """
     package = at(name)
     if name == "djambda" and not layer.is_current(machine_architecture()):
         layer.build(machine_architecture())
     inputs = _inputs(name)
-    stamp = package.folder / "inputs.sha256"
-    if not stamp.exists() or stamp.read_text() != inputs:
+    record = package.folder / "inputs.sha256"
+    if not record.exists() or record.read_text() != inputs:
         shutil.rmtree(package.folder, ignore_errors=True)
         package.folder.mkdir(parents=True)
-        CONTESTANTS[name].make(package)
-        stamp.write_text(inputs)
+        RECIPES[name].make(package)
+        record.write_text(inputs)
     return package
 
 
 def runtime() -> None:
-    """Make /var/runtime, with what Lambda brings: its runtime client and boto3."""
-    stamp = RUNTIME / "locked.txt"
-    wanted = _locked().read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
+    """Create /var/runtime with the packages of Lambda's runtime: its client and boto3."""
+    record = RUNTIME / "locked.txt"
+    versions = _locked().read_text()
+    if not record.exists() or record.read_text() != versions:
         shutil.rmtree(RUNTIME, ignore_errors=True)
         _pip("install", "awslambdaric", "boto3", "-t", RUNTIME)
-        stamp.write_text(wanted)
+        record.write_text(versions)
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Wait until nobody else builds or measures these packages, and keep others from it."""
+def exclusive_lock() -> Iterator[None]:
+    """Wait for other processes that build or measure these packages, and keep them waiting."""
     PACKAGES.mkdir(parents=True, exist_ok=True)
     with (PACKAGES / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -195,10 +186,10 @@ def alone() -> Iterator[None]:
 
 
 def run(rounds: int) -> list[Table]:
-    """The sizes of the packages. They are what they are: `rounds` changes nothing."""
+    """Return a table of the packages' sizes, which do not depend on `rounds`."""
     del rounds
-    with alone():
-        packages = {name: build(name) for name in CONTESTANTS if name != "floor"}
+    with exclusive_lock():
+        packages = {name: build(name) for name in RECIPES if name != "floor"}
         rows: dict[str, tuple[float | None, ...]] = {
             name: _sizes(package.task, package.opt) for name, package in packages.items()
         }
@@ -210,22 +201,22 @@ def run(rounds: int) -> list[Table]:
             columns=("zipped", "unzipped"),
             rows=rows,
             ours="djambda",
-            note="The sample site with its dependencies, as each tool or recipe packs it for "
-            "Lambda, in millions of bytes; zipped with deflate. boto3 comes with Lambda and is in "
-            "none of them.",
-            details={name: CONTESTANTS[name].description for name in packages},
+            note="The sample site with its dependencies, as each tool or recipe packages it for "
+            "Lambda, in millions of bytes, zipped with deflate. No package contains boto3, which "
+            "is part of Lambda's runtime.",
+            details={name: RECIPES[name].description for name in packages},
         )
     ]
 
 
 def _djambda(package: Package) -> None:
     shutil.copytree(LAYER, package.opt)
-    _run(sys.executable, "-c", STAGE, package.task, PYTHONPATH=str(STAGING.parents[1]))
+    shutil.copytree(code.django_package(PROJECT), package.task)
 
 
 def _article(package: Package) -> None:
     _pip("install", "-r", REQUIREMENTS, "aws-wsgi", "-t", package.opt)
-    _code(package.task, AWS_WSGI)
+    _copy_code(package.task, AWS_WSGI)
     _reset_dates(package.folder)
 
 
@@ -233,7 +224,7 @@ def _zappa(package: Package) -> None:
     venv, project = package.folder / "venv", package.folder / "project"
     _run(sys.executable, "-m", "venv", venv)
     _pip("install", "-r", REQUIREMENTS, "zappa", python=venv / "bin" / "python")
-    _code(project)
+    _copy_code(project)
     (project / "zappa_settings.json").write_text(json.dumps(ZAPPA))
     _run(
         *(venv / "bin" / "zappa", "package", "production", "--output", "package.zip"),
@@ -257,7 +248,7 @@ def _apig_wsgi(package: Package) -> None:
 
 def _floor(package: Package) -> None:
     _pip("install", "-r", REQUIREMENTS, "-t", package.opt)
-    _code(package.task, FLOOR)
+    _copy_code(package.task, FLOOR)
     compileall.compile_dir(
         package.folder,
         quiet=2,
@@ -267,63 +258,63 @@ def _floor(package: Package) -> None:
     )
 
 
-CONTESTANTS = {
+RECIPES = {
     "djambda": Recipe(
         _djambda,
         "djambda.awslambda.lambda_handler",
-        "the layer of `djambda layer`, and the code as the stack stages it",
+        "the layer of `djambda layer`, and the code as staged for a deploy",
     ),
     "article's recipe": Recipe(
         _article,
         "lambda_function.handler",
-        "a layer of `pip install -r requirements.txt -t`, the code as it is, aws-wsgi; the CDK's "
-        "zips give every file one date, so that no bytecode is valid",
+        "a layer of `pip install -r requirements.txt -t`, unchanged code, aws-wsgi; the CDK's zips "
+        "reset the files' dates, so that no bytecode is valid",
     ),
     "Zappa": Recipe(
         _zappa,
         "handler.lambda_handler",
-        "`zappa package`, with what `zappa init` leaves out left out",
+        "`zappa package` with the exclusions of `zappa init`",
     ),
     "serverless-wsgi": Recipe(
         _serverless_wsgi,
         "lambda_function.handler",
-        "one zip with `pip install -t`, each file with one date, as serverless-python-requirements "
-        "makes it",
+        "one zip with `pip install -t` and reset dates, as serverless-python-requirements makes it",
     ),
     "apig-wsgi": Recipe(
         _apig_wsgi,
         "lambda_function.handler",
-        "one zip with `pip install -t`, each file with one date, as the CDK makes it",
+        "one zip with `pip install -t` and reset dates, as the CDK makes it",
     ),
     "floor": Recipe(
         _floor,
         "lambda_function.handler",
-        "the bare WSGI application without an adapter, all that pip installs, and bytecode that is "
-        "valid",
+        "the bare WSGI application without an adapter, everything that pip installs, and valid "
+        "bytecode",
     ),
 }
 
 
 def _one_zip(package: Package, adapter: str, handler: str) -> None:
     _pip("install", "-r", REQUIREMENTS, adapter, "-t", package.task)
-    _code(package.task, handler)
+    _copy_code(package.task, handler)
     _reset_dates(package.folder)
 
 
-def _code(folder: Path, handler: str = "") -> None:
-    shutil.copytree(CODE, folder, ignore=NOT_CODE, dirs_exist_ok=True)
+def _copy_code(folder: Path, handler: str = "") -> None:
+    shutil.copytree(PROJECT, folder, ignore=NOT_CODE, dirs_exist_ok=True)
+    shutil.copytree(COMMON, folder / COMMON.name, ignore=NOT_CODE)
     if handler:
         (folder / "lambda_function.py").write_text(handler)
 
 
 def _reset_dates(folder: Path) -> None:
-    """Give each file the date that it has after a zip: bytecode names another, and is not valid."""
+    """Set each file's date as a zip does, which invalidates its bytecode."""
     for path in folder.rglob("*"):
         os.utime(path, (EPOCH, EPOCH))
 
 
 def _sizes(*folders: Path) -> tuple[float, float]:
-    """The folders as one zip each and as files, in millions of bytes."""
+    """Return the size of the folders, zipped one by one and unzipped, in millions of bytes."""
     zipped = unzipped = 0
     for folder in folders:
         files = [path for path in folder.rglob("*") if path.is_file()]
@@ -337,11 +328,13 @@ def _sizes(*folders: Path) -> tuple[float, float]:
 
 
 def _inputs(name: str) -> str:
-    """The SHA-256 of everything that goes into a contestant's package."""
+    """Return the SHA-256 of all inputs of a package."""
     digest = hashlib.sha256(_locked().read_bytes())
-    files = [Path(__file__), *(path for path in CODE.rglob("*") if path.suffix != ".pyc")]
+    folders = (PROJECT, COMMON)
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix != ".pyc"]
+    files.append(Path(__file__))
     if name == "djambda":
-        files += [STAGING, *LAYER.rglob("*")]
+        files += [Path(code.__file__), *LAYER.rglob("*")]
     for path in sorted(path for path in files if path.is_file()):
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -350,21 +343,21 @@ def _inputs(name: str) -> str:
 
 @cache
 def _locked() -> Path:
-    """A file with the versions that the project locks: pip takes these."""
-    place = PACKAGES / "locked.txt"
-    place.write_text(_run(environment(), "-m", "pip", "freeze"))
-    return place
+    """Return a constraints file for pip with the locked versions."""
+    file = PACKAGES / "locked.txt"
+    file.write_text(_run(environment(), "-m", "pip", "freeze"))
+    return file
 
 
 def _pip(*arguments: object, python: Path | None = None) -> None:
-    """Run the pip of the rivals' environment, for another Python if one is given."""
-    other = ("--python", python) if python else ()
-    _run(environment(), "-m", "pip", "--quiet", *other, *arguments, "--constraint", _locked())
+    """Run the pip of the peers' environment, for another Python if one is given."""
+    target = ("--python", python) if python else ()
+    _run(environment(), "-m", "pip", "--quiet", *target, *arguments, "--constraint", _locked())
 
 
 def _run(*command: object, cwd: Path = ROOT, **variables: str) -> str:
-    """Run a tool, which says nothing unless it fails; returns what it wrote."""
-    done = subprocess.run(
+    """Run a tool and return its output; print the output if it fails."""
+    completed = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
         env=os.environ | variables,
@@ -373,7 +366,7 @@ def _run(*command: object, cwd: Path = ROOT, **variables: str) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
-        sys.stderr.write(done.stdout)
-        done.check_returncode()
-    return done.stdout
+    if completed.returncode:
+        sys.stderr.write(completed.stdout)
+        completed.check_returncode()
+    return completed.stdout

@@ -1,6 +1,6 @@
-"""The applications that the adapters are timed with: one that does nothing, and Django.
+"""The applications of the adapter benchmark: one that does nothing, and Django.
 
-Runs in the rivals' environment. Django has startproject's settings; its views touch no database.
+Runs in the peers' environment. Django has startproject's settings; its views use no database.
 """
 
 import random
@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-MEBIBYTE = random.Random(1).randbytes(1024 * 1024)  # noqa: S311 (the same in each run)
+MEBIBYTE = random.Random(1).randbytes(1024 * 1024)  # noqa: S311 (must be the same in each run)
 ROWS = [
     {"id": number, "title": f"Note {number}", "text": "Ünïcödé and plain text, " * 3, "done": False}
     for number in range(54)
@@ -47,10 +47,10 @@ def rows(_: HttpRequest) -> HttpResponse:
 
 
 def cookies(_: HttpRequest) -> HttpResponse:
-    answer = HttpResponse("Three cookies")
+    response = HttpResponse("Three cookies")
     for name in ("one", "two", "three"):
-        answer.set_cookie(name, "0123456789abcdef", max_age=3600, secure=True, samesite="Lax")
-    return answer
+        response.set_cookie(name, "0123456789abcdef", max_age=3600, secure=True, samesite="Lax")
+    return response
 
 
 def down(_: HttpRequest) -> HttpResponse:
@@ -72,7 +72,7 @@ urlpatterns = [
 
 
 def django_applications() -> tuple[Any, Any]:
-    """Django as a WSGI and as an ASGI application, with what startproject switches on."""
+    """Return Django as a WSGI and an ASGI application, with startproject's apps and middleware."""
     settings.configure(
         SECRET_KEY="0" * 50,
         DEBUG=False,

@@ -1,14 +1,14 @@
-"""The adapters side by side, each set up as its documentation says, with binary bodies switched on.
+"""djambda's adapter and its peers, configured as their documentation says, with binary bodies.
 
-Runs in the rivals' environment only. A contestant turns an application into a Lambda handler. What
-was done beyond a plain call is said beside it.
+Runs in the peers' environment only. An adapter turns an application into a Lambda handler. The
+docstrings describe settings beyond a plain call.
 """
 
 import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module  # The type checker's environment has none of the rivals.
+from importlib import import_module  # The type checker has no peers.
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 OURS = "djambda"
 BINARY_TYPES = ("application/octet-stream", "image/png", "application/pdf", "application/zip")
-"""For awsgi, which takes a list of whole content types."""
+"""For awsgi, which needs a list of complete content types."""
 
 
 def djambda(application: Any, _: str | None) -> Handler:
@@ -39,7 +39,7 @@ def aws_wsgi(application: Any, _: str | None) -> Handler:
 
 
 def aws_wsgi_closing(application: Any, _: str | None) -> Handler:
-    """Its own `response`, line by line, and what PEP 3333 asks a server to do at the end."""
+    """The lines of its `response`, and the call of `close()` that PEP 3333 requires."""
     awsgi = import_module("awsgi")
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def apig_wsgi(application: Any, _: str | None) -> Handler:
 
 
 def serverless_wsgi(application: Any, base_path: str | None) -> Handler:
-    """Its settings are environment variables, which it reads at each request."""
+    """Its settings are environment variables, which it reads on each request."""
     handle_request = import_module("serverless_wsgi").handle_request
     variables = {}
     if base_path is not None:
@@ -82,9 +82,9 @@ def serverless_wsgi(application: Any, base_path: str | None) -> Handler:
 
 
 def zappa(application: Any, base_path: str | None) -> Handler:
-    """Its `LambdaHandler.handler`, with what its constructor would read from a settings module.
+    """Its `LambdaHandler.handler`, with the values that it would read from a settings module.
 
-    DEBUG and the log level are those of production; its access log goes nowhere.
+    DEBUG and the log level are those of production; the access log is discarded.
     """
     module = import_module("zappa.handler")
     logging.getLogger("zappa").setLevel(logging.INFO)
@@ -106,7 +106,7 @@ def zappa(application: Any, base_path: str | None) -> Handler:
 
 
 def mangum(application: Any, base_path: str | None) -> Handler:
-    """Takes an ASGI application. Django's has no lifespan."""
+    """It takes an ASGI application. Django's does not support lifespan events."""
     make = import_module("mangum").Mangum
     return make(  # type: ignore[no-any-return]
         application, lifespan="off", api_gateway_base_path=base_path or "/"
@@ -114,19 +114,22 @@ def mangum(application: Any, base_path: str | None) -> Handler:
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """`make` takes the application and the base path it is at: "" is none, None no setting."""
+class Adapter:
+    """An adapter: `make` takes the application and its base path.
+
+    The path "" means that there is none, None that the adapter gets no such setting.
+    """
 
     make: Callable[[Any, str | None], Handler]
     asgi: bool = False
 
 
-CONTESTANTS = {
-    OURS: Contestant(djambda),
-    "aws-wsgi": Contestant(aws_wsgi),
-    "aws-wsgi, made to close": Contestant(aws_wsgi_closing),
-    "apig-wsgi": Contestant(apig_wsgi),
-    "serverless-wsgi": Contestant(serverless_wsgi),
-    "Zappa": Contestant(zappa),
-    "Mangum (ASGI)": Contestant(mangum, asgi=True),
+ADAPTERS = {
+    OURS: Adapter(djambda),
+    "aws-wsgi": Adapter(aws_wsgi),
+    "aws-wsgi with close()": Adapter(aws_wsgi_closing),
+    "apig-wsgi": Adapter(apig_wsgi),
+    "serverless-wsgi": Adapter(serverless_wsgi),
+    "Zappa": Adapter(zappa),
+    "Mangum (ASGI)": Adapter(mangum, asgi=True),
 }

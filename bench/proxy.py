@@ -1,8 +1,8 @@
-"""How soon the front door passes a request on: from the start of a process, and when it is warm.
+"""The time until the proxy has forwarded a request: from the start of a process, and when warm.
 
-The front door is staged as the CDK stages it, and a fresh Python imports it as Lambda would. The
-clock stops when a stand-in for the Lambda API on loopback has the whole Invoke request. Beside it
-is the proxy that everybody writes, with boto3, and a Python that does nothing.
+The proxy is staged as for a deploy, and a new Python process imports it as Lambda would. The clock
+stops when a fake Lambda API on loopback has received the complete Invoke request. The peers are a
+minimal proxy with boto3, and a Python process that does nothing.
 """
 
 import atexit
@@ -12,7 +12,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,20 +21,21 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from statistics import median
 
-from bench import ROOT, environment
+from awscdk import code
+from bench import environment
 from bench.events import CHROME, rest
 from bench.report import Table
 
-OURS = "djambda's front door"
+OURS = "djambda's proxy"
 BOTO3 = "boto3 proxy"
 FLOOR = "bare Python"
 
 STARTS = 3
-"""Cold starts of each contestant in a round."""
+"""Cold starts of each proxy in a round."""
 
 WARM_CALLS = 50
 
-ANSWER = json.dumps({"statusCode": 200, "headers": {}, "body": "", "isBase64Encoded": False})
+RESPONSE = json.dumps({"statusCode": 200, "headers": {}, "body": "", "isBase64Encoded": False})
 
 BOTO3_PROXY = """
 import json
@@ -47,10 +47,10 @@ client = boto3.client("lambda")
 
 
 def lambda_handler(event, context):
-    answer = client.invoke(
+    response = client.invoke(
         FunctionName=os.environ["FUNCTION_NAME"], Payload=json.dumps(event).encode()
     )
-    return json.loads(answer["Payload"].read())
+    return json.loads(response["Payload"].read())
 """
 
 DRIVER = """
@@ -69,27 +69,27 @@ class Context:
 
 handler = import_module("proxy").lambda_handler
 text = sys.stdin.read()
-answer = handler(json.loads(text), Context())
+response = handler(json.loads(text), Context())
 events = [json.loads(text) for _ in range(int(sys.argv[1]))]
 begin = time.perf_counter()
 for event in events:
     handler(event, Context())
 spent = time.perf_counter() - begin
-print(json.dumps([answer["statusCode"], spent / len(events)]))
+print(json.dumps([response["statusCode"], spent / len(events)]))
 """
-"""What the runtime client does for a handler, and nothing else."""
+"""The minimum that the runtime client does for a handler."""
 
-SAYS_THAT_IT_RUNS = "import os; os.write(1, b'x')"
+REPORT_START = "import os; os.write(1, b'x')"
 
 
 def run(rounds: int) -> list[Table]:
-    """Milliseconds to the forwarded request. A round takes about 3 s."""
+    """Return a table of the milliseconds to the forwarded request. A round takes about 3 s."""
     cold: dict[str, list[float]] = {OURS: [], BOTO3: [], FLOOR: []}
     warm: dict[str, list[float]] = {OURS: [], BOTO3: []}
-    code = {OURS: [_helpers()], BOTO3: [_boto3_proxy(), _runtime()]}
+    folders = {OURS: [_helpers()], BOTO3: [_boto3_proxy(), _runtime()]}
     with lambda_api() as api:
-        for folders in code.values():  # Once, so that every module has its bytecode.
-            _start(api, folders)
+        for path in folders.values():  # Compiles every module.
+            _start(api, path)
         names = list(cold)
         for number in range(rounds * STARTS):
             first = number % len(names)
@@ -97,12 +97,12 @@ def run(rounds: int) -> list[Table]:
                 if name == FLOOR:
                     cold[name].append(_start_of_python())
                     continue
-                to_request, per_call = _start(api, code[name])
+                to_request, per_call = _start(api, folders[name])
                 cold[name].append(to_request)
                 warm[name].append(per_call)
     return [
         Table(
-            title="The front door",
+            title="The proxy",
             unit="ms",
             columns=("process start to forwarded request", "warm request"),
             rows={
@@ -111,22 +111,19 @@ def run(rounds: int) -> list[Table]:
             },
             ours=OURS,
             note=(
-                "From just before exec until a stand-in for the Lambda API on loopback has the "
-                "whole Invoke request, over HTTP without TLS; then the time of a request over the "
-                f"kept connection, the stand-in's part included. Medians of {rounds * STARTS} "
-                "processes each, in turns, all with valid bytecode. Bare Python stops at its "
-                "first statement."
+                "The time from just before exec until a fake Lambda API on loopback has received "
+                "the complete Invoke request, over HTTP without TLS; then the time of a request "
+                "over the open connection, including the fake API's part. Medians of "
+                f"{rounds * STARTS} processes each, in turns, all with valid bytecode. Bare Python "
+                "stops at its first statement."
             ),
         )
     ]
 
 
 def _helpers() -> Path:
-    """The helper functions' code, staged as a deploy stages it."""
-    sys.path.insert(0, str(ROOT / "awscdk"))
-    from awscdk.code import helper_package  # noqa: PLC0415 (it loads the CDK, which takes seconds)
-
-    return helper_package()
+    """Return the helper functions' code, staged as for a deploy."""
+    return code.helper_package()
 
 
 def _boto3_proxy() -> Path:
@@ -138,17 +135,17 @@ def _boto3_proxy() -> Path:
 
 
 def _runtime() -> Path:
-    """Where boto3 is: /var/runtime in Lambda, outside any virtual environment."""
+    """Return the folder with boto3, which is in /var/runtime on Lambda."""
     return next(environment().parent.parent.glob("lib/python3.*/site-packages"))
 
 
 def _python() -> str:
-    """The interpreter behind the rivals' environment, since Lambda has no virtual one."""
+    """Return the interpreter behind the peers' virtual environment; Lambda has none."""
     return str(environment().resolve())
 
 
 class LambdaApi:
-    """What the stand-in saw: when the first request of a connection was there in full."""
+    """A fake Lambda API: its URL, and the times at which complete requests arrived."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -157,7 +154,7 @@ class LambdaApi:
 
 @contextmanager
 def lambda_api() -> Iterator[LambdaApi]:
-    """A Lambda API that answers every request alike, one connection at a time."""
+    """Run a fake Lambda API that sends a constant response, one connection at a time."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         api = LambdaApi(server.getsockname()[1])
         threading.Thread(target=_serve, args=(server, api), daemon=True).start()
@@ -166,9 +163,9 @@ def lambda_api() -> Iterator[LambdaApi]:
 
 
 def _serve(server: socket.socket, api: LambdaApi) -> None:
-    answer = (
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Amzn-RequestId: standin\r\n"
-        f"X-Amz-Executed-Version: $LATEST\r\nContent-Length: {len(ANSWER)}\r\n\r\n{ANSWER}"
+    response = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Amzn-RequestId: fake\r\n"
+        f"X-Amz-Executed-Version: $LATEST\r\nContent-Length: {len(RESPONSE)}\r\n\r\n{RESPONSE}"
     ).encode()
     while True:
         try:
@@ -179,11 +176,11 @@ def _serve(server: socket.socket, api: LambdaApi) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while _receive(connection):
                 api.arrivals.append(time.monotonic())
-                connection.sendall(answer)
+                connection.sendall(response)
 
 
 def _receive(connection: socket.socket) -> bool:
-    """Read one request to its end; False when there is none any more."""
+    """Read one complete request; return False at the end of the connection."""
     data = bytearray()
     needed: int | None = None
     while needed is None or len(data) < needed:
@@ -202,11 +199,11 @@ def _receive(connection: socket.socket) -> bool:
     return True
 
 
-def _start(api: LambdaApi, code: list[Path]) -> tuple[float, float]:
-    """Milliseconds from just before exec to the first request, and of a warm one."""
+def _start(api: LambdaApi, folders: list[Path]) -> tuple[float, float]:
+    """Return the milliseconds from just before exec to the first request, and of a warm request."""
     api.arrivals.clear()
     begin = time.monotonic()
-    done = subprocess.run(
+    completed = subprocess.run(
         [_python(), "-c", DRIVER, str(WARM_CALLS)],
         input=json.dumps(rest(path="/notes/", headers=CHROME)),
         env={
@@ -217,23 +214,23 @@ def _start(api: LambdaApi, code: list[Path]) -> tuple[float, float]:
             "AWS_SECRET_ACCESS_KEY": "example",
             "AWS_SESSION_TOKEN": "example" * 100,
             "FUNCTION_NAME": "dev-mysite-djambda-lambda:live",
-            "PYTHONPATH": os.pathsep.join(map(str, code)),
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
         },
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    status, seconds = json.loads(done.stdout)
+    status, seconds = json.loads(completed.stdout)
     if status != 200 or len(api.arrivals) != WARM_CALLS + 1:  # noqa: PLR2004
-        raise RuntimeError(f"The proxy answered {status} to {len(api.arrivals)} requests")
+        raise RuntimeError(f"The proxy returned {status}, and {len(api.arrivals)} requests arrived")
     return (api.arrivals[0] - begin) * 1000, seconds * 1000
 
 
 def _start_of_python() -> float:
-    """Milliseconds from just before exec to Python's first statement."""
+    """Return the milliseconds from just before exec to Python's first statement."""
     ours, theirs = os.pipe()
     begin = time.monotonic()
-    with subprocess.Popen([_python(), "-c", SAYS_THAT_IT_RUNS], stdout=theirs):
+    with subprocess.Popen([_python(), "-c", REPORT_START], stdout=theirs):
         os.read(ours, 1)
         end = time.monotonic()
     os.close(ours)

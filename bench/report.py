@@ -1,7 +1,7 @@
-"""What every benchmark gives back, and how it is shown: as text, as Markdown, as a chart.
+"""The tables of the benchmarks, rendered as text, Markdown and a chart.
 
-The benchmark modules measure and return `Table`s; `python -m bench` prints them, and after a whole
-run writes `docs/benchmarks.md` and `docs/benchmarks.svg` with what this module makes of them.
+Each benchmark module returns `Table`s. `python -m bench` prints them, and after a complete run
+writes `docs/benchmarks.md` and `docs/benchmarks.svg`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Table:
-    """One comparison: a row for each contestant, lower figures are better.
+    """One comparison with a row for each tool; lower figures are better.
 
-    `rows` has one figure, in `unit`, for each column; None where the contestant cannot do it.
-    `ours` names our row: ratios are ours divided by the contestant's, where `ratios` are of use.
-    `extra` adds a cell of text to a contestant, under the heading `extra_title`. `note` says in a
-    short paragraph what was measured, `details` (Markdown only) a line about a contestant.
+    `rows` has one figure in `unit` for each column, or None if the tool does not support it. `ours`
+    names our row: with `ratios`, the other rows show our figure divided by theirs. `extra` adds a
+    cell of text to a row, under the heading `extra_title`. `note` describes the measurement,
+    `details` (Markdown only) the tools.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Table:
 
 
 def figure(value: float | None) -> str:
-    """Three digits, or all before the point: 0.42, 20.6, 1,234."""
+    """Return a number with three significant digits: 0.42, 20.6, 1,234."""
     if value is None:
         return NOTHING
     size = abs(value)
@@ -46,11 +46,11 @@ def figure(value: float | None) -> str:
 
 
 def ratio(table: Table, name: str, column: int) -> float | None:
-    """Ours divided by the contestant's; None for ourselves and where it would say nothing."""
+    """Return our figure divided by another; None for our row and for meaningless ratios."""
     ours, theirs = table.rows[table.ours][column], table.rows[name][column]
     if not table.ratios or name == table.ours or ours is None or theirs is None:
         return None
-    # An adapter that leaves out work can be below zero, which nothing can be divided by.
+    # An adapter that skips work can have a negative overhead.
     return ours / theirs if ours > 0 and theirs > 0 else None
 
 
@@ -58,7 +58,7 @@ def ratio(table: Table, name: str, column: int) -> float | None:
 
 
 def text(table: Table) -> str:
-    """The table for a terminal; a ratio stands in brackets behind its figure."""
+    """Return a table for a terminal, with the ratios in brackets."""
     heading = [f"[{table.unit}]", *table.columns]
     lines = [[name, *_cells(table, name)] for name in table.rows]
     if table.extra:
@@ -66,15 +66,17 @@ def text(table: Table) -> str:
         for line in lines:
             line.append(table.extra.get(line[0], ""))
     widths = [max(map(len, column)) for column in zip(heading, *lines, strict=True)]
-    drawn = [
+    rendered = [
         "  ".join(
             cell.rjust(width) if number else cell.ljust(width)
             for number, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in [heading, *lines]
     ]
-    rule = "─" * max(map(len, drawn))
-    return "\n".join([table.title, rule, drawn[0], rule, *drawn[1:], rule, fill(table.note, WIDTH)])
+    rule = "─" * max(map(len, rendered))
+    heading_line, *row_lines = rendered
+    note = fill(table.note, WIDTH)
+    return "\n".join([table.title, rule, heading_line, rule, *row_lines, rule, note])
 
 
 def _cells(table: Table, name: str) -> list[str]:
@@ -82,7 +84,7 @@ def _cells(table: Table, name: str) -> list[str]:
 
 
 def _cell(table: Table, name: str, column: int) -> str:
-    """Where others have a ratio, its place stays empty, so that the figures stand in a line."""
+    """Return a figure with its ratio, or with spaces for one, so that the figures align."""
     shares = {other: ratio(table, other, column) for other in table.rows}
     share = shares[name]
     gap = " (0.00)" if any(shares.values()) else ""
@@ -98,19 +100,19 @@ def _share(share: float) -> str:
 
 
 def markdown(tables: Iterable[Table], machine: str, versions: str) -> str:
-    """The whole of `docs/benchmarks.md`."""
+    """Return the page `docs/benchmarks.md`."""
     head = f"""\
 # Benchmarks
 
-Peers side by side, on one machine and in one run. This page and its chart are made by `make bench`,
-which takes about ten minutes. `python -m bench adapters` (or `cold-start`, `sizes`, `proxy`)
-runs a part of it and only prints.
+djambda and its peers, measured on one machine in one run. `make bench` writes this page and its
+chart in about ten minutes. `python -m bench adapters` (or `cold-start`, `sizes`, `proxy`) runs and
+prints one benchmark.
 
-Lower is better everywhere. In brackets: our figure divided by that one.
+Lower is better in every table. In brackets: our figure divided by this one.
 
-Measured on: {machine}. Contestants: {versions}.
+Measured on: {machine}. Packages: {versions}.
 
-![The tables below as bars](benchmarks.svg)"""
+![The tables below as bar charts](benchmarks.svg)"""
     return "\n\n".join([head, *(_section(table) for table in tables)]) + "\n"
 
 
@@ -128,9 +130,9 @@ def _section(table: Table) -> str:
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         table.note,
     ]
-    listed = [f"- {name}: {detail}" for name, detail in table.details.items() if detail]
-    if listed:
-        parts += ["<details>\n<summary>Which ones</summary>", "\n".join(listed), "</details>"]
+    items = [f"- {name}: {detail}" for name, detail in table.details.items() if detail]
+    if items:
+        parts += ["<details>\n<summary>Details</summary>", "\n".join(items), "</details>"]
     return "\n\n".join(parts)
 
 
@@ -146,7 +148,7 @@ PANEL_HEADING = 30
 GAP = 18
 LEGEND = 24
 LONGEST = 12
-"""A bar longer than this many times ours is cut, or ours could not be seen."""
+"""Bars longer than this many times ours are cut, so that ours remains visible."""
 
 STYLE = """
     svg { --paper: #ffffff; --ink: #1c2723; --soft: #55645d; --bar: #c3cec9; --go: #0f6b52; }
@@ -165,8 +167,9 @@ STYLE = """
 
 
 def chart(tables: Iterable[Table]) -> str:
-    """The tables that have ratios, as bars: an SVG for light and dark pages, a panel a column."""
-    parts = ['<text x="20" y="24">Lower is better. In brackets: our figure divided by it.</text>']
+    """Return an SVG, for light and dark pages, with the tables that have ratios as bar charts."""
+    legend = "Lower is better. In brackets: our figure divided by this one."
+    parts = [f'<text x="20" y="24">{legend}</text>']
     top = LEGEND
     for table in tables:
         if not table.ratios:

@@ -1,8 +1,8 @@
-"""The services around a function that the cold start benchmark runs: Lambda's runtime API and AWS.
+"""The services that a function needs in the cold start benchmark: Lambda's runtime API, SSM and S3.
 
-One HTTP server on loopback gives the function its only event and takes its answer, and stands in
-for what the site asks at its start: SSM for the secrets, S3 for the manifest of the static files.
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+One HTTP server on loopback sends the function its only event and receives its response. It also
+imitates the services that the site uses at startup: SSM for the secrets, S3 for the manifest of the
+static files. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 import json
@@ -21,8 +21,8 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:bench"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the function posted: `at` is when all of it was here, in ns of `perf_counter_ns`."""
+class Result:
+    """The result that a function posted; `at` is its arrival in ns of `perf_counter_ns`."""
 
     at: int
     failed: bool
@@ -30,17 +30,17 @@ class Answer:
 
 
 class RuntimeApi:
-    """Gives one event to each process that asks for one; `answers` has what came back.
+    """Sends one event to each process; `results` is a queue of the results.
 
-    `secrets` are SSM's parameters by their last name, `files` what S3 has, by the URL's path.
+    `secrets` are SSM's parameters by the last part of their names, `files` S3's by URL path.
     """
 
     def __init__(self, secrets: Mapping[str, str], files: Mapping[str, bytes]) -> None:
         self.secrets = secrets
         self.files = files
         self.event = b""
-        self.given = Event()
-        self.answers: Queue[Answer] = Queue()
+        self.sent = Event()
+        self.results: Queue[Result] = Queue()
         api = self
 
         class Handler(_Handler):
@@ -59,30 +59,30 @@ class RuntimeApi:
         self._server.server_close()
 
     def offer(self, event: object) -> None:
-        """Have this event ready for the process that asks next."""
+        """Provide the event for the next process."""
         self.event = json.dumps(event).encode()
-        self.given.clear()
+        self.sent.clear()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # An answer's headers and body leave together.
+    wbufsize = -1  # Send headers and body together.
     runtime: RuntimeApi
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # The benchmark ends a function while it waits here.
+        with suppress(ConnectionError):  # The benchmark kills a waiting function.
             super().handle()
 
     def do_GET(self) -> None:
         if self.path != f"{INVOCATION}next":
             content = self.runtime.files.get(self.path)
             self._send(200 if content else 404, content or b"")
-        elif self.runtime.given.is_set():
-            # The process is about to be ended: nobody reads an answer.
+        elif self.runtime.sent.is_set():
+            # The process is about to be killed.
             self.close_connection = True
         else:
-            self.runtime.given.set()
+            self.runtime.sent.set()
             self._send(
                 200,
                 self.runtime.event,
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             failed = not self.path.endswith("/response")
             self._send(202, b'{"status": "OK"}')
-            self.runtime.answers.put(Answer(at, failed, json.loads(content)))
+            self.runtime.results.put(Result(at, failed, json.loads(content)))
 
     def _read(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -129,4 +129,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the benchmark's own output is the table."""
+        """Log nothing: the benchmark's output is the table."""

@@ -1,10 +1,10 @@
-"""The benchmarks: their tables as text, Markdown and chart, and the checks that ours must pass."""
+"""The benchmarks' tables as text, Markdown and chart, and the checks of our adapter."""
 
 from xml.etree import ElementTree
 
 import pytest
 from bench.correctness import check
-from bench.peers import CONTESTANTS, OURS
+from bench.peers import ADAPTERS, OURS
 from bench.report import Table, chart, figure, markdown, ratio, text
 
 SPEED = Table(
@@ -23,7 +23,7 @@ CORRECTNESS = Table(
     columns=("path",),
     rows={"ours": (0.0,), "theirs": (2.0,)},
     ours="ours",
-    note="What goes in.",
+    note="Checks of the input.",
     ratios=False,
     details={"ours": "", "theirs": "path: a; path: b"},
 )
@@ -43,11 +43,11 @@ CORRECTNESS = Table(
         (-3.21, "-3.21"),
     ],
 )
-def test_a_figure_has_three_digits(value: float | None, shown: str) -> None:
+def test_figures_have_three_significant_digits(value: float | None, shown: str) -> None:
     assert figure(value) == shown
 
 
-def test_a_ratio_is_ours_divided_by_theirs() -> None:
+def test_ratio_is_our_figure_divided_by_theirs() -> None:
     ratios = {name: [ratio(SPEED, name, column) for column in (0, 1)] for name in SPEED.rows}
 
     assert ratios == {
@@ -57,7 +57,7 @@ def test_a_ratio_is_ours_divided_by_theirs() -> None:
     }
 
 
-def test_a_table_as_text() -> None:
+def test_table_as_text() -> None:
     assert text(SPEED).splitlines() == [
         "Speed",
         "─" * 40,
@@ -74,7 +74,7 @@ def test_a_table_as_text() -> None:
 def test_tables_as_a_page() -> None:
     page = markdown([SPEED, CORRECTNESS], "a machine", "django 6")
 
-    assert "Measured on: a machine. Contestants: django 6." in page
+    assert "Measured on: a machine. Packages: django 6." in page
     assert (
         page.partition("## Speed")[2]
         == """
@@ -94,10 +94,10 @@ All of them, once.
 | **ours** | **0** |
 | theirs | 2 |
 
-What goes in.
+Checks of the input.
 
 <details>
-<summary>Which ones</summary>
+<summary>Details</summary>
 
 - theirs: path: a; path: b
 
@@ -106,21 +106,21 @@ What goes in.
     )
 
 
-def test_the_chart_has_a_bar_for_every_figure_of_tables_with_ratios() -> None:
+def test_chart_has_a_bar_for_every_figure_of_tables_with_ratios() -> None:
     drawing = ElementTree.fromstring(chart([SPEED, CORRECTNESS]))  # noqa: S314 (our own)
     svg = "{http://www.w3.org/2000/svg}"
-    texts = [each.text for each in drawing.iter(f"{svg}text")]
-    bars = [float(each.attrib["width"]) for each in drawing.iter(f"{svg}rect")][1:]
+    texts = [element.text for element in drawing.iter(f"{svg}text")]
+    bars = [float(element.attrib["width"]) for element in drawing.iter(f"{svg}rect")][1:]
 
     assert texts == [
-        "Lower is better. In brackets: our figure divided by it.",
+        "Lower is better. In brackets: our figure divided by this one.",
         "Speed",
         *["cold, ms", "ours", "105", "theirs", "468 (0.23)", "lazy <one>", "9,000 (0.01)"],
         *["warm, ms", "ours", "1.40", "theirs", "-", "lazy <one>", "-0.50"],
     ]
-    # The longest one is cut at twelve times ours; nothing is shorter than a line.
+    # The longest bar is cut at twelve times ours; the shortest is as wide as a line.
     assert bars == [16.7, 74.1, 200, 200, 1, 1]
 
 
-def test_our_bridge_passes_every_check_of_the_benchmark() -> None:
-    assert [name for name, passed in check(CONTESTANTS[OURS]) if not passed] == []
+def test_our_adapter_passes_every_check_of_the_benchmark() -> None:
+    assert [name for name, passed in check(ADAPTERS[OURS]) if not passed] == []
