@@ -103,8 +103,8 @@ class Cloud:
             service,
             endpoint_url=self.variables["AWS_ENDPOINT_URL"],
             region_name=self.variables["AWS_DEFAULT_REGION"],
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
         )
         with closing(client):
             return getattr(client, operation)(**arguments)

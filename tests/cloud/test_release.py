@@ -95,8 +95,14 @@ def test_failing_step(
 
 def test_migration_that_exceeds_the_time_limit(cloud: Cloud) -> None:
     """Another connection has locked a table that the migration needs."""
-    port = LocalCloud(cloud.folder).require_running().postgres_port
-    other = psycopg2.connect(host="127.0.0.1", port=port, user=DATABASE_USER, dbname=DATABASE_NAME)
+    local = LocalCloud(cloud.folder)
+    other = psycopg2.connect(
+        host="127.0.0.1",
+        port=local.require_running().postgres_port,
+        user=DATABASE_USER,
+        dbname=DATABASE_NAME,
+        password=local.credentials.database_password,
+    )
     with closing(other):
         other.cursor().execute("LOCK TABLE django_migrations")
 

@@ -1,17 +1,20 @@
 """`djambda up` and `down` when something fails: clear errors, and nothing left running."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
+import psycopg2
 import pytest
 
-from djambda_cli.local.cloud import LocalCloud
+from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from tests.cloud.checkout import Checkout
 from tests.cloud.local import Cloud, cloud_folder, log_in, read_variables, run_down, run_up
 
@@ -172,6 +175,64 @@ def test_stale_postgres_pid_file(folder: Path) -> None:
     cloud.start(port=None, owner=os.getpid())
 
     assert cloud.stop()
+
+
+ENDLESS = (
+    "import signal, time\n"
+    "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)\n"
+    "while True: time.sleep(1)"
+)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["down", "down after a kill"])
+def test_down_ends_a_function_that_ignores_signals(
+    cloud_checkout: Checkout, folder: Path, killed: bool
+) -> None:
+    done = run_up(folder, "--port", "0", checkout=cloud_checkout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cloud = Cloud(folder, read_variables(folder), cloud_checkout)
+    command = f"djambda manage {cloud.options} --detach shell -c {shlex.quote(ENDLESS)}"
+    assert cloud.shell(command).returncode == 0
+    wait_until(lambda: any("_worker" in str(each.cmdline()) for each in processes_in(folder)))
+    time.sleep(1)
+    if killed:
+        os.kill(LocalCloud(folder).require_running().pid, signal.SIGKILL)
+
+    assert run_down(folder).returncode == 0
+
+    assert processes_in(folder) == []
+
+
+def test_up_right_after_a_killed_one(cloud_checkout: Checkout, folder: Path) -> None:
+    """The supervisor of the killed command is still shutting down."""
+    first = start_up(cloud_checkout, folder)
+    wait_until(lambda: LocalCloud(folder).running() is not None)
+    first.kill()
+
+    second = run_up(folder, "--port", "0", checkout=cloud_checkout)
+
+    first.communicate(timeout=60)
+    assert second.returncode == 0, second.stdout + second.stderr
+
+
+def test_database_of_an_earlier_version_gets_a_password(folder: Path) -> None:
+    """Earlier versions trusted every connection from the machine."""
+    cloud = LocalCloud(folder)
+    cloud.start(port=0, owner=os.getpid())
+    cloud.stop()
+    hba = folder / "postgres" / "data" / "pg_hba.conf"
+    hba.write_text("host all all 127.0.0.1/32 trust\n")
+    (folder / "credentials.json").unlink()
+
+    port = cloud.start(port=None, owner=os.getpid()).postgres_port
+
+    connect = partial(
+        psycopg2.connect, host="127.0.0.1", port=port, user=DATABASE_USER, dbname=DATABASE_NAME
+    )
+    connect(password=cloud.credentials.database_password).close()
+    with pytest.raises(psycopg2.OperationalError):
+        connect(password="another")
+    cloud.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

@@ -22,8 +22,10 @@ from urllib.parse import urlsplit
 import psutil
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import ports, postgres
-from djambda_cli.paths import DEFAULT_CLOUD, search_path
+from djambda_cli.local import ports, postgres, shutdown
+from djambda_cli.local.credentials import Credentials, load_or_create
+from djambda_cli.local.supervisor import RUNNING
+from djambda_cli.paths import DEFAULT_CLOUD, LOCAL, search_path
 
 PREFERRED_PORT = 4566
 ACCOUNT = "000000000000"
@@ -67,15 +69,23 @@ class LocalCloud:
         """The log of the supervisor, Postgres and the emulator."""
         return self.folder / "cloud.log"
 
+    @property
+    def credentials(self) -> Credentials:
+        """The generated credentials of this cloud's AWS APIs and its Postgres."""
+        return load_or_create(self.folder)
+
     def running(self) -> Running | None:
         """Return the running cloud, or None if it is stopped or its supervisor was killed."""
         try:
-            record = json.loads((self.folder / "running.json").read_text())
+            record = json.loads((self.folder / RUNNING).read_text())
             supervisor = psutil.Process(record["pid"])
             if abs(supervisor.create_time() - record["started"]) > 1:
                 return None  # Another process has this id now.
             if supervisor.status() == psutil.STATUS_ZOMBIE:
                 return None
+            owner = record.get("owner")
+            if owner and not psutil.pid_exists(owner):
+                return None  # It is about to stop.
         except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
             return None
         emulator = Path(record["emulator"]) if "emulator" in record else None
@@ -105,6 +115,8 @@ class LocalCloud:
         the end of the log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._protect()
+        shutdown.wait_until_complete(self.folder)
         free = shutil.disk_usage(self.folder).free
         if free < NEEDED_BYTES:
             raise CliError(
@@ -115,7 +127,12 @@ class LocalCloud:
         port = ports.choose(saved_port, requested=port, preferred=PREFERRED_PORT)
         postgres_port = ports.choose(saved_postgres_port, requested=None, preferred=0)
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-        postgres.initialize(self.folder / "postgres", user=DATABASE_USER, database=DATABASE_NAME)
+        postgres.initialize(
+            self.folder / "postgres",
+            user=DATABASE_USER,
+            database=DATABASE_NAME,
+            password=self.credentials.database_password,
+        )
         with self.log.open("wb") as log:
             subprocess.run(
                 [sys.executable, "-m", "djambda_cli.local.supervisor", str(self.folder)]
@@ -138,6 +155,15 @@ class LocalCloud:
         saved_port.write_text(str(port))
         saved_postgres_port.write_text(str(postgres_port))
         return self.require_running()
+
+    def _protect(self) -> None:
+        """Keep other users out of the cloud's folder, and of `.local` if it is in there."""
+        mode = 0o711 if postgres.runs_as_other_user() else 0o700
+        for folder in {self.folder, LOCAL} & {self.folder, *self.folder.parents}:
+            folder.chmod(mode)
+            for file in folder.iterdir():
+                if file.is_file():
+                    file.chmod(0o600)
 
     def detach(self) -> None:
         """Keep the cloud running after the process that started it ends."""
@@ -162,6 +188,8 @@ class LocalCloud:
         """Shut the cloud down; return whether it was running."""
         running = self.running()
         if running is None:
+            if self.folder.exists():
+                shutdown.wait_until_complete(self.folder)
             return False
         supervisor = psutil.Process(running.pid)
         supervisor.terminate()
@@ -180,7 +208,12 @@ class LocalCloud:
         Both exist outside the emulator, so that CloudFormation does not delete them.
         """
         port = self.require_running().postgres_port
-        postgres.replace_database(port, user=DATABASE_USER, database=DATABASE_NAME)
+        postgres.replace_database(
+            port,
+            user=DATABASE_USER,
+            database=DATABASE_NAME,
+            password=self.credentials.database_password,
+        )
         self.variables_file.unlink(missing_ok=True)
 
     def wipe(self) -> None:
@@ -207,8 +240,8 @@ class LocalCloud:
         """Return the variables that select this cloud and the deployment in it."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{running.port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_access_key,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
             "AWS_ACCOUNT_ID": ACCOUNT,

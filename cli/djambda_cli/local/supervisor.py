@@ -9,12 +9,11 @@ saves its state only when it stops.
 """
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
-import http.client
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -23,23 +22,34 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import boto3
 import psutil
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import postgres
+from djambda_cli.local import credentials, postgres
+from djambda_cli.local.credentials import Credentials
 from djambda_cli.paths import EMULATOR_PYTHON
 
 EMULATOR = Path(__file__).with_name("emulator.py")
+RUNNING = "running.json"
+"""In the cloud's folder while it runs: the supervisor's process id, the ports, the owner."""
+LOCK = "supervisor.lock"
+"""In the same folder, locked by the supervisor until both servers have stopped."""
 STOP_SECONDS = 20
 POLL_SECONDS = 0.2
-PR_SET_PDEATHSIG = 1
-IN_PROGRESS = re.compile(rb"<StackStatus>(?!REVIEW)\w+_IN_PROGRESS</StackStatus>")
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+"""https://man7.org/linux/man-pages/man2/prctl.2.html"""
 
 
-def emulator_environment(folder: Path, port: int, postgres_port: int) -> dict[str, str]:
+def emulator_environment(
+    folder: Path, port: int, postgres_port: int, credentials: Credentials
+) -> dict[str, str]:
     """Return the emulator's complete environment, which its Lambda functions inherit.
 
-    Of the caller's variables it has only the search path: no credentials, no profile, no proxy.
+    Of the caller's variables it has only the search path: no profile, no proxy, and only the local
+    cloud's own credentials.
     libpq's own variables redirect the functions' connections from the RDS host name to the local
     Postgres, so that the template and Django need no special case.
     """
@@ -59,7 +69,10 @@ def emulator_environment(folder: Path, port: int, postgres_port: int) -> dict[st
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(folder / "s3"),
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "DATABASE_PASSWORD": credentials.database_password,
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": str(postgres_port),
         "PGSSLMODE": "disable",
@@ -74,6 +87,7 @@ class Supervisor:
         self.port = port
         self.postgres_port = postgres_port
         self.owner = psutil.Process(owner) if owner else None
+        self.credentials = credentials.load_or_create(folder)
         self.stopping = False
         self.restarting = False
 
@@ -84,6 +98,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGUSR1, self._detach)
         signal.signal(signal.SIGHUP, self._request_restart)
+        _adopt_orphans()
         database = self._start_postgres()
         emulator = self._start_emulator()
         exited = None
@@ -106,8 +121,10 @@ class Supervisor:
             )
         if exited:
             _log(f"{exited} has exited by itself: stopping")
+        (self.folder / RUNNING).unlink(missing_ok=True)
         self._stop_emulator(emulator)
         _shut_down(database)
+        _kill(psutil.Process().children(recursive=True))
         return 1 if exited else 0
 
     def _start_postgres(self) -> subprocess.Popen[bytes]:
@@ -115,7 +132,9 @@ class Supervisor:
         return self._start(command, {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}, user)
 
     def _start_emulator(self) -> subprocess.Popen[bytes]:
-        environment = emulator_environment(self.folder, self.port, self.postgres_port)
+        environment = emulator_environment(
+            self.folder, self.port, self.postgres_port, self.credentials
+        )
         return self._start([str(EMULATOR_PYTHON), str(EMULATOR)], environment, None)
 
     def _stop_emulator(self, emulator: subprocess.Popen[bytes]) -> None:
@@ -125,7 +144,7 @@ class Supervisor:
         must remain. After a first deploy there is none, but buckets are on the disk already: delete
         them, or they would conflict with those of the next deploy.
         """
-        interrupted = _is_deploying(self.port)
+        interrupted = _is_deploying(self.port, self.credentials)
         if interrupted:
             _log("interrupted a deploy: the state from before it is kept")
             emulator.kill()
@@ -150,9 +169,17 @@ class Supervisor:
 
     def _detach(self, _signal: int, _frame: FrameType | None) -> None:
         self.owner = None
+        record = json.loads((self.folder / RUNNING).read_text())
+        _write_running(self.folder, record | {"owner": None})
 
     def _request_restart(self, _signal: int, _frame: FrameType | None) -> None:
         self.restarting = True
+
+
+def _adopt_orphans() -> None:
+    """On Linux, become the parent of every descendant whose parent ends, to kill it at the end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _end_with_parent() -> None:
@@ -161,37 +188,52 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def _is_deploying(port: int) -> bool:
+def _is_deploying(port: int, credentials: Credentials) -> bool:
     """Return whether a stack operation is in progress in the emulator."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    scope = "test/20260101/us-east-1/cloudformation/aws4_request"
+    cloudformation = boto3.client(
+        "cloudformation",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
+    )
     try:
-        connection.request(
-            "POST",
-            "/",
-            "Action=DescribeStacks&Version=2010-05-15",
-            {
-                "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
-                "Content-Type": "application/x-www-form-urlencoded",
-            },
-        )
-        return bool(IN_PROGRESS.search(connection.getresponse().read()))
-    except (OSError, http.client.HTTPException):
+        stacks = cloudformation.describe_stacks()["Stacks"]
+    except (BotoCoreError, ClientError):
         return False
-    finally:
-        connection.close()
+    statuses = {stack["StackStatus"] for stack in stacks}
+    return any(status.endswith("_IN_PROGRESS") for status in statuses - {"REVIEW_IN_PROGRESS"})
 
 
 def _shut_down(process: subprocess.Popen[bytes]) -> None:
-    """Stop a server with SIGINT, for both servers a fast but clean shutdown."""
+    """Stop a server with SIGINT, for both servers a fast but clean shutdown.
+
+    Kill the processes that it leaves behind, such as a function that never ends its response.
+    """
     if process.poll() is not None:
         return
+    descendants = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    _kill(descendants)
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, STOP_SECONDS)
+
+
+def _write_running(folder: Path, record: dict[str, object]) -> None:
+    new = folder / f"{RUNNING}.new"  # Renamed when complete: other processes read the file.
+    new.write_text(json.dumps(record))
+    new.rename(folder / RUNNING)
 
 
 def _log(message: str) -> None:
@@ -207,7 +249,8 @@ def main() -> int:
     parser.add_argument("--postgres-port", type=int, required=True)
     parser.add_argument("--owner", type=int)
     arguments = parser.parse_args()
-    with (arguments.folder / "supervisor.lock").open("w") as lock:
+    os.umask(0o077)  # All that the cloud writes is for its owner only.
+    with (arguments.folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -219,18 +262,17 @@ def main() -> int:
             postgres_port=arguments.postgres_port,
             owner=arguments.owner,
         )
-        running = arguments.folder / "running.json"
         if daemon := os.fork():
-            running.write_text(
-                json.dumps(
-                    {
-                        "pid": daemon,
-                        "started": psutil.Process(daemon).create_time(),
-                        "port": arguments.port,
-                        "postgres_port": arguments.postgres_port,
-                        "emulator": str(EMULATOR),
-                    }
-                )
+            _write_running(
+                arguments.folder,
+                {
+                    "pid": daemon,
+                    "started": psutil.Process(daemon).create_time(),
+                    "port": arguments.port,
+                    "postgres_port": arguments.postgres_port,
+                    "emulator": str(EMULATOR),
+                    "owner": arguments.owner,
+                },
             )
             return 0
         try:
@@ -239,7 +281,7 @@ def main() -> int:
             _log(f"{error}\n{error.output}")
             return 1
         finally:
-            running.unlink(missing_ok=True)
+            (arguments.folder / RUNNING).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
