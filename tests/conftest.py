@@ -22,6 +22,12 @@ __all__ = ["admin", "checkout", "cloud", "cloud_checkout", "visitor"]
 remove_deployment_variables()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the suite's markers."""
+    description = "replaces the sample in a copy of the checkout; takes two minutes"
+    config.addinivalue_line("markers", f"boundary: {description}")
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """Run the test project on the embedded Postgres."""

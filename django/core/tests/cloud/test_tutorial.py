@@ -9,7 +9,7 @@ from tests.cloud.checkout import ROOT, Checkout
 from tests.cloud.local import Cloud
 
 PAGE = ROOT / "docs" / "tutorial.md"
-BEGIN, END = "### A change", "### Restoring the database"
+BEGIN, END = "<!-- tested: begin -->", "<!-- tested: end -->"
 BLOCK = re.compile(r"^```(console|diff)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARIES = {
     r" --local --folder \S+": "",

@@ -72,7 +72,11 @@ LOGIN_REDIRECT_URL = "catalog:product_list"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "loggers": {"catalog": {"level": "INFO"}},
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {
+        "catalog": {"handlers": ["console"], "level": "INFO"},
+        "django": {"handlers": ["console"], "level": "INFO"},
+    },
 }
 
 configure(globals())
