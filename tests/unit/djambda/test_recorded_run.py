@@ -1,0 +1,177 @@
+"""Output of a management command, stored in parts while it runs."""
+
+import json
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from djambda.recorded_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder, record
+
+REQUEST = "8a0f7b4e-0000-4000-8000-000000000000"
+STARTED = {"request": REQUEST, "seconds": 900}
+
+
+class FakeS3:
+    """A bucket that can refuse."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.fails = False
+        self.conflicts = 0
+
+    def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str = "", **_: str) -> None:  # noqa: N803
+        if self.conflicts:
+            self.conflicts -= 1
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        if self.fails or (IfNoneMatch == "*" and Key in self.objects):
+            code = "SlowDown" if self.fails else "PreconditionFailed"
+            raise ClientError({"Error": {"Code": code}}, "PutObject")
+        self.objects[Key] = Body
+
+    def close(self) -> None:
+        """As a client's."""
+
+
+@pytest.fixture
+def s3() -> FakeS3:
+    return FakeS3()
+
+
+@pytest.fixture
+def folder(s3: FakeS3) -> RunFolder:
+    return RunFolder("the-run", s3, "the-bucket")
+
+
+CONTEXT = SimpleNamespace(aws_request_id=REQUEST, get_remaining_time_in_millis=lambda: 900_000)
+
+
+def stored(s3: FakeS3) -> dict[str, Any]:
+    return {
+        name.removeprefix("runs/the-run/"): json.loads(content.decode(errors="surrogatepass"))
+        for name, content in s3.objects.items()
+    }
+
+
+def test_a_run_is_claimed_once(folder: RunFolder, s3: FakeS3) -> None:
+    assert [folder.claim(CONTEXT), folder.claim(CONTEXT)] == [True, False]
+    assert stored(s3) == {"started.json": STARTED}
+
+
+def test_a_command_that_fails_is_an_error_in_the_log(
+    s3: FakeS3, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it printed is there too, but not as a record that can be filtered by its level."""
+    monkeypatch.setenv("AWS_STORAGE_BUCKET_NAME", "the-bucket")
+    monkeypatch.setattr("boto3.client", lambda _: s3)
+
+    record("the-run", CONTEXT, lambda _out, _err: 3)
+
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("ERROR", "Run the-run failed with exit code 3")
+    ]
+
+
+def test_two_claims_at_the_same_moment_are_made_again(folder: RunFolder, s3: FakeS3) -> None:
+    s3.conflicts = 2
+
+    assert [folder.claim(CONTEXT), folder.claim(CONTEXT)] == [True, False]
+
+
+def test_a_run_that_cannot_be_claimed_is_an_error(folder: RunFolder, s3: FakeS3) -> None:
+    s3.fails = True
+
+    with pytest.raises(ClientError, match="SlowDown"):
+        folder.claim(CONTEXT)
+
+
+def test_both_streams_are_stored_in_the_order_of_their_output(
+    folder: RunFolder, s3: FakeS3
+) -> None:
+    parts = Parts(folder.put)
+    out, err = parts.keeper("out"), parts.keeper("err")
+    for keep, text in ((out, b"1\n"), (out, b"2\n"), (err, b"3\n"), (out, b"4\n")):
+        keep(text)
+
+    assert parts.close() is True
+    assert stored(s3) == {"00001.json": [["out", "1\n2\n"], ["err", "3\n"], ["out", "4\n"]]}
+
+
+def test_a_command_without_output_stores_none(folder: RunFolder, s3: FakeS3) -> None:
+    assert Parts(folder.put).close() is True
+    assert stored(s3) == {}
+
+
+def test_output_is_stored_while_the_command_runs() -> None:
+    came = threading.Event()
+    parts = Parts(lambda *_: came.set(), pause=0.01)
+
+    parts.keeper("out")(b"so far")
+
+    assert came.wait(5)
+    parts.close()
+
+
+def test_much_output_does_not_wait_for_the_clock() -> None:
+    came = threading.Event()
+    parts = Parts(lambda *_: came.set(), pause=3600)
+
+    parts.keeper("out")(b"x" * PART_BYTES)
+
+    assert came.wait(5)
+    parts.close()
+
+
+def test_a_command_that_prints_too_fast_is_slowed_down() -> None:
+    may_store, is_storing, printed = (threading.Event() for _ in range(3))
+    sizes: list[int] = []
+
+    def put(_: str, content: object) -> None:
+        is_storing.set()
+        assert may_store.wait(5)
+        assert isinstance(content, list)
+        sizes.append(sum(len(text) for _, text in content))
+
+    parts = Parts(put, pause=0.01)
+    keep = parts.keeper("out")
+
+    def command() -> None:
+        keep(b"x")
+        assert is_storing.wait(5)
+        keep(b"x" * BACKLOG_BYTES)
+        keep(b"x")
+        printed.set()
+
+    threading.Thread(target=command).start()
+    assert not printed.wait(0.1)
+    may_store.set()
+    assert printed.wait(5)
+    assert parts.close() is True
+    assert sizes == [1, BACKLOG_BYTES, 1]
+
+
+def test_a_command_goes_on_when_its_output_cannot_be_stored(
+    folder: RunFolder, s3: FakeS3, caplog: pytest.LogCaptureFixture
+) -> None:
+    s3.fails = True
+    parts = Parts(folder.put)
+    keep = parts.keeper("out")
+    for _ in range(10):
+        keep(b"x" * PART_BYTES)
+
+    assert parts.close() is False
+    assert "could not be stored" in caplog.text
+
+
+def test_who_keeps_a_stream_for_longer_than_the_run_does_no_harm(
+    folder: RunFolder, s3: FakeS3
+) -> None:
+    parts = Parts(folder.put)
+    keep = parts.keeper("err")
+    parts.close()
+
+    keep(b"late")
+
+    assert stored(s3) == {}
