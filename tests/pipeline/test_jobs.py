@@ -1,7 +1,7 @@
 """The jobs against the local cloud, as GitLab runs them: with a token and without access keys.
 
 boto3 reports each call with a datagram (client-side monitoring), and the last test checks that the
-roles in the documentation allow these calls.
+documented policies allow these calls.
 """
 
 import json
@@ -18,6 +18,7 @@ from djambda_cli.local.cloud import LocalCloud
 from tests.cloud.checkout import ROOT
 from tests.cloud.local import Cloud
 from tests.pipeline.gitlab import Outcome, Repository
+from tests.unit.docs.policies import documented_actions
 
 BRANCH = "feature/Search-#12"
 
@@ -177,16 +178,16 @@ def test_review_environment_is_deployed_and_destroyed(
     assert stacks(cloud) == before
 
 
-def test_documented_roles_allow_the_jobs_calls(monitor: tuple[Calls, int]) -> None:
+def test_documented_policies_allow_the_jobs_calls(monitor: tuple[Calls, int]) -> None:
     """Needs the calls of the other tests. The CDK itself uses the roles of its bootstrap."""
-    page = (ROOT / "docs" / "how-to" / "gitlab.md").read_text()
-    blocks = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    _trust, policy, review_statement = map(json.loads, blocks)
-    allowed = [action for statement in policy["Statement"] for action in statement["Action"]]
+    actions = documented_actions()
     for job in ("deploy:dev", "command:dev", "deploy:review", "stop:review"):
-        patterns = allowed + review_statement["Action"] * job.endswith("review")
+        allowed = actions["Deploy"] + actions["Destroy"] * job.endswith("review")
         used = monitor[0][job]
 
         assert used
-        denied = {action for action in used if not any(fnmatchcase(action, it) for it in patterns)}
-        assert denied == set(), job
+        assert {
+            action
+            for action in used
+            if not any(fnmatchcase(action, pattern) for pattern in allowed)
+        } == set(), job

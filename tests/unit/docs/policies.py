@@ -1,0 +1,20 @@
+"""The IAM policies of the documentation, by their headings."""
+
+import json
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "iam.md"
+POLICY = re.compile(r"^## (\w+)\n(?:(?!^## ).*\n)*?^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def documented_actions() -> dict[str, list[str]]:
+    """Return the actions that each policy allows; they may contain wildcards."""
+    return {
+        name: [
+            action
+            for statement in json.loads(policy)["Statement"]
+            for action in statement["Action"]
+        ]
+        for name, policy in POLICY.findall(PAGE.read_text())
+    }
