@@ -1,8 +1,8 @@
 """The local cloud as commands use it: start it, stop it, and connect tools to it.
 
 A local cloud is a folder (`.local/cloud`; tests use their own) with a Postgres, an AWS emulator and
-their state; `supervisor.py` runs both. Tools reach it only with `environment()`, which pins the
-endpoint and dummy credentials to loopback, whatever the caller's environment contains.
+their state; `supervisor.py` runs both. Tools reach it only with `environment()`, which sets
+the endpoint and the credentials of this cloud, whatever the caller's environment contains.
 """
 
 import http.client
@@ -225,8 +225,8 @@ class LocalCloud:
         """Return the environment for a tool (`aws`, `cdk`, boto3) that must reach only this cloud.
 
         It has none of the caller's variables that could name an account, a profile, an endpoint or
-        a proxy; the shared configuration files are disabled, and the credentials are dummies. Even
-        a call that ignored the endpoint could not reach a real account.
+        a proxy; the shared configuration files are disabled, and the credentials are this cloud's.
+        Even a call that ignored the endpoint could not reach a real account.
         """
         running = self.require_running()
         inherited = {

@@ -26,8 +26,8 @@ imported = []
 for name in ("djambda_cli", "awscdk", "djambda_common"):
     package = importlib.import_module(name)
     for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-        # It runs in the emulator's own environment.
-        if module.name != "djambda_cli.local.emulator":
+        # The emulator's modules run in its own environment.
+        if not module.name.startswith("djambda_cli.local.emulator"):
             importlib.import_module(module.name)
             imported.append(module.name)
 files = {m.__file__ for n, m in sys.modules.items() if n in imported}

@@ -89,7 +89,7 @@ def test_tools_get_no_variable_that_could_reach_a_real_account(
 
     assert environment["EDITOR"] == "vi"
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
-    assert environment["AWS_ACCESS_KEY_ID"] == "test"
+    assert environment["AWS_ACCESS_KEY_ID"] == local_cloud.credentials.access_key_id
     assert environment.keys().isdisjoint({"AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTPS_PROXY"})
 
 
