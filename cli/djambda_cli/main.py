@@ -16,16 +16,19 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
-from djambda_cli.commands.deploy import DIFFERENT, deploy, diff, synth
+from djambda_cli.commands.deploy import deploy
 from djambda_cli.commands.destroy import destroy
+from djambda_cli.commands.diff import DIFFERENT, diff
 from djambda_cli.commands.doctor import doctor
+from djambda_cli.commands.down import down
 from djambda_cli.commands.layer import layer
 from djambda_cli.commands.logs import logs
 from djambda_cli.commands.maintenance import maintenance
 from djambda_cli.commands.manage import manage
 from djambda_cli.commands.rollback import rollback
 from djambda_cli.commands.status import open, status  # noqa: A004 (a command)
-from djambda_cli.commands.up import down, up
+from djambda_cli.commands.synth import synth
+from djambda_cli.commands.up import up
 from djambda_cli.errors import CliError
 from djambda_cli.paths import require_checkout
 from djambda_cli.terminal import stderr

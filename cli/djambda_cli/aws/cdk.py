@@ -1,12 +1,11 @@
-"""Run the project's pinned CDK CLI and report its progress line by line.
+"""Run the pinned CDK CLI, and report its progress.
 
-A deploy is four of its commands, so that it uses the roles that the CDK's bootstrap has made: synth
-into a folder of the run's own, bootstrap where that was never done, a change set (which publishes
-the code, and changes nothing yet), and the execution of just that change set.
+A deploy runs it up to four times, so that it uses the roles of the CDK's bootstrap: synthesize into
+a folder, bootstrap if that was never done, upload the assets and create a change set (which changes
+nothing yet), and execute exactly that change set.
 """
 
 import os
-import re
 import subprocess
 from collections import deque
 from dataclasses import dataclass
@@ -17,45 +16,42 @@ from djambda_cli.paths import CDK_APP, LOCAL, ROOT, search_path, tool
 from djambda_cli.steps import Progress
 
 HOME = LOCAL / "home"
-NOISE = re.compile(r"^\s*$|^NOTICES|^\s*\d+\s+\(cli\)|aws/aws-cdk/issues|Synthesis time:")
-ERROR = re.compile(r"Traceback|_FAILED|[Ee]rror|cannot be (deployed|found)")
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-LAST_LINES = 40
-EVENT = re.compile(
-    r"\|\s*(?P<status>[A-Z_]+)\s*\|\s*(?P<type>AWS::\S+|Custom::\S+)\s*\|\s*(?P<id>\S+)"
-)
-DIFFERENCES = re.compile(r"^\W*Number of stacks with differences: (\d+)$", re.MULTILINE)
+SHOWN_LINES = 40
+"""The number of lines of a failed command that an error shows; CDK's errors are at the end."""
+PLAIN = ("--ci", "--no-color", "--no-notices")
+EVENT_COLUMNS = 5
+"""`cdk deploy --progress events`: stack | 3/20 | time | status | type | logical id (path)"""
 
 
 @dataclass(frozen=True)
 class Cdk:
-    """The `cdk` command; `isolated`: without the caller's own settings, for the local cloud."""
+    """The `cdk` command; `isolated` hides the user's settings, for the local cloud."""
 
     isolated: bool
 
     def synth(self, output: Path, progress: Progress) -> None:
-        """Write the stack's template and assets into `output`. Raises CliError."""
+        """Write the stack's template and assets into `output`. Raises `CliError`."""
         self._run(
             ["synth", "--quiet", "--app", CDK_APP, "--output", str(output)],
             progress,
-            failed="The stack could not be synthesized: nothing was changed.",
+            failed="Could not synthesize the stack: see above. Nothing was changed.",
         )
 
     def bootstrap(self, account: str, region: str, progress: Progress) -> None:
-        """Create or update the CDK's own stack in the account. Raises CliError."""
+        """Create or update the CDK's bootstrap stack in the account. Raises `CliError`."""
         self._run(
             ["bootstrap", f"aws://{account}/{region}", "--app", ""],
             progress,
-            failed="The CDK's own stack (cdk bootstrap) could not be made.",
+            failed="Could not create the CDK's bootstrap stack: see above.",
         )
 
     def prepare(self, assembly: Path, stack: str, change_set: str, progress: Progress) -> None:
-        """Publish the assets and create a change set. Raises CliError."""
+        """Upload the assets and create a change set. Raises `CliError`."""
         self._run(
             ["deploy", stack, "--app", str(assembly), "--require-approval", "never"]
             + ["--method", "prepare-change-set", "--change-set-name", change_set],
             progress,
-            failed="The deploy could not be prepared: nothing was changed.",
+            failed="Could not prepare the deploy: see above. Nothing was changed.",
         )
 
     def execute(
@@ -67,9 +63,9 @@ class Cdk:
         *,
         rollback: bool,
     ) -> None:
-        """Execute a prepared change set; None for a retry of what failed, without one.
+        """Execute a change set, or with None retry a failed deploy, which has no changes.
 
-        Without `rollback`, what was made before a failure stays. Raises CliError.
+        Without `rollback`, a failure keeps the resources created before it. Raises `CliError`.
         """
         method = (
             ["--method", "execute-change-set", "--change-set-name", change_set]
@@ -83,12 +79,12 @@ class Cdk:
             failed="The deploy failed.",
         )
 
-    def diff(self, assembly: Path, stack: str, *, colour: bool) -> str:
-        """What a deploy would change, for people; "" if nothing. Raises CliError."""
-        # By the templates: the other way, CloudFormation makes a change set for it.
-        done = subprocess.run(
-            [tool("cdk"), "diff", stack, "--app", str(assembly), "--method", "template"]
-            + ["--ci", "--no-notices", "--color" if colour else "--no-color"],
+    def diff(self, assembly: Path, stack: str, *, color: bool) -> str:
+        """Return the changes of a deploy, for people; "" if there are none. Raises `CliError`."""
+        completed = subprocess.run(
+            # The default method creates a change set.
+            [tool("cdk"), "diff", stack, "--app", str(assembly), "--method", "template", "--fail"]
+            + ["--ci", "--no-notices", "--color" if color else "--no-color"],
             cwd=ROOT,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -96,18 +92,20 @@ class Cdk:
             text=True,
             check=False,
         )
-        counted = DIFFERENCES.search(done.stdout)
-        if done.returncode or not counted:
+        if completed.returncode == 0:
+            return ""
+        # The exit code is the same for differences and for errors, but only errors use stderr.
+        if completed.returncode != 1 or completed.stderr.strip():
             raise CliError(
-                "What a deploy would change cannot be told.", output=done.stdout + done.stderr
+                "Could not compute the diff: see above.",
+                output=completed.stdout + completed.stderr,
             )
-        _, _, differences = done.stdout[: counted.start()].rstrip().partition("\n")
-        return differences if int(counted[1]) else ""
+        return completed.stdout.strip()
 
     def _run(self, arguments: list[str], progress: Progress, *, failed: str) -> None:
-        lines: deque[str] = deque(maxlen=400)
+        lines: deque[str] = deque(maxlen=SHOWN_LINES)
         with subprocess.Popen(
-            [tool("cdk"), *arguments, "--ci", "--no-color", "--no-notices"],
+            [tool("cdk"), *arguments, *PLAIN],
             cwd=ROOT,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -117,29 +115,30 @@ class Cdk:
             errors="replace",
         ) as process:
             try:
-                for coloured in process.stdout or ():
-                    line = COLOUR.sub("", coloured)
-                    lines.append(line)
-                    event = EVENT.search(line)
-                    if event:
-                        progress(f"{event['status'].replace('_', ' ').lower()} {event['id']}")
-                    elif not NOISE.search(line):
-                        progress(line)
+                for line in process.stdout or ():
+                    if line.strip():
+                        lines.append(line.rstrip())
+                        progress(readable(line))
             except BaseException:
                 process.terminate()
                 raise
         if process.returncode:
-            raise CliError(failed, output=_failure(lines))
+            raise CliError(failed, output="\n".join(lines))
 
     def _environment(self) -> dict[str, str]:
-        """The process's own. CDK_HOME: the CDK's caches stay in the checkout."""
+        """Return the environment of `cdk`, with its caches in the checkout."""
         HOME.mkdir(parents=True, exist_ok=True)
-        own = {"HOME": str(HOME)} if self.isolated else {}
-        return os.environ | own | {"CDK_HOME": str(HOME / ".cdk"), "PATH": search_path()}
+        isolation = {"HOME": str(HOME)} if self.isolated else {}
+        return (
+            os.environ
+            | isolation
+            | {"CDK_HOME": str(HOME / ".cdk"), "PATH": search_path(), "NODE_NO_WARNINGS": "1"}
+        )
 
 
-def _failure(lines: deque[str]) -> str:
-    """The part of the CDK's output that says why: from the first line about an error on."""
-    said = [line.rstrip() for line in lines if not NOISE.search(line)]
-    first = next((i for i, line in enumerate(said) if ERROR.search(line)), len(said) - LAST_LINES)
-    return "\n".join(said[max(0, first) :][:LAST_LINES])
+def readable(line: str) -> str:
+    """Return a line of progress: of a stack event, only the status and the logical id."""
+    columns = [column.strip() for column in line.split("|")]
+    if len(columns) <= EVENT_COLUMNS or not columns[5]:
+        return line.strip()
+    return f"{columns[3].replace('_', ' ').lower()} {columns[5].split()[0]}"

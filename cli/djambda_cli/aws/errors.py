@@ -1,4 +1,4 @@
-"""Translate what AWS and the way to it can report into errors that say what to do."""
+"""Turn the errors of boto3 into errors that name the fix."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,47 +12,46 @@ NOT_READY = {
     "ResourceNotReadyException",
     "TooManyRequestsException",
 }
-"""Errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html that pass."""
+"""The temporary errors of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
 
-CREDENTIALS = (
-    "AWS does not know these credentials, or they have expired. Log in again (aws sso login, or "
-    "new keys), then look: aws sts get-caller-identity"
-)
-KNOWN_ERRORS = {
-    "ExpiredToken": CREDENTIALS,
-    "ExpiredTokenException": CREDENTIALS,
-    "InvalidClientTokenId": CREDENTIALS,
-    "RequestExpired": CREDENTIALS,
-    "UnrecognizedClientException": CREDENTIALS,
+REJECTED_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "RequestExpired",
+    "UnrecognizedClientException",
 }
 """https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
 
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
-    """Turn what AWS and the way to it can say into a CliError that says what to do."""
+    """Raise `CliError` instead of an error of boto3."""
     try:
         yield
     except (NoCredentialsError, NoRegionError):
         raise CliError(
-            "There are no AWS credentials here. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or log in with: aws sso login. For the local cloud: --local"
+            "No AWS credentials found. Log in with `aws sso login`, or set AWS_PROFILE, or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. For the local cloud, add --local."
         ) from None
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in KNOWN_ERRORS:
-            raise CliError(KNOWN_ERRORS[code], output=str(error)) from None
-        if "AccessDenied" in code:
-            raise CliError(
-                "These credentials may not do that: the policy of their user or role lacks "
-                "the action that is named above.",
-                output=str(error),
-            ) from None
-        raise CliError(
-            f"AWS refused {error.operation_name}: what it said is above.", output=str(error)
-        ) from None
+        raise CliError(_message(error), output=str(error)) from None
     except BotoCoreError as error:
         raise CliError(
-            "AWS could not be asked. Look at the network, the region and the profile.",
+            "Could not reach AWS. Check the network, the region and the profile.",
             output=str(error),
         ) from None
+
+
+def _message(error: ClientError) -> str:
+    code = error.response.get("Error", {}).get("Code", "")
+    if code in REJECTED_CREDENTIALS:
+        return (
+            "AWS rejected these credentials: they are unknown or have expired. Log in again (`aws "
+            "sso login`, or new access keys), then check: aws sts get-caller-identity"
+        )
+    if "AccessDenied" in code:
+        return (
+            "Access denied: the policy of this user or role does not allow the action named above."
+        )
+    return f"AWS returned an error for {error.operation_name}: see above."

@@ -1,9 +1,8 @@
-"""The published versions of the Django function: which serves, and what each was made from.
+"""The published versions of the Django function, and the commit of each.
 
-`status` and `rollback` show them. A version is named by its number; its release is the name of its
-code and layer (`RELEASE`, see `awscdk/awscdk/code.py`). The commit is in neither template nor code,
-so that a commit which changes nothing deploys nothing: `djambda deploy` records it afterwards, as a
-tag of the function, which goes when the function does.
+A version's `release` is its build id, a hash of code and layer (`awscdk/awscdk/code.py`). The
+commit is in neither the template nor the code, so that a commit without a relevant change deploys
+nothing: `djambda deploy` records it afterwards as a tag of the function.
 """
 
 from dataclasses import dataclass
@@ -15,21 +14,24 @@ from djambda_common.names import ALIAS
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import UpdateAliasRequestTypeDef as AliasRequest
 
 TAG = "djambda:version:"
-"""Before a version's number; the value is its release, its commit, and `changed` if the checkout
-differed from that."""
+"""The start of a tag's name, before the version's number.
+
+Its value is the build id and the commit, and "changed" if files differed from the commit.
+"""
 TAGS_KEPT = 20
 """A function can have 50: https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html"""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One published version. `published` in ISO 8601; `commit` is "" if nobody knows it."""
+    """One published version. `published` is in ISO 8601, `commit` "" if it was not recorded."""
 
     number: int
     published: str
-    release: str
+    build_id: str
     commit: str
     is_live: bool
     architecture: str
@@ -40,18 +42,18 @@ class Version:
 
     @property
     def when(self) -> datetime:
-        """When it was published."""
+        """The time when it was published."""
         return datetime.fromisoformat(self.published)
 
     @property
     def short_commit(self) -> str:
-        """The commit for people."""
+        """The abbreviated commit, for people."""
         commit, _, changed = self.commit.partition(" ")
         return f"{commit[:10]}{' and changes' * bool(changed)}" if commit else "unknown"
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts: without the environment."""
-        names = ("number", "published", "release", "is_live", "architecture", "memory", "timeout")
+        """Return the version for scripts, without the environment, which may hold secrets."""
+        names = ("number", "published", "build_id", "is_live", "architecture", "memory", "timeout")
         return {
             **{name: getattr(self, name) for name in names},
             "commit": self.commit or None,
@@ -68,13 +70,13 @@ class History:
 
     @property
     def live(self) -> Version:
-        """The version that serves."""
-        return next(each for each in self.versions if each.is_live)
+        """The live version."""
+        return next(version for version in self.versions if version.is_live)
 
     @property
     def newer(self) -> list[Version]:
-        """Those that came after it."""
-        return [each for each in self.versions if each.number > self.live.number]
+        """The versions published after the live one."""
+        return [version for version in self.versions if version.number > self.live.number]
 
 
 def load_history(client: "LambdaClient", function: str) -> History | None:
@@ -87,13 +89,14 @@ def load_history(client: "LambdaClient", function: str) -> History | None:
         arn = alias["AliasArn"].removesuffix(f":{ALIAS}")
         tags = client.list_tags(Resource=arn)["Tags"]
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
-        found = [
-            _version(each, tags, live=alias["FunctionVersion"])
+        versions = [
+            _version(listed, tags, live=alias["FunctionVersion"])
             for page in pages
-            for each in page["Versions"]
-            if each["Version"] != "$LATEST"
+            for listed in page["Versions"]
+            if listed["Version"] != "$LATEST"
         ]
-    return History(sorted(found, key=lambda each: each.number, reverse=True), alias["RevisionId"])
+    versions.sort(key=lambda version: version.number, reverse=True)
+    return History(versions, alias["RevisionId"])
 
 
 def live_version(client: "LambdaClient", function: str) -> str:
@@ -106,40 +109,62 @@ def live_version(client: "LambdaClient", function: str) -> str:
     return alias["FunctionVersion"]
 
 
-def record_commit(client: "LambdaClient", function: str, newest: Version, commit: str) -> str:
-    """Tag the function with the commit of its newest version, and return the recorded commit.
+def make_live(
+    client: "LambdaClient", function: str, version: str, *, revision: str | None = None
+) -> bool:
+    """Point the alias to a version. With the alias's `revision`, only if it has not changed since.
+
+    Returns whether it did. Raises `CliError`.
+    """
+    request: AliasRequest = {
+        "FunctionName": function,
+        "Name": ALIAS,
+        "FunctionVersion": version,
+    }
+    if revision:
+        request["RevisionId"] = revision
+    with aws_errors():
+        try:
+            client.update_alias(**request)
+        except client.exceptions.PreconditionFailedException:
+            return False
+    return True
+
+
+def record_commit(client: "LambdaClient", function: str, newest: Version, commit: str) -> None:
+    """Tag the function with the commit of its newest version.
 
     A commit that is recorded already is kept: a deploy without changes publishes no version.
     Raises `CliError`.
     """
     if not commit or newest.commit:
-        return newest.commit
+        return
     with aws_errors():
         arn = client.get_function_configuration(FunctionName=function)["FunctionArn"]
-        value = f"{newest.release} {commit}"
-        client.tag_resource(Resource=arn, Tags={f"{TAG}{newest.number}": value})
+        client.tag_resource(
+            Resource=arn, Tags={f"{TAG}{newest.number}": f"{newest.build_id} {commit}"}
+        )
         tags = client.list_tags(Resource=arn)["Tags"]
         numbers = sorted(int(name.removeprefix(TAG)) for name in tags if name.startswith(TAG))
         if old := numbers[:-TAGS_KEPT]:
             client.untag_resource(Resource=arn, TagKeys=[f"{TAG}{number}" for number in old])
-    return commit
 
 
 def _version(listed: Any, tags: dict[str, str], *, live: str) -> Version:
     number = listed["Version"]
     environment = listed.get("Environment", {}).get("Variables", {})
-    release = environment.get("RELEASE", "")
-    recorded, _, commit = tags.get(f"{TAG}{number}", "").partition(" ")
+    build_id = environment.get("RELEASE", "")
+    tagged_build_id, _, commit = tags.get(f"{TAG}{number}", "").partition(" ")
     return Version(
         number=int(number),
         published=listed["LastModified"],
-        release=release,
-        # Numbers begin anew when a stack is made anew.
-        commit=commit if recorded == release else "",
+        build_id=build_id,
+        # Numbers begin again at 1 when a stack is created again; then a tag names another build.
+        commit=commit if tagged_build_id == build_id else "",
         is_live=number == live,
         architecture=listed["Architectures"][0],
         memory=listed["MemorySize"],
         timeout=listed["Timeout"],
-        layers=tuple(each["Arn"] for each in listed.get("Layers", [])),
+        layers=tuple(layer["Arn"] for layer in listed.get("Layers", [])),
         environment=environment,
     )

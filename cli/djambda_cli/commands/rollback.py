@@ -82,7 +82,7 @@ def rollback(
     with steps.step(f"Version {target.number} serves"):
         move(deployment, client, target, past.revision)
     back = deployment.command(f"rollback {past.live.number}")
-    site.look(deployment, steps, back=back)
+    site.check_site(deployment, steps, undo=back)
     if as_json:
         done = {"from": past.live.number, "to": target.number, "url": deployment.url}
         stdout.print_json(json.dumps(done | {"migrations_not_undone": lost}))
@@ -169,7 +169,7 @@ def differences(live: Version, target: Version) -> list[str]:
     found = [
         f"{name}: {before} becomes {after}"
         for name, before, after in (
-            ("code", live.release, target.release),
+            ("code", live.build_id, target.build_id),
             ("commit", live.short_commit, target.short_commit),
             ("layer", _short(live.layers), _short(target.layers)),
             ("architecture", live.architecture, target.architecture),
@@ -222,7 +222,7 @@ def _show(past: History, target: Version) -> None:
         mark = "[green]live[/]" if each.is_live else "[cyan]to this[/]" if each == target else ""
         at = each.when.astimezone()
         table.add_row(
-            f"  {each.number}", f"{at:%Y-%m-%d %H:%M}", each.release, each.short_commit, mark
+            f"  {each.number}", f"{at:%Y-%m-%d %H:%M}", each.build_id, each.short_commit, mark
         )
     stderr.print(table)
     stderr.print()

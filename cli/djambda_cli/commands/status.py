@@ -397,7 +397,7 @@ def _unknown(value: Unknown) -> Text:
 def _version(version: Version, present: datetime) -> Text:
     return Text.assemble(
         (str(version.number), "bold"),
-        f", published {ago(version.when, present)}, release {version.release or 'unknown'}, "
+        f", published {ago(version.when, present)}, build {version.build_id or 'unknown'}, "
         f"commit {version.short_commit}",
     )
 

@@ -1,7 +1,6 @@
-"""Is the site there? What `up`, `deploy` and `rollback` look at when they are through.
+"""The check of the site after `up`, `deploy` and `rollback`.
 
-A version can have started and migrated, and still answer every page with an error: whoever has just
-let it serve should be the first to know.
+A version can start and migrate, and still respond to each request with an error.
 """
 
 import http.client
@@ -15,60 +14,67 @@ from djambda_cli.errors import CliError
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr
 
-PATIENCE_SECONDS = 60
-"""For a function that is being set up, and permissions that are new."""
-TRIES = 3
-"""For a page of Django's that is an error, as while the database wakes up."""
-ANSWER_SECONDS = 35
+TIMEOUT_SECONDS = 60
+"""Lambda may take that long to prepare a new function or new permissions."""
+ATTEMPTS = 3
+"""For an error page of Django, as while the database resumes."""
+RESPONSE_SECONDS = 35
 PAUSE = 2.0
 
 
-class Unseen(CliError):  # noqa: N818 (what it says)
-    """The site cannot be reached from here, which says nothing about how it is."""
+class SiteUnreachableError(CliError):
+    """The site cannot be reached from this machine, so that its state is unknown."""
 
 
-def look(deployment: Deployment, steps: Steps, *, back: str = "") -> None:
-    """Wait until the home page is no server error; a site that is closed is left alone.
+def check_site(deployment: Deployment, steps: Steps, *, undo: str = "") -> None:
+    """Wait until the home page responds without a server error. Skips a closed site.
 
-    Raises CliError for one that stays so, with the command `back` to what was there before.
+    Raises `CliError` for an error that remains; it names `undo`, the command that restores the
+    version before.
     """
-    if maintenance.load_digest(deployment.client("lambda"), deployment.proxy):
-        stderr.print("  ! The site is closed for maintenance: it was not asked.", style="yellow")
+    client = deployment.client("lambda")
+    if maintenance.load_digest(client, deployment.proxy):
+        _warn("The site is closed for maintenance and was not checked.")
         return
     try:
-        with steps.step("The site answers") as progress:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            tries = 0
-            while (status := status_of(deployment)) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                tries += status == HTTPStatus.INTERNAL_SERVER_ERROR
-                if tries == TRIES or time.monotonic() > deadline:
-                    version = versions.live_version(
-                        deployment.client("lambda"), deployment.function
-                    )
+        with steps.step("Check site") as progress:
+            deadline = time.monotonic() + TIMEOUT_SECONDS
+            errors = 0
+            while (status := fetch_status(deployment)) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                errors += status == HTTPStatus.INTERNAL_SERVER_ERROR
+                if errors == ATTEMPTS or time.monotonic() > deadline:
+                    version = versions.live_version(client, deployment.function)
                     raise CliError(
-                        f"Version {version} serves, and {deployment.url} answers {status}.\n"
-                        f"Why: {deployment.command('logs --errors')}"
-                        + (f"\nBack: {back}" if back else "")
+                        f"Version {version} is live, but {deployment.url} responds with {status}.\n"
+                        f"Find the cause:  {deployment.command('logs --errors')}"
+                        + (f"\nRoll back:       {undo}" if undo else "")
                     )
-                progress(f"{status}")
+                progress(str(status))
                 time.sleep(PAUSE)
-    except Unseen as error:
-        stderr.print(f"  ! {error}", style="yellow", soft_wrap=True)
+    except SiteUnreachableError as error:
+        _warn(str(error))
 
 
-def status_of(deployment: Deployment) -> int:
-    """The status of the home page, as a browser asks for it. Raises `Unseen`."""
+def fetch_status(deployment: Deployment) -> int:
+    """Return the home page's HTTP status. Raises `SiteUnreachableError`."""
     url = urlsplit(deployment.url)
     # Not every system resolves *.localhost.
     connection = (
-        http.client.HTTPConnection("127.0.0.1", url.port or 80, timeout=ANSWER_SECONDS)
+        http.client.HTTPConnection("127.0.0.1", url.port or 80, timeout=RESPONSE_SECONDS)
         if deployment.emulator_port
-        else http.client.HTTPSConnection(url.netloc, timeout=ANSWER_SECONDS)
+        else http.client.HTTPSConnection(url.netloc, timeout=RESPONSE_SECONDS)
     )
     try:
+        # As a browser: the proxy then responds at once while the site wakes up.
         connection.request("GET", url.path, headers={"Host": url.netloc, "Accept": "text/html"})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        raise Unseen(f"{deployment.url} cannot be reached from here: {error}") from None
+        raise SiteUnreachableError(
+            f"Could not reach {deployment.url} from this machine: {error}"
+        ) from None
     finally:
         connection.close()
+
+
+def _warn(message: str) -> None:
+    stderr.print(f"  ! {message}", style="yellow", markup=False, soft_wrap=True)

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from djambda_cli import deployment
-from djambda_cli.deployment import Deployment, resolve_deployment, use_deployment
+from djambda_cli.deployment import (
+    Deployment,
+    resolve_deployment,
+    use_deployment,
+    verify_target,
+)
 from djambda_cli.errors import CliError
+from tests.unit.cli import aws_fakes
+from tests.unit.cli.stack_fakes import CONFIG
 
 SETTINGS = "APP_NAME=shop\nexport ENVIRONMENT=prod\nAWS_DEFAULT_REGION=eu-west-1\n"
 SHELL = {"PATH": os.environ["PATH"], "EDITOR": "vi"}
@@ -102,3 +109,35 @@ def test_emulator_that_the_environment_selects(checkout: Path) -> None:
     resolved = resolve(SHELL | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
 
     assert (resolved.location, resolved.emulator_port) == ("in the local cloud", 4566)
+
+
+@pytest.mark.parametrize(
+    ("account", "variables", "problem"),
+    [
+        ("111122223333", {}, None),
+        ("111122223333", {"AWS_REGION": "eu-west-1"}, None),
+        ("444455556666", {}, "account 444455556666, but AWS_ACCOUNT_ID"),
+        ("111122223333", {"AWS_REGION": "us-east-1"}, "AWS_REGION is us-east-1"),
+        ("111122223333", {"AWS_PROFILE": "work"}, "profile work is eu-north-1"),
+        ("111122223333", {"AWS_PROFILE": "work", "AWS_REGION": "eu-west-1"}, None),
+    ],
+)
+def test_credentials_have_to_match_account_and_region(
+    account: str,
+    variables: dict[str, str],
+    problem: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    sts = aws_fakes.FakeClient(get_caller_identity={"Account": account})
+    target = aws_fakes.deployment(CONFIG, sts=sts)
+
+    if problem is None:
+        verify_target(target)
+    else:
+        with pytest.raises(CliError, match=problem):
+            verify_target(target)

@@ -440,7 +440,7 @@ def test_no_log_yet() -> None:
 def test_what_one_may_not_read() -> None:
     refused = FakeClient(filter_log_events=refusal("AccessDeniedException"))
 
-    with pytest.raises(CliError, match="may not do that"):
+    with pytest.raises(CliError, match="Access denied"):
         read(logs_of(deployment(logs=refused)), 0, Filter())
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from djambda_cli.operations import site
+from djambda_cli.operations.site import check_site
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr
 from tests.unit.cli.aws_fakes import FakeClient, deployment
 
 
-def test_a_site_that_cannot_be_reached_from_here_is_no_failure(
+def test_unreachable_site_is_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     outputs = [{"OutputKey": "SiteUrl", "OutputValue": "https://127.0.0.1:1/prod/"}]
@@ -18,6 +18,6 @@ def test_a_site_that_cannot_be_reached_from_here_is_no_failure(
         cloudformation=FakeClient(describe_stacks={"Stacks": [stack]}), **{"lambda": open_}
     )
 
-    site.look(here, Steps(stderr))
+    check_site(here, Steps(stderr))
 
-    assert "! https://127.0.0.1:1/prod/ cannot be reached from here" in capsys.readouterr().err
+    assert "! Could not reach https://127.0.0.1:1/prod/" in capsys.readouterr().err

@@ -1,7 +1,6 @@
-"""How to get into the local cloud's site: what `up` prints, and what `. .local/variables` sets.
+"""The site of the local cloud: its URL and superuser, and the variables file for a shell.
 
-Each deploy to the local cloud writes that file anew, and `destroy` removes it: the site's address
-and its superuser's password are those of one stack.
+They belong to one stack: each local deploy writes the file, and `djambda destroy` deletes it.
 """
 
 import shlex
@@ -20,38 +19,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Access:
-    """What a person needs to use the deployed site."""
+    """The site's URL and its superuser."""
 
     url: str
     username: str
     password: str
 
 
-def renew(deployment: Deployment, cloud: LocalCloud) -> Access:
-    """Ask for the site's, and write the variables file with it. Raises CliError."""
+def load_access(deployment: Deployment) -> Access:
+    """Return the deployed site's URL and superuser. Raises `CliError`."""
     ssm: SSMClient = deployment.client("ssm")
     with aws_errors():
         password = ssm.get_parameter(
             Name=f"{deployment.config.secrets_path}/{SUPERUSER_PASSWORD}", WithDecryption=True
         )
-    found = Access(
+    return Access(
         url=deployment.url,
         username=deployment.config.django_superuser_username,
         password=password["Parameter"]["Value"],
     )
-    _write_variables(cloud, found)
-    return found
 
 
-def _write_variables(cloud: LocalCloud, access: Access) -> None:
-    """Write what a shell sources to use `aws` and `cdk` on this cloud, with nothing left over."""
+def write_variables(cloud: LocalCloud, access: Access) -> None:
+    """Write the file that selects this cloud for `aws` and `cdk` in a shell.
+
+    Sourcing it first unsets all other AWS variables, so that these tools cannot reach a real
+    account.
+    """
     exported = cloud.variables(cloud.require_running()) | {
         "SITE_URL": access.url,
         "DJANGO_SUPERUSER_USERNAME": access.username,
         "DJANGO_SUPERUSER_PASSWORD": access.password,
     }
     lines = [
-        "# The local cloud, for a shell: . .local/variables",
+        "# Selects the local cloud in a shell: . .local/variables",
         r"unset $(env | sed -n 's/^\(AWS_[A-Za-z0-9_]*\)=.*/\1/p') 2>/dev/null || true",
         *(f"export {name}={shlex.quote(value)}" for name, value in exported.items()),
         f'export PATH={shlex.quote(str(TOOLS))}:"$PATH"',

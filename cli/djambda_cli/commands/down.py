@@ -1,0 +1,28 @@
+"""`djambda down`: stop the local cloud."""
+
+from typing import Annotated
+
+import typer
+
+from djambda_cli.local.cloud import LocalCloud
+from djambda_cli.options import DEFAULT_FOLDER, Folder
+from djambda_cli.terminal import stdout
+
+
+def down(
+    wipe: Annotated[bool, typer.Option("--wipe", help="Delete its data and state too.")] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Stop the local cloud. Its data is kept, unless you wipe it.
+
+    Example: `djambda down --wipe`
+    """
+    cloud = LocalCloud(folder)
+    was_running = cloud.stop()
+    if wipe:
+        cloud.wipe()
+        stdout.print("Stopped the local cloud and deleted its data.")
+    elif was_running:
+        stdout.print("Stopped the local cloud. Its data is kept. To start it again: make up")
+    else:
+        stdout.print("The local cloud is not running.")
