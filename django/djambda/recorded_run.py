@@ -1,9 +1,9 @@
-"""A management command whose caller looks on: its output goes to the assets bucket while it runs.
+"""Run a management command and store its output in the assets bucket while it runs.
 
-`djambda manage` sends `{"manage": [...], "run": "<id>"}` without waiting for the answer, and reads
-what appears below `runs/<id>/`: `started.json`, then the output in numbered parts, about one a
-second, and `result.json` last. So output has no limit, and a lost connection does not matter.
-Lambda may deliver an event twice; the second finds that the run has started, and leaves it alone.
+`djambda manage` sends `{"manage": [...], "run": "<id>"}` asynchronously and reads the files below
+`runs/<id>/`: `started.json`, then the output in numbered parts, about one a second, and finally
+`result.json`. So output has no limit, and a lost connection does not matter. Lambda may deliver an
+event twice: the second invocation notices that the run has started, and does nothing.
 """
 
 import json
@@ -24,35 +24,35 @@ from djambda_common.names import RUNS_PREFIX
 logger = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds between two parts of a command that prints little."""
+"""Seconds between two parts of a command with little output."""
 
 CONFLICT_PAUSE = 0.2
 
 PART_BYTES = 1_000_000
-"""A part of a command that prints much."""
+"""The size from which a part is stored at once."""
 
 BACKLOG_BYTES = 4_000_000
-"""What may wait to be stored; a command that prints faster is slowed down."""
+"""The limit of output waiting to be stored; a command with more has to wait."""
 
-type Keep = Callable[[bytes], None]
+type Write = Callable[[bytes], None]
 type Put = Callable[[str, object], None]
 
 
-def record(run: str, context: Any, command: Callable[[Keep, Keep], int]) -> dict[str, Any]:
-    """Calls `command(out, err)`, which returns an exit code, and stores what it gives to the two.
+def run_recorded(run: str, context: Any, command: Callable[[Write, Write], int]) -> dict[str, Any]:
+    """Call `command(out, err)`, which returns an exit code, and store the output that it writes.
 
-    Returns `{"run": id, "exit_code": int}`, without the code if the run has been started before:
-    then nothing is done. Raises botocore's errors where the bucket cannot be written; if that is so
-    at the beginning, the command is not started.
+    Return `{"run": id, "exit_code": int}`; without the code, and without calling the command, if
+    the run has been started before. Raises botocore's errors if the bucket cannot be written to; if
+    that is so before the start, the command is not called.
     """
     with closing(boto3.client("s3")) as s3:
         folder = RunFolder(run, s3, os.environ["AWS_STORAGE_BUCKET_NAME"])
         if not folder.claim(context):
-            logger.warning("Run %s has been started before: it is not started again", run)
+            logger.warning("Run %s was started before and is not started again", run)
             return {"run": run}
         parts = Parts(folder.put)
         try:
-            exit_code = command(parts.keeper("out"), parts.keeper("err"))
+            exit_code = command(parts.writer("out"), parts.writer("err"))
         finally:
             complete = parts.close()
         if exit_code:
@@ -62,7 +62,7 @@ def record(run: str, context: Any, command: Callable[[Keep, Keep], int]) -> dict
 
 
 class RunFolder:
-    """`runs/<id>/` in the bucket."""
+    """The folder `runs/<id>/` in the bucket."""
 
     def __init__(self, run: str, s3: Any, bucket: str) -> None:
         self._path = f"{RUNS_PREFIX}{run}/"
@@ -70,7 +70,7 @@ class RunFolder:
         self._bucket = bucket
 
     def put(self, name: str, content: object, **condition: str) -> None:
-        """Store `content` as JSON. Half a character or half a surrogate pair survives it."""
+        """Store `content` as JSON that preserves incomplete characters and surrogates."""
         self._s3.put_object(
             Bucket=self._bucket,
             Key=self._path + name,
@@ -80,9 +80,9 @@ class RunFolder:
         )
 
     def claim(self, context: Any) -> bool:
-        """Store `started.json`, with the request and the seconds that it has; False if it is there.
+        """Store `started.json` with the request's id and time left; return False if it exists.
 
-        Of several claims one gets True:
+        Only one of several concurrent claims returns True:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
         seconds = context.get_remaining_time_in_millis() / 1000
@@ -97,7 +97,7 @@ class RunFolder:
                 match error.response["Error"]["Code"]:
                     case "PreconditionFailed":
                         return False
-                    case "ConditionalRequestConflict":  # Two at the same moment.
+                    case "ConditionalRequestConflict":  # Two claims at the same moment.
                         time.sleep(CONFLICT_PAUSE)
                     case _:
                         raise
@@ -106,9 +106,9 @@ class RunFolder:
 
 
 class Parts:
-    """Output on its way to the bucket: `[["out", text], ["err", text], ...]` in each part.
+    """Stores output in parts: `[["out", text], ["err", text], ...]` in each.
 
-    The text is UTF-8 decoded with `surrogateescape`, which gives every byte back.
+    The text is decoded as UTF-8 with `surrogateescape`, which preserves every byte.
     """
 
     def __init__(self, put: Put, *, pause: float = PAUSE) -> None:
@@ -123,16 +123,16 @@ class Parts:
         self._thread = threading.Thread(target=self._store, name="parts", daemon=True)
         self._thread.start()
 
-    def keeper(self, stream: str) -> Keep:
-        """A function that takes the stream's output. After `close` it drops what it gets."""
+    def writer(self, stream: str) -> Write:
+        """Return a function that writes to the stream; after `close`, it ignores its input."""
 
-        def keep(data: bytes) -> None:
+        def write(data: bytes) -> None:
             if get_ident() == self._thread.ident:
-                return  # What goes wrong with storing is for the log alone.
+                return  # Errors while storing are only logged.
             with self._lock:
                 while self._size >= BACKLOG_BYTES:
                     self._changed.wait()
-                if self._closed:  # Something has kept the stream, such as a log handler.
+                if self._closed:  # A log handler, for example, has kept the stream.
                     return
                 if not self._waiting or self._waiting[-1][0] != stream:
                     self._waiting.append((stream, bytearray()))
@@ -141,10 +141,10 @@ class Parts:
                 if self._size >= PART_BYTES:
                     self._changed.notify_all()
 
-        return keep
+        return write
 
     def close(self) -> bool:
-        """Store the rest. Whether all of the output is stored."""
+        """Store the rest and return whether all of the output was stored."""
         with self._lock:
             self._closed = True
             self._changed.notify_all()
@@ -172,6 +172,6 @@ class Parts:
                 name, [(stream, data.decode(errors="surrogateescape")) for stream, data in waiting]
             )
         except Exception:
-            # The command matters more than its output, and would wait for this thread for ever.
+            # The command must go on, and would wait for this thread forever.
             self._complete = False
-            logger.exception("A part of the command's output could not be stored")
+            logger.exception("Could not store a part of the command's output")

@@ -1,7 +1,7 @@
-"""The names under which a release published its static files.
+"""Fetch the manifest that maps static files to the hashed names of a release.
 
-`collectstatic` uploads a manifest for each release; pages only need that, and get it with one plain
-HTTP request, without boto3. `djambda.aws` has it fetched while Django is still importing.
+`collectstatic` uploads a manifest for each release. Pages need nothing else, and get it with one
+HTTP request, without boto3. `djambda.aws` fetches it while Django is still importing.
 """
 
 import http.client
@@ -15,39 +15,39 @@ TIMEOUT = 3.0
 """Seconds that a page waits for the manifest."""
 
 
-class ManifestUnavailable(Exception):  # noqa: N818 (it is no bug of anybody)
-    """The manifest was not read; the message says why, and what to do."""
+class ManifestUnavailable(Exception):  # noqa: N818 (not a bug)
+    """The manifest could not be read; the message has the reason and a remedy."""
 
 
 def manifest_name(release: str) -> str:
-    """The file in `static/` that names the others."""
+    """Return the manifest's name in `static/`."""
     return f"staticfiles-{release}.json"
 
 
 def fetch_manifest(url: str) -> dict[str, str]:
-    """The hashed name of each static file, from the manifest that `collectstatic` uploaded.
+    """Return the hashed name of each static file, from the manifest at `url`.
 
     Raises `ManifestUnavailable`.
     """
     connection = http_connection(url, timeout=TIMEOUT)
     try:
         connection.request("GET", urlsplit(url).path)
-        answer = connection.getresponse()
-        body = answer.read()
+        response = connection.getresponse()
+        body = response.read()
     except (OSError, http.client.HTTPException) as error:
         raise ManifestUnavailable(f"{url} could not be read: {error!r}") from error
     finally:
         connection.close()
-    # S3 answers 403 where a key does not exist, to those who may not list the bucket.
-    if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+    # S3 returns 403 for a missing key if the caller may not list the bucket.
+    if response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         raise ManifestUnavailable(
-            f"{url} does not exist (HTTP status {answer.status}): run the management command "
+            f"{url} does not exist (HTTP status {response.status}): run the management command "
             "`collectstatic --no-input`"
         )
-    if answer.status != HTTPStatus.OK:
-        raise ManifestUnavailable(f"{url} could not be read: HTTP status {answer.status}")
+    if response.status != HTTPStatus.OK:
+        raise ManifestUnavailable(f"{url} could not be read: HTTP status {response.status}")
     try:
         paths: dict[str, str] = json.loads(body)["paths"]
     except (ValueError, LookupError, TypeError) as error:
-        raise ManifestUnavailable(f"{url} is not a manifest of Django: {error!r}") from error
+        raise ManifestUnavailable(f"{url} is not a static files manifest: {error!r}") from error
     return paths

@@ -1,1 +1,1 @@
-"""The database backend `ENGINE = "djambda.db"`: Django's own for PostgreSQL, but patient."""
+"""The database backend `djambda.db`: Django's for PostgreSQL, but waits for a paused database."""

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-from djambda.db.resume import patiently
+from djambda.db.resume import retry_until_resumed
 
 ATTEMPT_SECONDS = 10
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Takes one more entry in OPTIONS: `resume_seconds`, how long connecting may take in all."""
+    """Accepts `resume_seconds` in OPTIONS, the total time that connecting may take."""
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
@@ -22,10 +22,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         def attempt(seconds_left: float) -> Any:
-            # Whole seconds, and libpq takes 1 for 2.
+            # In whole seconds; libpq raises 1 to 2.
             timeout = max(2, int(min(seconds_left, ATTEMPT_SECONDS)))
             return connect({**conn_params, "connect_timeout": timeout})
 
         connect = super().get_new_connection
         seconds = self.settings_dict["OPTIONS"].get("resume_seconds", 25)
-        return patiently(attempt, seconds=seconds, errors=self.Database.OperationalError)
+        return retry_until_resumed(attempt, seconds=seconds, errors=self.Database.OperationalError)

@@ -1,8 +1,8 @@
-"""Waiting for a database that is asleep.
+"""Wait for a paused database.
 
-Aurora Serverless pauses while nobody uses it. A connection attempt wakes it up, within 15 s mostly,
-30 s or more after a day. Until then attempts time out, or fail in ways that look final
-("no pg_hba.conf entry"); trying again is what AWS advises.
+Aurora Serverless pauses when it is unused. A connection attempt resumes it, mostly within 15 s, but
+in 30 s or more after a day. Until then attempts time out, or fail with errors that look permanent
+("no pg_hba.conf entry"); AWS advises to retry.
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
 """
 
@@ -16,16 +16,17 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 """Seconds between two attempts; the pause doubles."""
 
-FINAL = re.compile(
+PERMANENT = re.compile(
     r"password authentication failed"
     r"|(database|role) .* does not exist"
     r"|server does not support SSL"
     r"|invalid (connection option|sslmode value|port number)"
 )
-"""What libpq says when trying again is no use, https://www.postgresql.org/docs/17/errcodes-appendix.html."""
+"""Messages of errors that retrying does not fix.
+https://www.postgresql.org/docs/17/errcodes-appendix.html"""
 
 
-def patiently[T](
+def retry_until_resumed[T](
     attempt: Callable[[float], T],
     *,
     seconds: float,
@@ -33,9 +34,9 @@ def patiently[T](
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """What `attempt(seconds_left)` returns, tried again after `errors` until `seconds` are over.
+    """Return `attempt(seconds_left)`, retrying after `errors` for up to `seconds`.
 
-    Raises the last error then, and at once if it will not go away by itself.
+    Raises the last error after that time, and a permanent error at once.
     """
     deadline = clock() + seconds
     pause = FIRST_PAUSE
@@ -43,9 +44,9 @@ def patiently[T](
         try:
             return attempt(deadline - clock())
         except errors as error:
-            if FINAL.search(str(error)) or clock() + pause >= deadline:
+            if PERMANENT.search(str(error)) or clock() + pause >= deadline:
                 raise
-            logger.info("The database does not answer yet, trying again: %s", _first_line(error))
+            logger.info("The database does not respond yet, retrying: %s", _first_line(error))
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 

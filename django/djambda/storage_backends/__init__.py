@@ -1,8 +1,7 @@
-"""Where the site's files are on AWS: both storages are folders of the assets bucket.
+"""The storages of a deployed site: static files and uploads in the assets bucket.
 
-Settings name them `djambda.storage_backends.StaticStorage` and `.PrivateMediaStorage`. The second
-needs boto3, which takes longer to import than Django to answer. So it is loaded when a page first
-touches an upload, and not together with the first, which every page with a style sheet needs.
+Settings name them `djambda.storage_backends.StaticStorage` and `.PrivateMediaStorage`. The latter
+needs boto3, which is slow to import, so it is loaded when a page first accesses an upload.
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """Static files: `static/` in the assets bucket, public, under names with a hash of the content.
 
-`collectstatic` prepares them in a temporary folder, exactly as Django does on a disk; then what the
-bucket lacks is uploaded, the manifest last. So nothing that a running version needs is ever deleted
-or missing for a moment, and one listing replaces hundreds of questions.
+`collectstatic` prepares them in a temporary folder, as Django does on a disk, and uploads the files
+that the bucket lacks, the manifest last. So no file that a running version needs is ever deleted or
+missing, and one listing replaces hundreds of requests.
 """
 
 import hashlib
@@ -30,19 +30,18 @@ HASHED = "public, max-age=31536000, immutable"
 UNHASHED = "public, max-age=3600"
 
 RETRY_SECONDS = 10.0
-"""How long pages do without a manifest that was not there, before one asks again."""
+"""Seconds before pages try again to fetch a manifest that was unavailable."""
 
 UPLOADS_AT_A_TIME = 10
-"""As many connections as botocore keeps open."""
+"""The number of connections that botocore keeps open."""
 
 
 class StaticStorage(ManifestStaticFilesStorage):
     """The public files of one release.
 
-    It has a manifest of its own, so that a version that is still serving keeps the hashes it was
-    published with: `manifest_name` is what `collectstatic` writes, `manifest()` the paths that it
-    wrote. Where that raises `ManifestUnavailable`, the log says so, and pages link to the unhashed
-    files.
+    Each release has its own manifest, so that the live version keeps its hashed names until the new
+    one is live. `collectstatic` writes it as `manifest_name`; `manifest()` returns its paths. If
+    that raises `ManifestUnavailable`, it is logged, and pages link to the unhashed files.
     """
 
     def __init__(
@@ -51,29 +50,29 @@ class StaticStorage(ManifestStaticFilesStorage):
         self.bucket = bucket
         self.manifest_name = manifest_name
         self._manifest = manifest
-        self._ask_again_at = 0.0
-        folder = f"on-the-way-to-{bucket}-{secrets.token_hex(4)}"
+        self._retry_at = 0.0
+        folder = f"static-for-{bucket}-{secrets.token_hex(4)}"
         super().__init__(location=Path(tempfile.gettempdir(), folder))
 
     def read_manifest(self) -> str:
-        """An empty one: Django asks early, also for `collectstatic`, which is about to write it."""
+        """Return an empty manifest: Django reads it before `collectstatic` writes it."""
         return json.dumps({"version": self.manifest_version})
 
     def stored_name(self, name: str) -> str:
-        if not self.hashed_files and time.monotonic() >= self._ask_again_at:
+        if not self.hashed_files and time.monotonic() >= self._retry_at:
             try:
                 self.hashed_files = self._manifest()
             except ManifestUnavailable:
                 logger.exception("Pages link to unhashed static files")
-                self._ask_again_at = time.monotonic() + RETRY_SECONDS
+                self._retry_at = time.monotonic() + RETRY_SECONDS
         return super().stored_name(name) if self.hashed_files else name
 
     def post_process(
         self, paths: dict[str, Any], dry_run: bool = False, **options: Any
     ) -> Iterator[Any]:
-        """Django's, which gives the files their hashed names; then uploads them.
+        """Give the files their hashed names, as Django does, and upload them.
 
-        `collectstatic --no-post-process` never gets here, and so leaves the bucket alone.
+        `collectstatic --no-post-process` does not call this, and so uploads nothing.
         """
         yield from super().post_process(paths, dry_run=dry_run, **options)
         if not dry_run:
@@ -86,12 +85,14 @@ class StaticStorage(ManifestStaticFilesStorage):
 
         s3 = S3Storage(bucket_name=self.bucket).connection.meta.client  # type: ignore[no-untyped-call]
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=PREFIX)
-        present = {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
+        present = {
+            entry["Key"]: entry["ETag"] for page in pages for entry in page.get("Contents", ())
+        }
         hashed = set(self.hashed_files.values())
 
         def upload(name: str) -> bool:
             content = Path(self.location, name).read_bytes()
-            # S3's ETag of such an object is its MD5.
+            # S3's ETag of an object that was uploaded in one part is its MD5.
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
             etag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
             if present.get(PREFIX + name) == etag:
@@ -111,7 +112,5 @@ class StaticStorage(ManifestStaticFilesStorage):
         with ThreadPoolExecutor(UPLOADS_AT_A_TIME) as pool:
             uploaded = sum(pool.map(upload, names))
         uploaded += upload(self.manifest_name)
-        there = len(names) + 1 - uploaded
-        return (
-            f"{uploaded} files uploaded to s3://{self.bucket}/{PREFIX}, {there} were there already."
-        )
+        unchanged = len(names) + 1 - uploaded
+        return f"{uploaded} files uploaded to s3://{self.bucket}/{PREFIX}, {unchanged} unchanged."

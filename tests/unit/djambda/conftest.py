@@ -1,4 +1,4 @@
-"""What the tests of the Django side share: an AWS on loopback, a deployed function's variables."""
+"""Fixtures: a fake SSM and S3 on loopback, and a deployed function's environment."""
 
 import hashlib
 import json
@@ -28,29 +28,29 @@ SECRETS = {
 
 
 class FakeAws:
-    """SSM's and S3's answers to what the Django side asks, over real HTTP.
+    """SSM and S3, as far as the runtime uses them, over real HTTP.
 
-    `parameters` and `objects` (key -> content and headers) are what it holds, `asked` what it was
-    asked for: "GetParametersByPath", "GET static/x.css" ... `refusals` are the statuses of the next
-    answers of SSM.
+    It stores `parameters` and `objects` (key -> content and headers), and records `requests`, such
+    as "GetParametersByPath" and "GET static/x.css". `ssm_errors` are the statuses of SSM's next
+    responses.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.parameters = {f"{SECRETS_PATH}/{name}": value for name, value in SECRETS.items()}
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
-        self.asked: list[str] = []
-        self.refusals: list[int] = []
+        self.requests: list[str] = []
+        self.ssm_errors: list[int] = []
 
-    def parameters_below(self, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """One parameter on each page."""
-        self.asked.append("GetParametersByPath")
-        assert asked.pop("WithDecryption") is True
-        if self.refusals:
+    def parameters_below(self, query: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return a status and a page with one parameter."""
+        self.requests.append("GetParametersByPath")
+        assert query.pop("WithDecryption") is True
+        if self.ssm_errors:
             denied = {"__type": "AccessDeniedException", "message": "not allowed"}
-            return self.refusals.pop(), denied
-        names = [name for name in self.parameters if name.startswith(f"{asked['Path']}/")]
-        start = int(asked.get("NextToken", 0))
+            return self.ssm_errors.pop(), denied
+        names = [name for name in self.parameters if name.startswith(f"{query['Path']}/")]
+        start = int(query.get("NextToken", 0))
         page: dict[str, Any] = {
             "Parameters": [
                 {"Name": name, "Value": self.parameters[name]} for name in names[start : start + 1]
@@ -72,31 +72,31 @@ class FakeAws:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # Else headers and body are two packets, and the second waits for 40 ms.
+    wbufsize = -1  # Otherwise the body is a second packet, which waits for 40 ms.
     aws: FakeAws
 
     def do_POST(self) -> None:
         assert self.headers["X-Amz-Target"] == "AmazonSSM.GetParametersByPath"
-        status, answer = self.aws.parameters_below(json.loads(self._body()))
-        self._answer(status, json.dumps(answer).encode())
+        status, response = self.aws.parameters_below(json.loads(self._body()))
+        self._respond(status, json.dumps(response).encode())
 
     def do_GET(self) -> None:
         if "list-type=2" in self.path:
-            self._answer(200, self.aws.listing().encode(), {"Content-Type": "application/xml"})
+            self._respond(200, self.aws.listing().encode(), {"Content-Type": "application/xml"})
             return
-        self.aws.asked.append(f"{self.command} {self._key()}")
+        self.aws.requests.append(f"{self.command} {self._key()}")
         content, headers = self.aws.objects.get(self._key(), (None, {}))
-        if content is None:  # As S3 answers those who may not list the bucket.
-            self._answer(403 if self.command == "GET" else 404, b"")
+        if content is None:  # As from S3 if the caller may not list the bucket.
+            self._respond(403 if self.command == "GET" else 404, b"")
         else:
-            self._answer(200, content, headers)
+            self._respond(200, content, headers)
 
-    do_HEAD = do_GET  # noqa: N815 (the name that http.server looks for)
+    do_HEAD = do_GET  # noqa: N815 (the name that http.server calls)
 
     def do_PUT(self) -> None:
-        self.aws.asked.append(f"PUT {self._key()}")
+        self.aws.requests.append(f"PUT {self._key()}")
         self.aws.objects[self._key()] = (self._body(), dict(self.headers))
-        self._answer(200, b"", {"ETag": '"x"'})
+        self._respond(200, b"", {"ETag": '"x"'})
 
     def handle_expect_100(self) -> bool:
         proceed = super().handle_expect_100()
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers["Content-Length"]))
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name in ("Content-Type", "Cache-Control", "ETag"):
             if headers and name in headers:
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def aws() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def environment(aws: FakeAws) -> dict[str, str]:
-    """The variables of a deployed Django Lambda, whose services are those of `aws`."""
+    """Return the environment of a deployed Django Lambda whose services are those of `aws`."""
     return {
         "ALLOWED_HOSTS": ".execute-api.eu-west-1.amazonaws.com,www.example.com",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -158,7 +158,7 @@ def environment(aws: FakeAws) -> dict[str, str]:
 def deployed(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
-    """The same, as this process's environment."""
+    """Set this process's environment to that of a deployed Django Lambda."""
     for name in ("PGPORT", "PGSSLMODE", "DJANGO_SUPERUSER_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -172,7 +172,7 @@ def deployed(
 
 @pytest.fixture
 def run_deployed(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs Python code in a process that sees a deployed function's environment and no other."""
+    """Return a function that runs code in a process with a deployed function's environment."""
 
     def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""`djambda.aws.configure`: what a settings module gets from a deployed function's environment."""
+"""`djambda.aws.configure`: the settings of a deployed function."""
 
 import json
 import logging
@@ -12,14 +12,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
 from djambda.aws import REQUIRED, configure
-from djambda.logs import JsonSafe
-from djambda.prefetch import Prefetched
+from djambda.logs import JsonSafeFilter
+from djambda.prefetch import PrefetchedValue
 from tests.unit.djambda.conftest import SECRETS, FakeAws
 
 
 @pytest.fixture(autouse=True)
-def unlogged() -> Any:
-    """Takes from the root's handlers what `configure` put there."""
+def restore_log_filters() -> Any:
+    """Remove the filters that `configure` adds to the root's handlers."""
     root = logging.getLogger()
     before = {handler: list(handler.filters) for handler in root.handlers}
     yield
@@ -32,13 +32,13 @@ def configured(**settings: Any) -> dict[str, Any]:
     return settings
 
 
-def test_nothing_happens_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_unchanged_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRETS_PATH", raising=False)
 
     assert configured(DEBUG=False) == {"DEBUG": False}
 
 
-def test_all_missing_variables_are_named(
+def test_error_names_all_missing_variables(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in REQUIRED:
@@ -50,7 +50,7 @@ def test_all_missing_variables_are_named(
     assert all(name in str(error.value) for name in REQUIRED)
 
 
-def test_an_existing_project_keeps_what_is_its_own(deployed: dict[str, str]) -> None:
+def test_existing_projects_settings_are_kept(deployed: dict[str, str]) -> None:
     own = {"version": 1}
     settings = configured(
         ALLOWED_HOSTS=["own.example.com"],
@@ -73,7 +73,7 @@ def test_an_existing_project_keeps_what_is_its_own(deployed: dict[str, str]) -> 
 # Database
 
 
-def test_the_database(deployed: dict[str, str]) -> None:
+def test_database_settings(deployed: dict[str, str]) -> None:
     database = configured()["DATABASES"]["default"]
 
     assert database.pop("PASSWORD") == SECRETS["database-password"]
@@ -89,7 +89,7 @@ def test_the_database(deployed: dict[str, str]) -> None:
     }
 
 
-def test_libpq_variables_have_their_way(
+def test_libpq_variables_take_precedence(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSSLMODE", "disable")
@@ -115,7 +115,7 @@ def test_hosts_and_cookies_on_aws(
         ".execute-api.eu-west-1.amazonaws.com",
         "www.example.com",
     ]
-    # Other people's sites are below execute-api too.
+    # execute-api has sites of other people, too.
     assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://www.example.com"]
     assert settings["SESSION_COOKIE_SECURE"] is True
     assert settings["CSRF_COOKIE_SECURE"] is True
@@ -131,7 +131,7 @@ def test_hosts_and_cookies_in_the_local_cloud(deployed: dict[str, str]) -> None:
     assert settings["STATIC_URL"] == f"{deployed['AWS_ENDPOINT_URL']}/bucket/static/"
 
 
-def test_pages_may_load_from_the_bucket_what_they_may_load_from_the_site(
+def test_csp_allows_the_bucket_where_it_allows_the_site(
     deployed: dict[str, str],
 ) -> None:
     policy = {
@@ -153,17 +153,17 @@ def test_pages_may_load_from_the_bucket_what_they_may_load_from_the_site(
 # Secrets
 
 
-def test_secrets_come_with_one_reading(deployed: dict[str, str], aws: FakeAws) -> None:
+def test_secrets_are_read_once(deployed: dict[str, str], aws: FakeAws) -> None:
     settings = configured()
 
     assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
     assert str(settings["DATABASES"]["default"]["PASSWORD"]) == SECRETS["database-password"]
     assert os.environ["DJANGO_SUPERUSER_PASSWORD"] == SECRETS["superuser-password"]
-    # One call for each page, and `aws` has one parameter on a page.
-    assert aws.asked.count("GetParametersByPath") == 3
+    # One request per page, and `aws` returns one parameter per page.
+    assert aws.requests.count("GetParametersByPath") == 3
 
 
-def test_a_superuser_password_of_ones_own_stays(
+def test_existing_superuser_password_is_kept(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "own")
@@ -172,44 +172,46 @@ def test_a_superuser_password_of_ones_own_stays(
     assert os.environ["DJANGO_SUPERUSER_PASSWORD"] == "own"
 
 
-def test_a_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None:
+def test_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None:
     del aws.parameters["/djambda/dev/mysite/secret-key"]
     settings = configured()
 
-    with pytest.raises(ImproperlyConfigured, match="Deploy again") as error:
+    with pytest.raises(ImproperlyConfigured, match="secret-key") as error:
         str(settings["SECRET_KEY"])
 
-    assert "no parameter /djambda/dev/mysite/secret-key." in str(error.value)
+    assert "/djambda/dev/mysite/secret-key" in str(error.value)
+    assert "/djambda/dev/mysite/database-password" not in str(error.value)
     assert not any(value in str(error.value) for value in SECRETS.values())
 
 
-def test_a_refusal_says_what_is_needed(deployed: dict[str, str], aws: FakeAws) -> None:
-    aws.refusals = [400, 400]
+def test_denied_access_names_the_needed_permission(deployed: dict[str, str], aws: FakeAws) -> None:
+    aws.ssm_errors = [400, 400]
     settings = configured()
 
     with pytest.raises(ImproperlyConfigured) as error:
         str(settings["SECRET_KEY"])
 
-    assert "below /djambda/dev/mysite" in str(error.value)
+    assert "/djambda/dev/mysite" in str(error.value)
     assert "AccessDeniedException: not allowed" in str(error.value)
     assert "ssm:GetParametersByPath" in str(error.value)
 
 
-def test_an_unreachable_ssm_says_where_to_look(
+def test_unreachable_ssm_names_the_things_to_check(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     settings = configured()
 
-    with pytest.raises(ImproperlyConfigured, match="SSM did not answer") as error:
+    with pytest.raises(ImproperlyConfigured, match="SSM") as error:
         str(settings["SECRET_KEY"])
 
-    assert "below /djambda/dev/mysite" in str(error.value)
-    assert "routes and security group" in str(error.value)
+    assert "/djambda/dev/mysite" in str(error.value)
+    assert "routes" in str(error.value)
+    assert "security group" in str(error.value)
 
 
 def test_secrets_are_read_again_after_an_outage(deployed: dict[str, str], aws: FakeAws) -> None:
-    aws.refusals = [500, 500]
+    aws.ssm_errors = [500, 500]
     settings = configured()
     with pytest.raises(ImproperlyConfigured):
         str(settings["SECRET_KEY"])
@@ -217,9 +219,9 @@ def test_secrets_are_read_again_after_an_outage(deployed: dict[str, str], aws: F
     assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
 
 
-def test_a_prefetched_value_is_fetched_once_and_at_once() -> None:
+def test_prefetched_value_is_fetched_once_and_immediately() -> None:
     calls: list[str] = []
-    prefetched = Prefetched(lambda: calls.append("x") or len(calls))  # type: ignore[func-returns-value]
+    prefetched = PrefetchedValue(lambda: calls.append("x") or len(calls))  # type: ignore[func-returns-value]
     prefetched._thread.join()
 
     assert calls == ["x"]
@@ -230,7 +232,7 @@ def test_a_prefetched_value_is_fetched_once_and_at_once() -> None:
 
 
 class LambdaLikeHandler(logging.Handler):
-    """Puts a record's extra attributes into a line of JSON, and fails if it cannot, as Lambda does.
+    """Formats a record's extra attributes as JSON, and fails if it cannot, as Lambda does.
 
     https://github.com/aws/aws-lambda-python-runtime-interface-client, lambda_runtime_log_utils.py
     """
@@ -245,9 +247,9 @@ class LambdaLikeHandler(logging.Handler):
         self.lines.append(json.loads(json.dumps({"message": record.getMessage(), **extra})))
 
 
-def test_whatever_is_logged_is_json() -> None:
+def test_any_record_can_be_formatted_as_json() -> None:
     handler = LambdaLikeHandler()
-    handler.addFilter(JsonSafe())
+    handler.addFilter(JsonSafeFilter())
     logger = logging.Logger("test")
     logger.addHandler(handler)
     request = object()
@@ -260,10 +262,10 @@ def test_whatever_is_logged_is_json() -> None:
     assert handler.lines[1]["kind"] == "{1}"
 
 
-def test_other_handlers_get_the_record_as_it_was() -> None:
+def test_other_handlers_get_the_original_record() -> None:
     record = logging.makeLogRecord({"request": object()})
 
-    assert "request" not in vars(JsonSafe().filter(record))
+    assert "request" not in vars(JsonSafeFilter().filter(record))
     assert "request" in vars(record)
 
 
@@ -287,12 +289,12 @@ urls.urlpatterns.insert(0, path("fail", fail))
 
 secret = [("Cookie", "sessionid=in-a-cookie"), ("Authorization", "Bearer in-a-header")]
 event = make_v1_event("GET", "/fail", headers=secret, query=[("token", "in-a-query")])
-answer = lambda_handler(event, CONTEXT)
-print(json.dumps({"status": answer["statusCode"], "lines": handler.lines}))
+response = lambda_handler(event, CONTEXT)
+print(json.dumps({"status": response["statusCode"], "lines": handler.lines}))
 """
 
 
-def test_a_failing_page_is_in_the_log_with_no_secret(
+def test_failing_page_is_logged_without_secrets(
     run_deployed: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     process = run_deployed(FAILING_PAGE)

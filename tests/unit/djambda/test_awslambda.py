@@ -1,4 +1,4 @@
-"""The handler with the real Django behind it: requests as API Gateway sends them, and commands."""
+"""The handler with the real Django: requests as API Gateway sends them, and commands."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from djambda.management_command import (
 from tests.support.lambda_events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
 from tests.unit.djambda.conftest import FakeAws
 
-# Django closes connections at the end of a request: no transaction can be around a whole test.
+# Django closes connections at the end of a request, which ends a test's transaction.
 in_database = pytest.mark.django_db(transaction=True)
 
 RUN = "20261124t093000-3f9a2c41"
@@ -40,24 +40,24 @@ def site(settings: Settings, tmp_path: Path) -> None:
 
 
 class Browser:
-    """Keeps cookies and sends forms, as a browser does through API Gateway."""
+    """Keeps cookies and sends forms, like a browser behind API Gateway."""
 
-    def __init__(self, **place: Any) -> None:
-        self.place = place
+    def __init__(self, **host: Any) -> None:
+        self.host = host
         self.cookies: SimpleCookie = SimpleCookie()
 
     def get(self, path: str, query: Pairs | None = None) -> dict[str, Any]:
-        return self._ask(
-            make_v1_event("GET", path, query=query, headers=self._sent(), **self.place)
+        return self._request(
+            make_v1_event("GET", path, query=query, headers=self._sent(), **self.host)
         )
 
     def post(self, path: str, body: bytes, content_type: tuple[str, str] = FORM) -> dict[str, Any]:
-        host = self.place.get("host", API_HOST)
+        host = self.host.get("host", API_HOST)
         headers = [*self._sent(), content_type, ("Origin", f"https://{host}")]
-        return self._ask(make_v1_event("POST", path, body=body, headers=headers, **self.place))
+        return self._request(make_v1_event("POST", path, body=body, headers=headers, **self.host))
 
     def token(self, path: str) -> str:
-        """The CSRF token of the form on that page."""
+        """Return the CSRF token of the form on that page."""
         page = body_of(self.get(path)).decode()
         [token] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[-1:]
         return str(token)
@@ -73,49 +73,49 @@ class Browser:
         pairs = "; ".join(f"{name}={cookie.value}" for name, cookie in self.cookies.items())
         return [("Cookie", pairs)] if pairs else []
 
-    def _ask(self, event: dict[str, Any]) -> dict[str, Any]:
-        # To and from JSON, as on Lambda's way.
-        answer: dict[str, Any] = json.loads(
+    def _request(self, event: dict[str, Any]) -> dict[str, Any]:
+        # Through JSON, like the events and responses of Lambda.
+        response: dict[str, Any] = json.loads(
             json.dumps(lambda_handler(json.loads(json.dumps(event)), CONTEXT))
         )
-        for cookie in answer["multiValueHeaders"].get("set-cookie", []):
+        for cookie in response["multiValueHeaders"].get("set-cookie", []):
             self.cookies.load(cookie)
-        return answer
+        return response
 
 
-def location(answer: dict[str, Any]) -> str:
-    assert answer["statusCode"] == 302, answer
-    [target] = answer["multiValueHeaders"]["location"]
+def location(response: dict[str, Any]) -> str:
+    assert response["statusCode"] == 302, response
+    [target] = response["multiValueHeaders"]["location"]
     return str(target)
 
 
 # Requests
 
 
-def test_a_page() -> None:
-    answer = Browser().get("/")
+def test_page() -> None:
+    response = Browser().get("/")
 
-    assert answer["statusCode"] == 200
-    assert answer["multiValueHeaders"]["content-type"] == ["text/html; charset=utf-8"]
-    assert answer["isBase64Encoded"] is False
-    assert 'href="/prod/accounts/login/' in answer["body"]
+    assert response["statusCode"] == 200
+    assert response["multiValueHeaders"]["content-type"] == ["text/html; charset=utf-8"]
+    assert response["isBase64Encoded"] is False
+    assert 'href="/prod/accounts/login/' in response["body"]
 
 
-def test_a_page_on_a_custom_domain() -> None:
-    answer = Browser(host="www.example.com", stage="").get("/")
+def test_page_on_a_custom_domain() -> None:
+    response = Browser(host="www.example.com", stage="").get("/")
 
-    assert answer["statusCode"] == 200
-    assert 'href="/accounts/login/' in answer["body"]
+    assert response["statusCode"] == 200
+    assert 'href="/accounts/login/' in response["body"]
 
 
 @in_database
-def test_logging_in_sets_both_cookies() -> None:
+def test_login_sets_both_cookies() -> None:
     browser = Browser()
 
-    answer = browser.log_in()
+    response = browser.log_in()
 
-    assert location(answer) == "/prod/products/"
-    names = [cookie.partition("=")[0] for cookie in answer["multiValueHeaders"]["set-cookie"]]
+    assert location(response) == "/prod/products/"
+    names = [cookie.partition("=")[0] for cookie in response["multiValueHeaders"]["set-cookie"]]
     assert sorted(names) == ["csrftoken", "sessionid"]
     assert browser.get("/products/new/")["statusCode"] == 200
 
@@ -130,22 +130,22 @@ def test_logging_in_sets_both_cookies() -> None:
     ],
     ids=["stage", "custom domain", "base path"],
 )
-def test_redirects_stay_below_the_prefix(place: dict[str, str], prefix: str) -> None:
-    answer = Browser(**place).get("/products/new/")
+def test_redirects_include_the_prefix(place: dict[str, str], prefix: str) -> None:
+    response = Browser(**place).get("/products/new/")
 
-    assert location(answer) == f"{prefix}/accounts/login/?next={prefix}/products/new/"
+    assert location(response) == f"{prefix}/accounts/login/?next={prefix}/products/new/"
 
 
-def test_a_form_without_its_token_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    answer = Browser().post("/accounts/login/", b"username=ada&password=a-password")
+def test_form_without_its_token_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
+    response = Browser().post("/accounts/login/", b"username=ada&password=a-password")
 
-    assert answer["statusCode"] == 403
+    assert response["statusCode"] == 403
     assert "CSRF cookie not set" in caplog.text
     assert "a-password" not in caplog.text
 
 
 @in_database
-def test_a_form_from_elsewhere_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+def test_form_of_another_site_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
     browser = Browser()
     body = urlencode({"csrfmiddlewaretoken": browser.token("/accounts/login/")}).encode()
     event = make_v1_event(
@@ -160,7 +160,7 @@ def test_a_form_from_elsewhere_is_refused(caplog: pytest.LogCaptureFixture) -> N
 
 
 @in_database
-def test_an_upload_comes_back_byte_for_byte() -> None:
+def test_upload_is_downloaded_unchanged() -> None:
     content = bytes(range(256)) * 16
     browser = Browser()
     browser.log_in()
@@ -187,11 +187,11 @@ def test_an_upload_comes_back_byte_for_byte() -> None:
     assert body_of(download) == content
 
 
-def test_an_unknown_host_is_refused() -> None:
+def test_unknown_host_is_rejected() -> None:
     assert Browser(host="evil.example").get("/")["statusCode"] == 400
 
 
-def test_django_is_told_when_a_response_is_over() -> None:
+def test_request_finished_signal_is_sent() -> None:
     finished: list[object] = []
 
     def note(**signal: object) -> None:
@@ -205,13 +205,13 @@ def test_django_is_told_when_a_response_is_over() -> None:
     assert len(finished) == 1
 
 
-def test_the_query_reaches_django(caplog: pytest.LogCaptureFixture) -> None:
-    answer = Browser().get("/accounts/login/", query=[("next", "/prod/?q=a+b&q=%C3%A9")])
+def test_query_reaches_django(caplog: pytest.LogCaptureFixture) -> None:
+    response = Browser().get("/accounts/login/", query=[("next", "/prod/?q=a+b&q=%C3%A9")])
 
-    assert 'value="/prod/?q=a+b&amp;q=%C3%A9"' in answer["body"]
+    assert 'value="/prod/?q=a+b&amp;q=%C3%A9"' in response["body"]
 
 
-# Events that are neither
+# Other events
 
 
 @pytest.mark.parametrize(
@@ -223,11 +223,11 @@ def test_the_query_reaches_django(caplog: pytest.LogCaptureFixture) -> None:
         (None, "NoneType"),
     ],
 )
-def test_an_unknown_event(event: Any, keys: str) -> None:
+def test_unknown_event(event: Any, keys: str) -> None:
     with pytest.raises(UnknownEvent) as error:
         lambda_handler(event, CONTEXT)
 
-    assert f"these keys: {keys}. Accepted are" in str(error.value)
+    assert f": {keys}." in str(error.value)
     assert '{"manage": "migrate --no-input"}' in str(error.value)
 
 
@@ -242,11 +242,11 @@ def shell(code: str) -> list[str]:
     return ["shell", "--no-imports", "-c", code]
 
 
-def test_a_command_and_its_output() -> None:
+def test_command_returns_its_output() -> None:
     assert manage(shell("print(1 + 1)")) == {"output": "2\n", "exit_code": 0}
 
 
-def test_a_command_as_a_string_is_split_as_a_shell_would() -> None:
+def test_command_string_is_split_like_in_a_shell() -> None:
     assert manage("shell --no-imports -c 'print(\"a  b\")'")["output"] == "a  b\n"
 
 
@@ -263,12 +263,12 @@ def test_both_streams_are_captured_in_order_and_logged(
     ("code", "exit_code", "output"),
     [
         ("import sys; print('so far'); sys.exit(3)", 3, "so far\n"),
-        ("import sys; sys.exit('said why')", 1, "said why\n"),
+        ("import sys; sys.exit('the reason')", 1, "the reason\n"),
         ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
         ("raise EOFError('the file is too short')", 1, "EOFError: the file is too short\n"),
     ],
 )
-def test_a_command_that_fails(code: str, exit_code: int, output: str) -> None:
+def test_failing_command(code: str, exit_code: int, output: str) -> None:
     with pytest.raises(ManagementCommandFailed) as error:
         manage(shell(code))
 
@@ -281,25 +281,25 @@ def test_a_command_that_fails(code: str, exit_code: int, output: str) -> None:
     "code",
     [
         "input('Sure? ')",
-        # What `changepassword` comes to without a terminal.
+        # `changepassword` does this without a terminal.
         "import getpass, sys; getpass._raw_input('Sure? ', sys.stdout, sys.stdin)",
     ],
 )
-def test_a_command_that_asks(code: str) -> None:
+def test_command_that_asks_for_input(code: str) -> None:
     with pytest.raises(ManagementCommandFailed) as error:
         manage(shell(code))
 
     _, output = str(error.value).split("exit code 1:\n")
-    assert output == f"Sure? \n{management_command.QUESTION}\n"
+    assert output == f"Sure? \n{management_command.NO_INPUT_ERROR}\n"
 
 
-def test_bytes_are_output_too() -> None:
+def test_bytes_can_be_output() -> None:
     code = "import sys; print('é'); sys.stdout.buffer.write('é'.encode()); print(1)"
 
     assert manage(shell(code))["output"] == "é\né1\n"
 
 
-def test_a_command_that_ends_itself_well() -> None:
+def test_command_that_exits_with_0() -> None:
     assert manage(shell("import sys; print(1); sys.exit(0)"))["output"] == "1\n"
 
 
@@ -312,7 +312,7 @@ def test_a_command_that_ends_itself_well() -> None:
         ("migrate nonsense", 1, "CommandError: No installed app with label 'nonsense'."),
     ],
 )
-def test_a_command_that_does_not_exist(command: str, exit_code: int, reason: str) -> None:
+def test_invalid_command(command: str, exit_code: int, reason: str) -> None:
     with pytest.raises(ManagementCommandFailed, match=rf"exit code {exit_code}:") as error:
         manage(command)
 
@@ -320,18 +320,16 @@ def test_a_command_that_does_not_exist(command: str, exit_code: int, reason: str
 
 
 @in_database
-def test_commands_use_the_database_one_after_the_other() -> None:
+def test_consecutive_commands_use_the_database() -> None:
     for _ in range(2):
         assert manage("migrate --check")["exit_code"] == 0
     created = manage("createsuperuser --username root --email a@b.c")
-    assert (
-        "not running in a TTY" in created["output"]
-    )  # It asks for a password, and nobody is there.
+    assert "not running in a TTY" in created["output"]
     assert not User.objects.exists()
 
 
 @in_database
-def test_the_superuser_of_the_article(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_createsuperuser_reads_the_password_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-password")
 
     manage("createsuperuser --no-input --username root --email root@example.com")
@@ -340,27 +338,27 @@ def test_the_superuser_of_the_article(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", ["", "   ", [], [""]])
-def test_an_empty_command(command: Any) -> None:
-    with pytest.raises(BadManageEvent, match="the command is empty"):
+def test_empty_command(command: Any) -> None:
+    with pytest.raises(BadManageEvent, match=r"manage: .*empty"):
         manage(command)
 
 
 @pytest.mark.parametrize("command", [None, 1, {"a": 1}, ["migrate", 1], [["migrate"]]])
-def test_what_is_no_command(command: Any) -> None:
-    with pytest.raises(BadManageEvent, match="expected a string or a list of strings"):
+def test_value_that_is_not_a_command(command: Any) -> None:
+    with pytest.raises(BadManageEvent, match="string or a list of strings"):
         manage(command)
 
 
-def test_an_open_quotation() -> None:
+def test_unclosed_quotation() -> None:
     with pytest.raises(BadManageEvent, match=r"No closing quotation.*Close the quotation"):
         manage("shell -c 'print(1)")
 
 
-# Runs: `djambda manage` looks on
+# Recorded runs
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])
-def test_a_runs_output_and_exit_code_go_to_the_bucket(
+def test_recorded_run_stores_output_and_exit_code(
     aws: FakeAws,
     deployed: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -368,9 +366,9 @@ def test_a_runs_output_and_exit_code_go_to_the_bucket(
 ) -> None:
     code = f"import sys; print('é'); print(2, file=sys.stderr); sys.exit({exit_code})"
 
-    answer = lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
+    response = lambda_handler({"manage": shell(code), "run": RUN}, RUN_CONTEXT)
 
-    assert answer == {"run": RUN, "exit_code": exit_code}
+    assert response == {"run": RUN, "exit_code": exit_code}
     assert {key: json.loads(content) for key, (content, _) in aws.objects.items()} == {
         f"runs/{RUN}/started.json": {"request": CONTEXT.aws_request_id, "seconds": 900.0},
         f"runs/{RUN}/00001.json": [["out", "é\n"], ["err", "2\n"]],
@@ -380,7 +378,7 @@ def test_a_runs_output_and_exit_code_go_to_the_bucket(
     assert aws.objects[f"runs/{RUN}/started.json"][1]["If-None-Match"] == "*"
 
 
-def test_the_log_gets_the_beginning_of_a_runs_output_and_the_bucket_all(
+def test_recorded_run_logs_only_the_beginning_of_its_output(
     aws: FakeAws,
     deployed: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -394,20 +392,20 @@ def test_the_log_gets_the_beginning_of_a_runs_output_and_the_bucket_all(
     [[_, output], *_] = json.loads(aws.objects[f"runs/{RUN}/00001.json"][0])
     assert output == "aaaaaaaa\nbbbbbbbb\ncccccccc\n"
     logged, errors = capsys.readouterr()
-    assert logged == "aaaaaaaa\nbbbbbbbb\n[... the log has no more of this output ...]\n"
+    assert re.fullmatch(r"aaaaaaaa\nbbbbbbbb\n\[\.\.\. .* \.\.\.\]\n", logged)
     assert errors.startswith("Traceback")
 
 
 @pytest.mark.parametrize("run", ["", "short", "../../static/x", "A-RUN-IN-CAPITALS", 1, {}])
-def test_what_is_no_run(run: Any) -> None:
-    with pytest.raises(BadManageEvent, match="run: expected 8 to 64"):
+def test_invalid_run_id(run: Any) -> None:
+    with pytest.raises(BadManageEvent, match=r"run: .*8 to 64"):
         lambda_handler({"manage": "check", "run": run}, CONTEXT)
 
 
-# Output that is too large for an answer
+# Output that is too large for a response
 
 
-def test_large_output_is_cut_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_middle_of_large_output_is_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(management_command, "OUTPUT_LIMIT", 1000)
 
     output = manage(shell("print('a' * 600 + 'b' * 600)"))["output"]
@@ -417,7 +415,7 @@ def test_large_output_is_cut_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> N
     assert f"log group {CONTEXT.log_group_name}, request {CONTEXT.aws_request_id}" in output
 
 
-def test_a_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(management_command, "ERROR_LIMIT", 1000)
 
     with pytest.raises(ManagementCommandFailed) as error:
@@ -430,16 +428,17 @@ def test_a_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "text", ["a" * 10_000, "é" * 10_000, "a" * 9000 + "\0" * 1000, "😀" * 9000]
 )
-def test_the_cut_fits_whatever_the_text(text: str) -> None:
+def test_any_shortened_text_fits(text: str) -> None:
     cut = cut_in_the_middle(text, 5000, "the log")
 
     assert 4000 < len(json.dumps(cut)) < 5100
-    left = re.search(
-        r"^(.*)\n\[\.\.\. (\d+) characters are cut here.*the log \.\.\.\]\n(.*)$", cut, re.DOTALL
+    parts = re.search(
+        r"^(.*)\n\[\.\.\. (\d+) characters omitted.*the log \.\.\.\]\n(.*)$", cut, re.DOTALL
     )
-    assert left is not None
-    assert text == left[1] + text[len(left[1]) : len(left[1]) + int(left[2])] + left[3]
+    assert parts is not None
+    omitted = text[len(parts[1]) : len(parts[1]) + int(parts[2])]
+    assert text == parts[1] + omitted + parts[3]
 
 
-def test_what_fits_is_not_cut() -> None:
+def test_text_that_fits_is_unchanged() -> None:
     assert cut_in_the_middle("a" * 4998, 5000, "the log") == "a" * 4998

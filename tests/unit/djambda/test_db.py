@@ -1,4 +1,4 @@
-"""Connecting to a database that is asleep, missing, or says no."""
+"""Connecting to a database that is paused, missing, or rejects the connection."""
 
 import contextlib
 import logging
@@ -13,11 +13,11 @@ import pytest
 from django.db import OperationalError, connection
 
 from djambda.db.base import DatabaseWrapper
-from djambda.db.resume import patiently
+from djambda.db.resume import retry_until_resumed
 
 
 class Clock:
-    """A clock that only sleeping moves on."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -31,8 +31,8 @@ class Clock:
         self.now += seconds
 
 
-class Sleeper:
-    """An attempt that fails with each of `messages`, and succeeds then."""
+class Attempt:
+    """An attempt that fails with each of `messages`, then succeeds."""
 
     def __init__(self, *messages: str) -> None:
         self.messages = list(messages)
@@ -45,8 +45,8 @@ class Sleeper:
         return "connected"
 
 
-def wait(attempt: Sleeper, clock: Clock, seconds: float = 25) -> str:
-    return patiently(
+def connect(attempt: Attempt, clock: Clock, seconds: float = 25) -> str:
+    return retry_until_resumed(
         attempt, seconds=seconds, errors=OperationalError, clock=clock, sleep=clock.sleep
     )
 
@@ -62,13 +62,13 @@ def wait(attempt: Sleeper, clock: Clock, seconds: float = 25) -> str:
         'could not translate host name "db" to address: Temporary failure in name resolution',
     ],
 )
-def test_a_sleeping_database_is_asked_again(message: str) -> None:
+def test_paused_database_is_retried(message: str) -> None:
     clock = Clock()
-    sleeper = Sleeper(*[message] * 5)
+    attempt = Attempt(*[message] * 5)
 
-    assert wait(sleeper, clock) == "connected"
+    assert connect(attempt, clock) == "connected"
     assert clock.pauses == [0.25, 0.5, 1.0, 2.0, 2.0]
-    assert sleeper.seconds_left == [25, 24.75, 24.25, 23.25, 21.25, 19.25]
+    assert attempt.seconds_left == [25, 24.75, 24.25, 23.25, 21.25, 19.25]
 
 
 @pytest.mark.parametrize(
@@ -81,39 +81,39 @@ def test_a_sleeping_database_is_asked_again(message: str) -> None:
         'invalid sslmode value: "requier"',
     ],
 )
-def test_a_final_answer_is_raised_at_once(message: str) -> None:
+def test_permanent_error_is_raised_at_once(message: str) -> None:
     clock = Clock()
 
     with pytest.raises(OperationalError, match=message[:20]):
-        wait(Sleeper(message, message), clock)
+        connect(Attempt(message, message), clock)
     assert clock.pauses == []
 
 
-def test_the_wait_is_bounded() -> None:
+def test_retries_end_after_the_time_limit() -> None:
     clock = Clock()
 
-    with pytest.raises(OperationalError, match="asleep"):
-        wait(Sleeper(*["asleep"] * 1000), clock, seconds=25)
+    with pytest.raises(OperationalError, match="paused"):
+        connect(Attempt(*["paused"] * 1000), clock, seconds=25)
     assert 100 + 22 < clock.now <= 100 + 25
 
 
-def test_other_errors_are_not_waited_for() -> None:
+def test_other_errors_are_not_retried() -> None:
     def attempt(_: float) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        patiently(attempt, seconds=25, errors=OperationalError, sleep=lambda _: None)
+        retry_until_resumed(attempt, seconds=25, errors=OperationalError, sleep=lambda _: None)
 
 
-# The backend, with a real server behind
+# The backend, with a real server
 
 
-class Waking:
-    """A listener in front of the real server: it turns away the first clients, as Aurora does."""
+class ResumingServer:
+    """A listener in front of the real server that rejects the first clients, as Aurora does."""
 
-    def __init__(self, turned_away: int, server: str) -> None:
+    def __init__(self, rejected: int, server: str) -> None:
         self.clients = 0
-        self._turned_away = turned_away
+        self._rejected = rejected
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -132,13 +132,13 @@ class Waking:
             except OSError:
                 return
             self.clients += 1
-            if self.clients <= self._turned_away:
+            if self.clients <= self._rejected:
                 with client:
-                    self._turn_away(client)
+                    self._reject(client)
             else:
                 self._forward(client)
 
-    def _turn_away(self, client: socket.socket) -> None:
+    def _reject(self, client: socket.socket) -> None:
         # https://www.postgresql.org/docs/17/protocol-message-formats.html: ErrorResponse.
         client.recv(8192)
         fields = b"SFATAL\0C28000\0Mno pg_hba.conf entry for host\0\0"
@@ -151,7 +151,7 @@ class Waking:
             threading.Thread(target=self._copy, args=(source, target)).start()
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        # Either side may go first: then the other one's socket is closed under this thread.
+        # If one side closes first, the other thread may close this socket.
         with target, contextlib.suppress(OSError):
             while data := source.recv(8192):
                 target.sendall(data)
@@ -159,35 +159,35 @@ class Waking:
 
 
 def wrapper(**changes: Any) -> DatabaseWrapper:
-    """The backend under test, connected to the database of these tests."""
+    """Return the backend under test, connected to the tests' database."""
     options = {"sslmode": "disable", "resume_seconds": 2, **changes.pop("OPTIONS", {})}
-    return DatabaseWrapper({**connection.settings_dict, "OPTIONS": options, **changes}, "patient")
+    return DatabaseWrapper({**connection.settings_dict, "OPTIONS": options, **changes}, "resuming")
 
 
 @pytest.fixture
-def waking(django_db_setup: None) -> Iterator[Waking]:
-    waking = Waking(turned_away=2, server=str(connection.settings_dict["HOST"]))
-    yield waking
-    waking.close()
+def server(django_db_setup: None) -> Iterator[ResumingServer]:
+    server = ResumingServer(rejected=2, server=str(connection.settings_dict["HOST"]))
+    yield server
+    server.close()
 
 
 @pytest.mark.django_db
-def test_the_backend_waits_for_a_database_that_wakes_up(
-    waking: Waking, caplog: pytest.LogCaptureFixture
+def test_backend_waits_for_a_paused_database(
+    server: ResumingServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "djambda.db.resume")
-    patient = wrapper(HOST="127.0.0.1", PORT=waking.port)
+    database = wrapper(HOST="127.0.0.1", PORT=server.port)
 
-    with patient.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
-    patient.close()
-    assert waking.clients == 3
-    assert caplog.text.count("The database does not answer yet") == 2
+    database.close()
+    assert server.clients == 3
+    assert caplog.text.count("retrying") == 2
 
 
 @pytest.mark.django_db
-def test_the_backend_does_not_wait_for_a_database_that_is_not_there() -> None:
+def test_backend_does_not_wait_for_a_missing_database() -> None:
     started = time.monotonic()
 
     with pytest.raises(OperationalError, match="does not exist"):
@@ -196,7 +196,7 @@ def test_the_backend_does_not_wait_for_a_database_that_is_not_there() -> None:
 
 
 @pytest.mark.django_db
-def test_the_backend_gives_up() -> None:
+def test_backend_stops_after_the_time_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
 
@@ -204,7 +204,7 @@ def test_the_backend_gives_up() -> None:
         wrapper(HOST="127.0.0.1", PORT=port, OPTIONS={"resume_seconds": 1}).ensure_connection()
 
 
-def test_libpq_gets_options_that_it_knows() -> None:
+def test_libpq_gets_only_its_own_options() -> None:
     params = wrapper().get_connection_params()
 
     assert "resume_seconds" not in params

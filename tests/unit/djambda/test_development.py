@@ -9,7 +9,7 @@ import pytest
 from djambda.development import secret_key
 
 
-def test_the_secret_key_stays_and_is_private(tmp_path: Path) -> None:
+def test_secret_key_is_kept_and_private(tmp_path: Path) -> None:
     file = tmp_path / "new" / "secret-key"
 
     key = secret_key(file)
@@ -17,11 +17,11 @@ def test_the_secret_key_stays_and_is_private(tmp_path: Path) -> None:
     assert len(key) >= 50
     assert secret_key(file) == key
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [each.name for each in file.parent.iterdir()] == ["secret-key"]
+    assert [path.name for path in file.parent.iterdir()] == ["secret-key"]
     assert secret_key(tmp_path / "other") != key
 
 
-def test_two_processes_agree_on_the_secret_key(
+def test_concurrent_processes_use_the_same_secret_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "secret-key"

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from djambda.recorded_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder, record
+from djambda.recorded_run import BACKLOG_BYTES, PART_BYTES, Parts, RunFolder, run_recorded
 
 REQUEST = "8a0f7b4e-0000-4000-8000-000000000000"
 STARTED = {"request": REQUEST, "seconds": 900}
 
 
 class FakeS3:
-    """A bucket that can refuse."""
+    """A bucket that can fail."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -32,7 +32,7 @@ class FakeS3:
         self.objects[Key] = Body
 
     def close(self) -> None:
-        """As a client's."""
+        """Do nothing, like a client's `close`."""
 
 
 @pytest.fixture
@@ -55,76 +55,74 @@ def stored(s3: FakeS3) -> dict[str, Any]:
     }
 
 
-def test_a_run_is_claimed_once(folder: RunFolder, s3: FakeS3) -> None:
+def test_run_is_claimed_once(folder: RunFolder, s3: FakeS3) -> None:
     assert [folder.claim(CONTEXT), folder.claim(CONTEXT)] == [True, False]
     assert stored(s3) == {"started.json": STARTED}
 
 
-def test_a_command_that_fails_is_an_error_in_the_log(
+def test_failing_command_is_logged_as_an_error(
     s3: FakeS3, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it printed is there too, but not as a record that can be filtered by its level."""
+    """Unlike the command's output, this record can be filtered by its level."""
     monkeypatch.setenv("AWS_STORAGE_BUCKET_NAME", "the-bucket")
     monkeypatch.setattr("boto3.client", lambda _: s3)
 
-    record("the-run", CONTEXT, lambda _out, _err: 3)
+    run_recorded("the-run", CONTEXT, lambda _out, _err: 3)
 
-    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+    assert [(entry.levelname, entry.getMessage()) for entry in caplog.records] == [
         ("ERROR", "Run the-run failed with exit code 3")
     ]
 
 
-def test_two_claims_at_the_same_moment_are_made_again(folder: RunFolder, s3: FakeS3) -> None:
+def test_conflicting_claim_is_retried(folder: RunFolder, s3: FakeS3) -> None:
     s3.conflicts = 2
 
     assert [folder.claim(CONTEXT), folder.claim(CONTEXT)] == [True, False]
 
 
-def test_a_run_that_cannot_be_claimed_is_an_error(folder: RunFolder, s3: FakeS3) -> None:
+def test_claim_raises_other_errors(folder: RunFolder, s3: FakeS3) -> None:
     s3.fails = True
 
     with pytest.raises(ClientError, match="SlowDown"):
         folder.claim(CONTEXT)
 
 
-def test_both_streams_are_stored_in_the_order_of_their_output(
-    folder: RunFolder, s3: FakeS3
-) -> None:
+def test_streams_are_stored_in_the_order_of_their_output(folder: RunFolder, s3: FakeS3) -> None:
     parts = Parts(folder.put)
-    out, err = parts.keeper("out"), parts.keeper("err")
-    for keep, text in ((out, b"1\n"), (out, b"2\n"), (err, b"3\n"), (out, b"4\n")):
-        keep(text)
+    out, err = parts.writer("out"), parts.writer("err")
+    for write, text in ((out, b"1\n"), (out, b"2\n"), (err, b"3\n"), (out, b"4\n")):
+        write(text)
 
     assert parts.close() is True
     assert stored(s3) == {"00001.json": [["out", "1\n2\n"], ["err", "3\n"], ["out", "4\n"]]}
 
 
-def test_a_command_without_output_stores_none(folder: RunFolder, s3: FakeS3) -> None:
+def test_command_without_output_stores_no_part(folder: RunFolder, s3: FakeS3) -> None:
     assert Parts(folder.put).close() is True
     assert stored(s3) == {}
 
 
 def test_output_is_stored_while_the_command_runs() -> None:
-    came = threading.Event()
-    parts = Parts(lambda *_: came.set(), pause=0.01)
+    part_stored = threading.Event()
+    parts = Parts(lambda *_: part_stored.set(), pause=0.01)
 
-    parts.keeper("out")(b"so far")
+    parts.writer("out")(b"so far")
 
-    assert came.wait(5)
+    assert part_stored.wait(5)
     parts.close()
 
 
-def test_much_output_does_not_wait_for_the_clock() -> None:
-    came = threading.Event()
-    parts = Parts(lambda *_: came.set(), pause=3600)
+def test_large_part_is_stored_at_once() -> None:
+    part_stored = threading.Event()
+    parts = Parts(lambda *_: part_stored.set(), pause=3600)
 
-    parts.keeper("out")(b"x" * PART_BYTES)
+    parts.writer("out")(b"x" * PART_BYTES)
 
-    assert came.wait(5)
+    assert part_stored.wait(5)
     parts.close()
 
 
-def test_a_command_that_prints_too_fast_is_slowed_down() -> None:
+def test_command_waits_while_the_backlog_is_full() -> None:
     may_store, is_storing, printed = (threading.Event() for _ in range(3))
     sizes: list[int] = []
 
@@ -135,13 +133,13 @@ def test_a_command_that_prints_too_fast_is_slowed_down() -> None:
         sizes.append(sum(len(text) for _, text in content))
 
     parts = Parts(put, pause=0.01)
-    keep = parts.keeper("out")
+    write = parts.writer("out")
 
     def command() -> None:
-        keep(b"x")
+        write(b"x")
         assert is_storing.wait(5)
-        keep(b"x" * BACKLOG_BYTES)
-        keep(b"x")
+        write(b"x" * BACKLOG_BYTES)
+        write(b"x")
         printed.set()
 
     threading.Thread(target=command).start()
@@ -152,26 +150,24 @@ def test_a_command_that_prints_too_fast_is_slowed_down() -> None:
     assert sizes == [1, BACKLOG_BYTES, 1]
 
 
-def test_a_command_goes_on_when_its_output_cannot_be_stored(
+def test_command_continues_if_its_output_cannot_be_stored(
     folder: RunFolder, s3: FakeS3, caplog: pytest.LogCaptureFixture
 ) -> None:
     s3.fails = True
     parts = Parts(folder.put)
-    keep = parts.keeper("out")
+    write = parts.writer("out")
     for _ in range(10):
-        keep(b"x" * PART_BYTES)
+        write(b"x" * PART_BYTES)
 
     assert parts.close() is False
-    assert "could not be stored" in caplog.text
+    assert "Could not store" in caplog.text
 
 
-def test_who_keeps_a_stream_for_longer_than_the_run_does_no_harm(
-    folder: RunFolder, s3: FakeS3
-) -> None:
+def test_output_after_the_run_is_ignored(folder: RunFolder, s3: FakeS3) -> None:
     parts = Parts(folder.put)
-    keep = parts.keeper("err")
+    write = parts.writer("err")
     parts.close()
 
-    keep(b"late")
+    write(b"late")
 
     assert stored(s3) == {}

@@ -1,4 +1,4 @@
-"""The two storages, with real HTTP to a pretended S3."""
+"""The storages for static files and uploads, with HTTP to a fake S3."""
 
 import json
 import subprocess
@@ -30,16 +30,16 @@ def manifest(paths: dict[str, str]) -> tuple[bytes, dict[str, str]]:
 
 @pytest.fixture
 def on_aws(deployed: dict[str, str], settings: Settings, aws: FakeAws) -> None:
-    """Django's own settings, as they are for storages in a deployed function."""
-    bring_storages(settings)
+    """Set the settings for storages to those of a deployed function."""
+    set_storages(settings)
     settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
-    aws.asked.clear()
+    aws.requests.clear()
 
 
-def bring_storages(settings: Settings) -> None:
-    brought: dict[str, Any] = {}
-    configure(brought)
-    for name, value in brought.items():
+def set_storages(settings: Settings) -> None:
+    configured: dict[str, Any] = {}
+    configure(configured)
+    for name, value in configured.items():
         if name.startswith(("AWS_", "STATIC_", "STORAGES")):
             setattr(settings, name, value)
 
@@ -61,11 +61,11 @@ def test_pages_link_to_the_hashed_files_of_their_release(aws: FakeAws) -> None:
     assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.0a1b.css"
     assert storage.url("core/site.css#part") == (f"{aws.url}/bucket/static/core/site.0a1b.css#part")
     assert static_storage(aws, "other").url("core/site.css").endswith("site.2c.css")
-    assert [asked for asked in aws.asked if MANIFEST in asked] == [f"GET {MANIFEST}"]
+    assert [request for request in aws.requests if MANIFEST in request] == [f"GET {MANIFEST}"]
 
 
 @pytest.mark.usefixtures("on_aws")
-def test_a_file_that_is_not_in_the_manifest_is_an_error(aws: FakeAws) -> None:
+def test_file_missing_in_the_manifest_is_an_error(aws: FakeAws) -> None:
     aws.objects[MANIFEST] = manifest({"a": "b"})
 
     with pytest.raises(ValueError, match=r"Missing staticfiles manifest entry for 'core/site.css'"):
@@ -73,44 +73,45 @@ def test_a_file_that_is_not_in_the_manifest_is_an_error(aws: FakeAws) -> None:
 
 
 @pytest.mark.usefixtures("on_aws")
-def test_without_a_manifest_pages_work_and_the_log_says_why(
+def test_without_a_manifest_pages_work_and_the_reason_is_logged(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = static_storage(aws)
 
     assert storage.url("core/site.css") == f"{aws.url}/bucket/static/core/site.css"
     assert storage.url("core/logo.svg").endswith("/core/logo.svg")
-    assert aws.asked.count(f"GET {MANIFEST}") == 1
-    assert f"{MANIFEST} does not exist (HTTP status 403): run the" in caplog.text
+    assert aws.requests.count(f"GET {MANIFEST}") == 1
+    assert MANIFEST in caplog.text
+    assert "collectstatic --no-input" in caplog.text
 
     aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
-    monkeypatch.setattr(storage, "_ask_again_at", 0.0)
+    monkeypatch.setattr(storage, "_retry_at", 0.0)
     assert storage.url("core/site.css").endswith("/core/site.0a1b.css")
 
 
-def test_the_manifest_is_asked_for_before_any_page_needs_it(
+def test_manifest_is_fetched_before_a_page_needs_it(
     deployed: dict[str, str], aws: FakeAws, settings: Settings
 ) -> None:
     aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
-    bring_storages(settings)
+    set_storages(settings)
     settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
-    assert aws.asked.count(f"GET {MANIFEST}") == 1
+    assert aws.requests.count(f"GET {MANIFEST}") == 1
 
     url = storages["staticfiles"].url("core/site.css")
 
     assert url == f"{aws.url}/bucket/static/core/site.0a1b.css"
-    assert aws.asked.count(f"GET {MANIFEST}") == 1
+    assert aws.requests.count(f"GET {MANIFEST}") == 1
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"version": "1.1"}'])
-def test_a_manifest_of_something_else(aws: FakeAws, content: bytes) -> None:
+def test_invalid_manifest(aws: FakeAws, content: bytes) -> None:
     aws.objects["static/m.json"] = (content, {})
 
-    with pytest.raises(ManifestUnavailable, match="not a manifest"):
+    with pytest.raises(ManifestUnavailable, match="static files manifest"):
         fetch_manifest(f"{aws.url}/bucket/static/m.json")
 
 
-def test_an_unreachable_manifest() -> None:
+def test_unreachable_manifest() -> None:
     with pytest.raises(ManifestUnavailable, match="could not be read"):
         fetch_manifest("http://127.0.0.1:1/static/m.json")
 
@@ -120,13 +121,13 @@ import json, sys
 from djambda.awslambda import lambda_handler
 from tests.support.lambda_events import CONTEXT, make_v1_event
 
-answer = lambda_handler(make_v1_event(path="/"), CONTEXT)
+response = lambda_handler(make_v1_event(path="/"), CONTEXT)
 slow = sorted({"boto3", "botocore", "storages"} & {name.split(".")[0] for name in sys.modules})
-print(json.dumps({"status": answer["statusCode"], "body": answer["body"], "slow": slow}))
+print(json.dumps({"status": response["statusCode"], "body": response["body"], "slow": slow}))
 """
 
 
-def test_a_page_without_uploads_needs_no_boto3(
+def test_page_without_uploads_does_not_import_boto3(
     aws: FakeAws, run_deployed: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     static_files = SHOP / "catalog" / "static"
@@ -147,7 +148,7 @@ def test_a_page_without_uploads_needs_no_boto3(
 
 @pytest.fixture
 def sources(tmp_path: Path, settings: Settings, on_aws: None) -> Path:
-    """The folder of all static files that the site has: a style sheet and the image it shows."""
+    """Create the site's only static files: a style sheet, and an image that it uses."""
     settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
     settings.STATICFILES_DIRS = [tmp_path]
     (tmp_path / "css").mkdir()
@@ -161,8 +162,8 @@ def collectstatic(*options: str) -> None:
 
 
 def uploads(aws: FakeAws) -> list[str]:
-    keys = [asked.removeprefix("PUT ") for asked in aws.asked if asked.startswith("PUT ")]
-    aws.asked.clear()
+    keys = [request.removeprefix("PUT ") for request in aws.requests if request.startswith("PUT ")]
+    aws.requests.clear()
     return keys
 
 
@@ -184,19 +185,19 @@ def test_collectstatic_uploads_all_files_and_then_the_manifest(
     assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert aws.objects["static/css/site.css"][1]["Cache-Control"] == "public, max-age=3600"
     assert aws.objects[MANIFEST][1]["Cache-Control"] == "public, max-age=3600"
-    assert (
-        "5 files uploaded to s3://bucket/static/, 0 were there already." in capsys.readouterr().out
-    )
+    output = capsys.readouterr().out
+    assert "5 files uploaded to s3://bucket/static/" in output
+    assert "0 unchanged" in output
 
 
-def test_collectstatic_uploads_only_what_is_new(aws: FakeAws, sources: Path) -> None:
+def test_collectstatic_uploads_only_changed_files(aws: FakeAws, sources: Path) -> None:
     collectstatic()
     uploads(aws)
 
     collectstatic()
     assert uploads(aws) == []
 
-    # All files of a deployed function have the same old time: only their content counts.
+    # A deployed function's files all have the same time: only their content is compared.
     (sources / "logo.svg").write_text("<svg></svg>")
     collectstatic()
     hashed = json.loads(aws.objects[MANIFEST][0])["paths"]
@@ -209,7 +210,7 @@ def test_collectstatic_uploads_only_what_is_new(aws: FakeAws, sources: Path) -> 
 
 
 @pytest.mark.usefixtures("sources")
-def test_the_next_release_leaves_the_files_of_this_one(aws: FakeAws, settings: Settings) -> None:
+def test_next_release_keeps_the_files_of_this_one(aws: FakeAws, settings: Settings) -> None:
     collectstatic()
     before = dict(aws.objects)
     next_release = {
@@ -224,7 +225,7 @@ def test_the_next_release_leaves_the_files_of_this_one(aws: FakeAws, settings: S
     assert before.items() <= aws.objects.items()
 
 
-def test_a_broken_reference_stops_collectstatic(aws: FakeAws, sources: Path) -> None:
+def test_broken_reference_stops_collectstatic(aws: FakeAws, sources: Path) -> None:
     (sources / "logo.svg").unlink()
 
     with pytest.raises(CommandError, match=r"logo\.svg"):
@@ -233,14 +234,14 @@ def test_a_broken_reference_stops_collectstatic(aws: FakeAws, sources: Path) -> 
 
 
 @pytest.mark.usefixtures("sources")
-def test_a_dry_run_uploads_nothing(aws: FakeAws) -> None:
+def test_dry_run_uploads_nothing(aws: FakeAws) -> None:
     collectstatic("--dry-run")
 
     assert uploads(aws) == []
 
 
 @pytest.mark.usefixtures("sources")
-def test_collectstatic_leaves_no_files_behind() -> None:
+def test_collectstatic_deletes_its_temporary_files() -> None:
     before = set(Path(tempfile.gettempdir()).iterdir())
 
     collectstatic()
@@ -257,7 +258,7 @@ def media(on_aws: None) -> Storage:
     return storages["default"]
 
 
-def test_an_upload_is_kept_and_replaces_no_other(aws: FakeAws, media: Storage) -> None:
+def test_upload_does_not_replace_another(aws: FakeAws, media: Storage) -> None:
     first = media.save("notes/a.txt", ContentFile(b"one"))
     second = media.save("notes/a.txt", ContentFile(b"two"))
 
@@ -268,7 +269,7 @@ def test_an_upload_is_kept_and_replaces_no_other(aws: FakeAws, media: Storage) -
         assert file.read() == b"two"
 
 
-def test_the_url_of_an_upload_is_signed_and_short_lived(aws: FakeAws, media: Any) -> None:
+def test_url_of_an_upload_is_signed_and_expires(aws: FakeAws, media: Any) -> None:
     url = urlsplit(
         media.url("notes/a b.txt", parameters={"ResponseContentDisposition": "attachment"})
     )
@@ -281,13 +282,13 @@ def test_the_url_of_an_upload_is_signed_and_short_lived(aws: FakeAws, media: Any
     assert query["response-content-disposition"] == ["attachment"]
 
 
-def test_the_url_of_an_upload_on_aws(
+def test_url_of_an_upload_on_aws(
     deployed: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
     monkeypatch.setattr("djambda.aws.get_parameters", lambda _path, _names: SECRETS)
-    bring_storages(settings)
+    set_storages(settings)
 
     url = urlsplit(storages["default"].url("a.txt"))
 
@@ -298,7 +299,7 @@ def test_the_url_of_an_upload_on_aws(
     )
 
 
-def test_the_module_has_two_storages_and_no_more() -> None:
+def test_unknown_storage_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Other'"):
         storage_backends.Other  # noqa: B018
     assert static.StaticStorage is storage_backends.StaticStorage

@@ -1,4 +1,4 @@
-"""`ensure_superuser`: the last command of a release, with work to do in a site's first one only."""
+"""Create the superuser if it does not exist: a release runs this last."""
 
 import os
 from typing import Any
@@ -9,23 +9,23 @@ from django.core.management.base import BaseCommand
 
 class Command(BaseCommand):
     help = (
-        "Creates the superuser that DJANGO_SUPERUSER_USERNAME, _PASSWORD and _EMAIL describe, "
-        "unless there is a user of that name."
+        "Creates the superuser of DJANGO_SUPERUSER_USERNAME, _PASSWORD and _EMAIL, "
+        "unless a user with that name exists."
     )
 
     def handle(self, **_: Any) -> None:
         model = get_user_model()
         username = os.environ.get("DJANGO_SUPERUSER_USERNAME")
         if not username:
-            self.stdout.write("DJANGO_SUPERUSER_USERNAME is not set: no superuser is needed.")
+            self.stdout.write("DJANGO_SUPERUSER_USERNAME is not set: no superuser created.")
             return
         if model._default_manager.filter(**{model.USERNAME_FIELD: username}).exists():
-            self.stdout.write(f"The superuser {username} exists.")
+            self.stdout.write(f"The superuser {username} already exists.")
             return
-        # On AWS the password is in the environment once the database has been asked.
+        # On AWS, the query above has waited for the secrets, which set this variable.
         password = os.environ.get("DJANGO_SUPERUSER_PASSWORD")
         if not password:
-            self.stdout.write(f"DJANGO_SUPERUSER_PASSWORD is not set: {username} is not created.")
+            self.stdout.write(f"DJANGO_SUPERUSER_PASSWORD is not set: {username} not created.")
             return
         required = {
             field: os.environ.get(f"DJANGO_SUPERUSER_{field.upper()}", "")
@@ -34,4 +34,4 @@ class Command(BaseCommand):
         model._default_manager.create_superuser(
             **{model.USERNAME_FIELD: username}, password=password, **required
         )
-        self.stdout.write(f"The superuser {username} is created.")
+        self.stdout.write(f"Created the superuser {username}.")

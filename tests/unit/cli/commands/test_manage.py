@@ -217,10 +217,10 @@ def test_every_byte_arrives() -> None:
     data = bytes(range(256)) + "é😀".encode() + "\ud83d".encode(errors="surrogatepass") + b"\xf0"
     stored: list[tuple[float, str, Any]] = []
     parts = Parts(lambda name, content: stored.append((0, name, as_read(content))))
-    keep = parts.keeper("out")
+    keep = parts.writer("out")
     for byte in data:  # Characters cut in two, too.
         keep(bytes([byte]))
-        parts.keeper("err")(b".")
+        parts.writer("err")(b".")
     parts.close()
     shown = Shown()
 

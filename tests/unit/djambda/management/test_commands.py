@@ -31,10 +31,10 @@ def superuser(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
 
 
 @pytest.mark.django_db
-def test_the_superuser_is_created_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert output_of(ensure_superuser.Command()) == "The superuser root is created.\n"
+def test_superuser_is_created_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert output_of(ensure_superuser.Command()).startswith("Created")
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "another-password")
-    assert output_of(ensure_superuser.Command()) == "The superuser root exists.\n"
+    assert "exists" in output_of(ensure_superuser.Command())
 
     user = authenticate(username="root", password="a-first-password")
     assert isinstance(user, User)
@@ -42,7 +42,7 @@ def test_the_superuser_is_created_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.django_db
-def test_a_superuser_needs_no_email(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_superuser_needs_no_email(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DJANGO_SUPERUSER_EMAIL")
 
     output_of(ensure_superuser.Command())
@@ -52,7 +52,7 @@ def test_a_superuser_needs_no_email(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["DJANGO_SUPERUSER_USERNAME", "DJANGO_SUPERUSER_PASSWORD"])
-def test_without_name_or_password_nothing_happens(
+def test_missing_variable_is_named_and_no_user_created(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(name)
@@ -62,13 +62,13 @@ def test_without_name_or_password_nothing_happens(
 
 
 @pytest.mark.django_db
-def test_a_database_that_answers() -> None:
-    assert output_of(wait_for_database.Command()).startswith("The database answers (0.")
+def test_waiting_for_a_running_database() -> None:
+    assert output_of(wait_for_database.Command()).endswith(" s).\n")
 
 
 @pytest.fixture
 def elsewhere(transactional_db: None) -> Iterator[Callable[..., None]]:
-    """Makes Django connect to another database than that of the tests."""
+    """Return a function that changes the settings of Django's connection."""
     before = dict(connection.settings_dict)
 
     def connect(**changes: Any) -> None:
@@ -79,7 +79,7 @@ def elsewhere(transactional_db: None) -> Iterator[Callable[..., None]]:
     connection.settings_dict.update(before)
 
 
-def test_a_database_that_does_not_answer_in_time(elsewhere: Callable[..., None]) -> None:
+def test_waiting_ends_after_the_timeout(elsewhere: Callable[..., None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         elsewhere(HOST="127.0.0.1", PORT=unused.getsockname()[1])
 
@@ -87,7 +87,7 @@ def test_a_database_that_does_not_answer_in_time(elsewhere: Callable[..., None])
         call_command(wait_for_database.Command(), "--timeout=1")
 
 
-def test_a_database_that_does_not_exist_is_not_waited_for(elsewhere: Callable[..., None]) -> None:
+def test_missing_database_is_not_waited_for(elsewhere: Callable[..., None]) -> None:
     elsewhere(NAME="nonsense")
 
     with pytest.raises(CommandError, match=r'database after 0 s: .* "nonsense" does not exist'):
