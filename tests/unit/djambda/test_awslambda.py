@@ -2,19 +2,22 @@
 
 import json
 import re
+from collections.abc import Iterable
 from http.cookies import SimpleCookie
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from pytest_django import Settings
 
 from djambda import management_command
-from djambda.awslambda import UnknownEvent, lambda_handler
+from djambda.awslambda import UnknownEvent, lambda_handler, load_application
 from djambda.management_command import (
     BadManageEvent,
     ManagementCommandFailed,
@@ -42,19 +45,21 @@ def site(settings: Settings, tmp_path: Path) -> None:
 class Browser:
     """Keeps cookies and sends forms, like a browser behind API Gateway."""
 
-    def __init__(self, **host: Any) -> None:
-        self.host = host
+    def __init__(self, **address: Any) -> None:
+        self.address = address
         self.cookies: SimpleCookie = SimpleCookie()
 
     def get(self, path: str, query: Pairs | None = None) -> dict[str, Any]:
         return self._request(
-            make_v1_event("GET", path, query=query, headers=self._sent(), **self.host)
+            make_v1_event("GET", path, query=query, headers=self._sent(), **self.address)
         )
 
     def post(self, path: str, body: bytes, content_type: tuple[str, str] = FORM) -> dict[str, Any]:
-        host = self.host.get("host", API_HOST)
+        host = self.address.get("host", API_HOST)
         headers = [*self._sent(), content_type, ("Origin", f"https://{host}")]
-        return self._request(make_v1_event("POST", path, body=body, headers=headers, **self.host))
+        return self._request(
+            make_v1_event("POST", path, body=body, headers=headers, **self.address)
+        )
 
     def token(self, path: str) -> str:
         """Return the CSRF token of the form on that page."""
@@ -122,7 +127,7 @@ def test_login_sets_both_cookies() -> None:
 
 @in_database
 @pytest.mark.parametrize(
-    ("place", "prefix"),
+    ("address", "prefix"),
     [
         ({}, "/prod"),
         ({"host": "www.example.com", "stage": ""}, ""),
@@ -130,8 +135,8 @@ def test_login_sets_both_cookies() -> None:
     ],
     ids=["stage", "custom domain", "base path"],
 )
-def test_redirects_include_the_prefix(place: dict[str, str], prefix: str) -> None:
-    response = Browser(**place).get("/products/new/")
+def test_redirects_include_the_prefix(address: dict[str, str], prefix: str) -> None:
+    response = Browser(**address).get("/products/new/")
 
     assert location(response) == f"{prefix}/accounts/login/?next={prefix}/products/new/"
 
@@ -209,6 +214,40 @@ def test_query_reaches_django(caplog: pytest.LogCaptureFixture) -> None:
     response = Browser().get("/accounts/login/", query=[("next", "/prod/?q=a+b&q=%C3%A9")])
 
     assert 'value="/prod/?q=a+b&amp;q=%C3%A9"' in response["body"]
+
+
+# Loading the application
+
+
+def test_wsgi_application_setting_is_loaded(settings: Settings) -> None:
+    settings.WSGI_APPLICATION = f"{__name__}.own_application"
+
+    assert load_application() is own_application
+
+
+def own_application(_: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
+    return []
+
+
+def test_project_without_wsgi_application_gets_djangos(settings: Settings) -> None:
+    settings.WSGI_APPLICATION = None
+
+    assert isinstance(load_application(), WSGIHandler)
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [
+        ("missing_module.application", "missing_module"),
+        (f"{__name__}.missing", 'does not define a "missing" attribute'),
+        ("no_path", "no_path doesn't look like a module path"),
+    ],
+)
+def test_broken_wsgi_application_is_named(name: str, fact: str, settings: Settings) -> None:
+    settings.WSGI_APPLICATION = name
+
+    with pytest.raises(ImportError, match=fact):
+        load_application()
 
 
 # Other events
