@@ -1,9 +1,4 @@
-"""`djambda maintenance on|off`: close the site to all but those with a link, and open it again.
-
-The front door does the work (`awslambda/maintenance.py`), told by a variable of its environment.
-CloudFormation does not know that variable; a deploy meanwhile leaves it alone or, where it sets the
-front door's environment anew, `djambda deploy` puts it back.
-"""
+"""`djambda maintenance on|off`: close the site except for people with a link, and open it again."""
 
 import hashlib
 import json
@@ -21,7 +16,7 @@ from djambda_common.names import MAINTENANCE_BYPASS
 
 
 class Switch(StrEnum):
-    """What to do."""
+    """The state to set."""
 
     ON = "on"
     OFF = "off"
@@ -36,27 +31,25 @@ def maintenance(
 ) -> None:
     """Close the site for maintenance, or open it again.
 
-    Visitors get a page (503) from the front door; Django and the database can sleep on. `on` prints
-    a link that lets you in.
+    Visitors get a maintenance page (503) from the proxy, which wakes neither Django nor the
+    database. `on` prints a bypass link for you.
 
     Example: `djambda maintenance on --local`
     """
     deployment = use_deployment(local=local, folder=folder)
     verify_target(deployment)
-    client = deployment.client("lambda")
-    url = deployment.url
-    link = None
+    url, link = deployment.url, None
+    digest = ""
     if switch is Switch.ON:
         secret = secrets.token_urlsafe(24)
-        set_digest(client, deployment.proxy, hashlib.sha256(secret.encode()).hexdigest())
+        digest = hashlib.sha256(secret.encode()).hexdigest()
         link = f"{url}?{MAINTENANCE_BYPASS}={secret}"
-    else:
-        set_digest(client, deployment.proxy, "")
+    set_digest(deployment.client("lambda"), deployment.proxy, digest)
     if as_json:
         stdout.print_json(json.dumps({"closed": link is not None, "link": link, "url": url}))
     elif link:
-        stderr.print(f"{url} is closed: visitors get 503. Only this link lets in:", soft_wrap=True)
+        stderr.print(f"{url} is closed: visitors get 503. To bypass, open:", soft_wrap=True)
         stdout.print(link, soft_wrap=True)
-        stderr.print(f"Open the site again: {deployment.command('maintenance off')}")
+        stderr.print(f"To open the site again: {deployment.command('maintenance off')}")
     else:
         stderr.print(f"{url} is open.", soft_wrap=True)

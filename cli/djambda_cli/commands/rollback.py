@@ -1,52 +1,39 @@
-"""`djambda rollback`: the site is served by an earlier version again, at once, without a deploy.
+"""`djambda rollback`: make an earlier version live again, without a deploy.
 
-Each deploy publishes a version of the Django function, and the front door calls whichever the alias
-`live` points to. A rollback moves that pointer and nothing else: it shows first what differs, has
-the other version show that it starts, and asks.
+Each deploy with changes publishes a version of the Django function, and the proxy invokes the one
+that the alias `live` points to. A rollback moves only the alias, after it has shown the
+differences, started the version and asked for confirmation.
 """
 
 import json
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from botocore.exceptions import ClientError
 from rich.table import Table
 
 from djambda_cli.aws import stacks
-from djambda_cli.aws.errors import NOT_READY, aws_errors
-from djambda_cli.aws.versions import History, Version
+from djambda_cli.aws.versions import History, Version, make_live
 from djambda_cli.deployment import Deployment, use_deployment, verify_target
 from djambda_cli.errors import CliError
-from djambda_cli.operations import site
 from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.history import require_history
+from djambda_cli.operations.migrations import START_SECONDS, load_missing_migrations
+from djambda_cli.operations.site import check_site
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
-from djambda_cli.steps import Progress, Steps
+from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr, stdout
-from djambda_common.names import ALIAS
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-SHOWN = 10
-START_SECONDS = 300
-"""A version that nobody called for weeks has to get its network back first, which takes minutes."""
-PAUSE = 2.0
-
-PRINT_MIGRATIONS = """
-from django.db.migrations.loader import MigrationLoader
-loader = MigrationLoader(None, load=False)
-loader.load_disk()
-print(*map(".".join, loader.disk_migrations))
-"""
-COMMAND = ["shell", "--no-imports", "-c", PRINT_MIGRATIONS]
-"""Prints the migrations in the code, without a look into the database, which may be asleep."""
+LISTED = 10
+"""The number of versions that the command lists."""
 
 
 def rollback(
     version: Annotated[
-        int | None, typer.Argument(help="Its number. Default: the one before the live one.")
+        int | None,
+        typer.Argument(help="The version's number. Default: the one before the live version."),
     ] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -54,9 +41,9 @@ def rollback(
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Let an earlier version serve the site again.
+    """Make an earlier version of the site live again.
 
-    The database, its migrations and uploads stay as they are.
+    The database, its migrations and uploads are not changed.
 
     Example: `djambda rollback 12`
     """
@@ -65,190 +52,144 @@ def rollback(
     client: LambdaClient = deployment.client(
         "lambda", read_timeout=START_SECONDS, retries={"total_max_attempts": 1}
     )
-    _refuse_while_deploying(deployment)
-    past = require_history(deployment, client)
-    target = chosen(past, version)
-    _show(past, target)
+    require_idle_stack(deployment)
+    history = require_history(deployment, client)
+    live, target = history.live, choose(history, version)
+    stderr.print(versions_table(history, target))
+    stderr.print()
     if target.is_live:
-        stderr.print(f"Version {target.number} serves already.")
+        stderr.print(f"Version {target.number} is already live.")
         return
     steps = Steps(stderr)
-    with steps.step(f"Version {target.number} starts") as progress:
-        known = migrations_of(deployment, client, target, progress)
-        lost = _lost(deployment, client, past.live, known, progress)
-    _tell(past.live, target, lost)
-    confirmation(yes=yes)(f"Let version {target.number} serve?")
-    _refuse_while_deploying(deployment)
-    with steps.step(f"Version {target.number} serves"):
-        move(deployment, client, target, past.revision)
-    back = deployment.command(f"rollback {past.live.number}")
-    site.check_site(deployment, steps, undo=back)
+    with steps.step(f"Start version {target.number}") as progress:
+        missing = load_missing_migrations(
+            client,
+            deployment.function,
+            live=live.number,
+            target=target.number,
+            progress=progress,
+        )
+    print_differences(live, target, missing)
+    confirmation(yes=yes)(f"Make version {target.number} live?")
+    require_idle_stack(deployment)
+    with steps.step(f"Make version {target.number} live"):
+        move_alias(deployment, client, target, history.revision)
+    undo = deployment.command(f"rollback {live.number}")
+    check_site(deployment, steps, undo=undo)
     if as_json:
-        done = {"from": past.live.number, "to": target.number, "url": deployment.url}
-        stdout.print_json(json.dumps(done | {"migrations_not_undone": lost}))
+        result = {"from": live.number, "to": target.number, "url": deployment.url}
+        stdout.print_json(json.dumps(result | {"migrations_not_undone": missing}))
     else:
-        stdout.print(f"Version {target.number} serves {deployment.url}", soft_wrap=True)
+        stdout.print(f"Version {target.number} is live: {deployment.url}", soft_wrap=True)
     stderr.print(
-        "The next deploy that changes anything in Django serves its new version again; one that "
-        f"changes nothing leaves it so. Back: {back}",
+        "The next deploy that changes the Django function makes its new version live; other "
+        f"deploys keep this one. To undo this rollback: {undo}",
         style="dim",
         soft_wrap=True,
     )
 
 
-def chosen(past: History, number: int | None) -> Version:
-    """The version to go to. Raises CliError if there is none."""
+def choose(history: History, number: int | None) -> Version:
+    """Return the version with this number, or by default the one before the live version."""
     if number is None:
-        older = [each for each in past.versions if each.number < past.live.number]
+        older = [one for one in history.versions if one.number < history.live.number]
         if not older:
             raise CliError(
-                f"Version {past.live.number} serves, and there is none before it. Each deploy of "
-                "changed code makes one."
+                f"No version to roll back to: {history.live.number} is live, and there is none "
+                "before it. Each deploy with changed code publishes one."
             )
         return older[0]
     try:
-        return next(each for each in past.versions if each.number == number)
+        return next(one for one in history.versions if one.number == number)
     except StopIteration:
-        numbers = ", ".join(str(each.number) for each in past.versions)
-        raise CliError(f"There is no version {number}. There are: {numbers}") from None
-
-
-def migrations_of(
-    deployment: Deployment, client: "LambdaClient", version: Version, progress: Progress
-) -> set[str] | None:
-    """The migrations in a version's code, None if it cannot tell. Shows that the version starts.
-
-    Raises CliError if it does not.
-
-    A version that was not used for weeks is inactive: the first invocation fails and wakes it.
-    https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
-    """
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        with aws_errors():
-            try:
-                answer = client.invoke(
-                    FunctionName=deployment.function,
-                    Qualifier=str(version.number),
-                    Payload=json.dumps({"manage": COMMAND}),
-                )
-                break
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in NOT_READY or time.monotonic() > deadline:
-                    raise
-                progress("Lambda gets it ready")
-        time.sleep(PAUSE)
-    payload = json.loads(answer["Payload"].read())
-    if "FunctionError" not in answer:
-        return set(payload["output"].split())
-    said = str(payload.get("errorMessage", ""))
-    if said.startswith("`shell "):
-        return None  # Django runs; the command is what failed.
-    raise CliError(
-        f"Version {version.number} does not start: see above. Nothing was changed.", output=said
-    )
-
-
-def _lost(
-    deployment: Deployment,
-    client: "LambdaClient",
-    live: Version,
-    known: set[str] | None,
-    progress: Progress,
-) -> list[str] | None:
-    """The migrations of the live version that are not `known`; None if that cannot be told."""
-    try:
-        applied = migrations_of(deployment, client, live, progress)
-    except CliError:  # It does not start: that is why one goes back.
-        return None
-    return None if known is None or applied is None else sorted(applied - known)
+        numbers = ", ".join(str(one.number) for one in history.versions)
+        raise CliError(f"There is no version {number}. Published: {numbers}") from None
 
 
 def differences(live: Version, target: Version) -> list[str]:
-    """What else is not the same, a line each. Values of variables are not told."""
-    found = [
-        f"{name}: {before} becomes {after}"
+    """Return the differences between two versions, one per line; variables without values."""
+    lines = [
+        f"{name}: {before} -> {after}"
         for name, before, after in (
-            ("code", live.build_id, target.build_id),
+            ("build", live.build_id, target.build_id),
             ("commit", live.short_commit, target.short_commit),
-            ("layer", _short(live.layers), _short(target.layers)),
+            ("layer", _layer_names(live.layers), _layer_names(target.layers)),
             ("architecture", live.architecture, target.architecture),
             ("memory", f"{live.memory} MB", f"{target.memory} MB"),
-            ("time limit", f"{live.timeout} s", f"{target.timeout} s"),
+            ("timeout", f"{live.timeout} s", f"{target.timeout} s"),
         )
         if before != after
     ]
-    names = sorted(
+    variables = sorted(
         name
         for name in live.environment.keys() | target.environment.keys()
         if name != "RELEASE" and live.environment.get(name) != target.environment.get(name)
     )
-    return found + ([f"variables: {', '.join(names)}"] if names else [])
+    return lines + ([f"variables: {', '.join(variables)}"] if variables else [])
 
 
-def move(deployment: Deployment, client: "LambdaClient", target: Version, revision: str) -> None:
-    """Point the alias to the version if nobody has moved it meanwhile. Raises CliError."""
-    with aws_errors():
-        try:
-            client.update_alias(
-                FunctionName=deployment.function,
-                Name=ALIAS,
-                FunctionVersion=str(target.number),
-                RevisionId=revision,
-            )
-        except client.exceptions.PreconditionFailedException:
-            raise CliError(
-                "Somebody else has changed what serves meanwhile. Nothing was changed here. Look: "
-                f"{deployment.command('status')}"
-            ) from None
+def move_alias(
+    deployment: Deployment, client: "LambdaClient", target: Version, revision: str
+) -> None:
+    """Make a version live. Raises `CliError` if the alias has changed since it was shown."""
+    if not make_live(client, deployment.function, str(target.number), revision=revision):
+        raise CliError(
+            "The live version has changed in the meantime, by a deploy or another rollback. "
+            f"This rollback changed nothing. Check: {deployment.command('status')}"
+        )
 
 
-def _refuse_while_deploying(deployment: Deployment) -> None:
+def require_idle_stack(deployment: Deployment) -> None:
+    """Raise `CliError` during a deploy, which moves the alias too."""
     stack = stacks.describe(deployment.client("cloudformation"), deployment.stack)
     if stack and stacks.is_busy(stack):
         raise CliError(
-            f"Nothing was changed: {deployment.stack} is busy ({stack['StackStatus']}). Wait until "
-            "that operation has finished, then try again."
+            f"Nothing was changed: a deploy of {deployment.stack} is in progress "
+            f"({stack['StackStatus']}). Wait until it has finished, then try again."
         )
 
 
-def _show(past: History, target: Version) -> None:
+def versions_table(history: History, target: Version) -> Table:
+    """Return a table of the newest versions, the live one and the target."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("  Version", "Published", "Release", "Commit", ""):
-        # On a narrow terminal the two names break, and the rest stays whole.
-        table.add_column(name, no_wrap=name not in {"Release", "Commit"}, overflow="fold")
-    last = past.versions[:SHOWN]
-    for each in [*last, *(one for one in (past.live, target) if one not in last)]:
-        mark = "[green]live[/]" if each.is_live else "[cyan]to this[/]" if each == target else ""
-        at = each.when.astimezone()
+    for name in ("  Version", "Published", "Build", "Commit", ""):
+        # On a narrow terminal, these two wrap.
+        table.add_column(name, no_wrap=name not in {"Build", "Commit"}, overflow="fold")
+    newest = history.versions[:LISTED]
+    for version in [*newest, *(one for one in (history.live, target) if one not in newest)]:
+        mark = "[cyan]target[/]" if version == target else ""
         table.add_row(
-            f"  {each.number}", f"{at:%Y-%m-%d %H:%M}", each.build_id, each.short_commit, mark
+            f"  {version.number}",
+            f"{version.when.astimezone():%Y-%m-%d %H:%M}",
+            version.build_id,
+            version.short_commit,
+            "[green]live[/]" if version.is_live else mark,
         )
-    stderr.print(table)
-    stderr.print()
+    return table
 
 
-def _tell(live: Version, target: Version, lost: list[str] | None) -> None:
-    """What will be different, and what will not."""
+def print_differences(live: Version, target: Version, missing: list[str] | None) -> None:
+    """Print the differences between two versions, and what a rollback does not undo."""
     stderr.print(f"\nFrom version {live.number} to {target.number}:")
-    for line in differences(live, target) or ["nothing that Lambda knows of is different"]:
+    for line in differences(live, target) or ["no differences in code and configuration"]:
         stderr.print(f"  {line}", markup=False, soft_wrap=True)
-    if lost is None:
-        stderr.print("  migrations: one of the two cannot tell which it has", style="yellow")
-    elif lost:
+    if missing is None:
+        stderr.print("  migrations: unknown, one of the two cannot list them", style="yellow")
+    elif missing:
         stderr.print(
-            f"  migrations that version {target.number} does not know, and that are not undone: "
-            f"{', '.join(lost)}",
+            f"  migrations that version {target.number} does not have, and that are not undone: "
+            f"{', '.join(missing)}",
             style="yellow",
             soft_wrap=True,
         )
     stderr.print(
-        "Not undone: migrations, what is in the database, uploads. Static files are kept for each "
+        "Not undone: migrations, changes in the database, uploads. Static files are kept for each "
         "version.\n",
         style="dim",
         soft_wrap=True,
     )
 
 
-def _short(layers: tuple[str, ...]) -> str:
+def _layer_names(layers: tuple[str, ...]) -> str:
+    """Return the layers' names and versions, without the rest of their ARNs."""
     return ", ".join(":".join(layer.rsplit(":", 2)[-2:]) for layer in layers) or "none"

@@ -1,7 +1,5 @@
-"""`djambda rollback`: the choice of a version, its migrations, and the move of the alias."""
+"""`djambda rollback`: the choice of a version, the differences, and the move of the alias."""
 
-import io
-import json
 from typing import Any
 
 import pytest
@@ -20,83 +18,44 @@ from tests.unit.cli.aws_fakes import (
 )
 
 
-@pytest.mark.parametrize(("asked", "number"), [(None, 2), (4, 4), (2, 2)])
-def test_the_version_to_go_to(asked: int | None, number: int) -> None:
-    assert rollback.chosen(live_history(*THREE), asked).number == number
+@pytest.mark.parametrize(("number", "chosen"), [(None, 2), (4, 4), (2, 2)])
+def test_version_to_roll_back_to(number: int | None, chosen: int) -> None:
+    assert rollback.choose(live_history(*THREE), number).number == chosen
 
 
-def test_a_version_that_is_not_there() -> None:
-    with pytest.raises(CliError, match=r"There is no version 9\. There are: 4, 3, 2"):
-        rollback.chosen(live_history(*THREE), 9)
+def test_unknown_version_lists_the_published_ones() -> None:
+    with pytest.raises(CliError, match=r"version 9\..* 4, 3, 2"):
+        rollback.choose(live_history(*THREE), 9)
 
 
-def test_no_version_before() -> None:
-    with pytest.raises(CliError, match="there is none before it"):
-        rollback.chosen(live_history(*THREE, live="2"), None)
+def test_no_version_before_the_live_one() -> None:
+    with pytest.raises(CliError, match="2 is live"):
+        rollback.choose(live_history(*THREE, live="2"), None)
 
 
-def test_what_is_different_is_told_without_values() -> None:
+def test_differences_name_variables_without_values() -> None:
     variables = {"RELEASE": "release2", "POSTGRES_USER": "secret-looking"}
-    past = live_history(
+    history = live_history(
         published("2", MemorySize=512, Environment={"Variables": variables}, Layers=[]),
         published("3"),
     )
 
-    assert rollback.differences(past.live, past.versions[1]) == [
-        "code: release3 becomes release2",
-        "layer: deps:4 becomes none",
-        "memory: 1024 MB becomes 512 MB",
+    assert rollback.differences(history.live, history.versions[1]) == [
+        "build: release3 -> release2",
+        "layer: deps:4 -> none",
+        "memory: 1024 MB -> 512 MB",
         "variables: DEBUG, POSTGRES_USER",
     ]
-    assert rollback.differences(past.live, past.live) == []
+    assert rollback.differences(history.live, history.live) == []
 
 
-def answer(payload: dict[str, Any], **more: str) -> dict[str, Any]:
-    return {"Payload": io.BytesIO(json.dumps(payload).encode())} | more
+def test_alias_that_has_changed_in_the_meantime_is_not_moved() -> None:
+    client: Any = FakeClient(update_alias=refusal("PreconditionFailedException"))
 
-
-def ask_migrations(*answers: Any) -> tuple[set[str] | None, list[str]]:
-    """What the version says, and what the person saw meanwhile."""
-    remaining = iter(answers)
-    client = FakeClient(invoke=lambda **_: next(remaining))
-    told: list[str] = []
-    target = live_history(*THREE).live
-    found = rollback.migrations_of(deployment(), client, target, told.append)  # type: ignore[arg-type]
-    assert client.asked[0][1]["Qualifier"] == "3"
-    return found, told
-
-
-def test_migrations_come_from_the_code_of_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollback, "PAUSE", 0)
-    asleep = refusal("ResourceNotReadyException")
-
-    assert ask_migrations(asleep, answer({"output": "core.0001 auth.0001\n"})) == (
-        {"core.0001", "auth.0001"},
-        ["Lambda gets it ready"],
-    )
-
-
-def test_a_version_that_does_not_start() -> None:
-    broken = answer({"errorMessage": "No module named 'x'"}, FunctionError="Unhandled")
-
-    with pytest.raises(CliError, match="Version 3 does not start") as error:
-        ask_migrations(broken)
-    assert error.value.output == "No module named 'x'"
-
-
-def test_a_version_that_starts_but_cannot_tell() -> None:
-    failed = answer({"errorMessage": "`shell -c x` failed"}, FunctionError="Unhandled")
-
-    assert ask_migrations(failed) == (None, [])
-
-
-def test_the_alias_moves_only_from_where_it_was_seen() -> None:
-    client = FakeClient(update_alias=refusal("PreconditionFailedException"))
-
-    with pytest.raises(CliError, match="Somebody else has changed"):
-        rollback.move(deployment(), client, live_history(*THREE).versions[-1], "r1")  # type: ignore[arg-type]
-    [(_, asked)] = client.asked
-    assert asked == {
+    with pytest.raises(CliError, match=r"changed nothing.*djambda status"):
+        rollback.move_alias(deployment(), client, live_history(*THREE).versions[-1], "r1")
+    [(_, request)] = client.asked
+    assert request == {
         "FunctionName": "dev-shop-djambda-lambda",
         "Name": "live",
         "FunctionVersion": "2",
@@ -104,7 +63,7 @@ def test_the_alias_moves_only_from_where_it_was_seen() -> None:
     }
 
 
-def test_without_a_live_version_a_deploy_is_named() -> None:
+def test_missing_live_version_names_the_deploy_command() -> None:
     client: Any = lambda_(get_alias=refusal("ResourceNotFoundException"))
 
     with pytest.raises(CliError, match=r"dev-shop-djambda-lambda has no live .*djambda deploy"):
