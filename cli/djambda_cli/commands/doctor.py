@@ -23,12 +23,12 @@ from rich.text import Text
 
 from awscdk import layer as layer_rules
 from djambda_cli.aws.errors import aws_errors
-from djambda_cli.aws.log_entries import printable
 from djambda_cli.aws.versions import History
 from djambda_cli.commands import status
 from djambda_cli.deployment import BOOTSTRAP_VERSION, VARIABLES_FILE, Deployment, use_deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import NEEDED_BYTES
+from djambda_cli.operations.log_rendering import printable
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.paths import EMULATOR_PYTHON, LAYER, REQUIREMENTS, ROOT, tool
 from djambda_cli.project import layer as layer_builder

@@ -16,12 +16,14 @@ from rich.text import Text
 
 from djambda_cli.aws import stacks
 from djambda_cli.aws.errors import aws_errors
-from djambda_cli.aws.log_entries import Entry, line_of
+from djambda_cli.aws.log_entries import LogEntry as Entry
+from djambda_cli.aws.log_reader import LogFilter, read_entries
 from djambda_cli.aws.versions import History, Version
-from djambda_cli.commands.logs import Filter, logs_of, now, read
 from djambda_cli.deployment import Deployment, use_deployment
 from djambda_cli.errors import CliError
 from djambda_cli.operations.history import require_history
+from djambda_cli.operations.log_rendering import render_entry
+from djambda_cli.operations.logs import deployment_logs
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stderr, stdout
 from djambda_common.names import MAINTENANCE_VARIABLE
@@ -157,7 +159,9 @@ def status(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
     if as_json:
         stdout.print_json(json.dumps(found.as_json(), default=datetime.isoformat))
     else:
-        stdout.print(_page(found, now(), deployment, stdout.width), soft_wrap=True)
+        stdout.print(
+            _page(found, datetime.now().astimezone(), deployment, stdout.width), soft_wrap=True
+        )
 
 
 def open(  # noqa: A001 (the verb's name)
@@ -182,9 +186,9 @@ def status_of(deployment: Deployment) -> Status:
     clients = {
         name: deployment.client(name) for name in ("cloudformation", "lambda", "rds", "cloudwatch")
     }
-    logs = logs_of(deployment)
+    logs = deployment_logs(deployment)
     url, stack = deployment.url, stack_of(deployment)
-    since = now() - ERRORS_WITHIN
+    since = datetime.now().astimezone() - ERRORS_WITHIN
     with ThreadPoolExecutor() as pool:
         history = pool.submit(_known, lambda: require_history(deployment, clients["lambda"]))
         database = pool.submit(_known, lambda: database_of(deployment, clients))
@@ -192,7 +196,9 @@ def status_of(deployment: Deployment) -> Status:
         month = pool.submit(_known, lambda: month_of(deployment, clients))
         found = pool.submit(
             _known,
-            lambda: distinct(read(logs, int(since.timestamp() * 1000), Filter(errors=True))),
+            lambda: distinct(
+                read_entries(logs, int(since.timestamp() * 1000), LogFilter(errors=True))
+            ),
         )
     return Status(
         url=url,
@@ -207,8 +213,10 @@ def status_of(deployment: Deployment) -> Status:
 
 def distinct(entries: list[Entry]) -> list[Entry]:
     """Errors without Lambda's own words about invocations that have said what was wrong."""
-    explained = {entry.invocation for entry in entries if not entry.platform}
-    return [entry for entry in entries if not entry.platform or entry.invocation not in explained]
+    explained = {entry.invocation for entry in entries if not entry.is_platform}
+    return [
+        entry for entry in entries if not entry.is_platform or entry.invocation not in explained
+    ]
 
 
 def stack_of(deployment: Deployment) -> Stack | None:
@@ -385,7 +393,7 @@ def _page(found: Status, present: datetime, deployment: Deployment, width: int) 
 
 
 def _one_line(entry: Entry, present: datetime, width: int) -> Text:
-    line = line_of(entry, present).split()[0]
+    line = render_entry(entry, present).split()[0]
     line.truncate(min(LONGEST_LINE, width - 4), overflow="ellipsis")
     return Text("    ").append_text(line)
 
