@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line on this machine; on AWS, `djambda manage` runs the same commands."""
+"""Django's command-line utility for administrative tasks."""
 
 import os
 import sys

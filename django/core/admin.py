@@ -1,6 +1,6 @@
-"""Notes in the admin, with their attachments inside them.
+"""Notes and their attachments in the admin.
 
-Attachments are added in the site, where their size is checked; the admin lists and deletes them.
+Attachments are added on the site, which checks their size. The admin lists and deletes them.
 """
 
 from django.contrib import admin
@@ -42,7 +42,7 @@ class NoteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # As in forms.py.
     autocomplete_fields = ("author",)
     readonly_fields = ("created_at", "updated_at")
     inlines = (AttachmentInline,)
-    view_on_site = False  # The site shows a note to its author only.
+    view_on_site = False  # Only its author can see a note on the site.
 
     def get_queryset(self, _request: HttpRequest) -> NoteQuerySet:
         return Note.objects.listed()

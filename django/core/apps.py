@@ -1,4 +1,4 @@
-"""Tells Django about this app."""
+"""Configuration of the app."""
 
 from django.apps import AppConfig
 

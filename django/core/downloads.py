@@ -1,7 +1,7 @@
-"""How the bytes of an attachment get to somebody who may have them.
+"""Responses with the content of an attachment; the views check permissions.
 
-The views check the permission; this module only knows where the file is. On AWS the browser fetches
-it from S3 with a signed URL, so that it does not have to fit into a Lambda's answer.
+On AWS, the browser downloads the file from S3 with a signed URL, because a Lambda response is
+limited to 6 MB.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from core.models import Attachment
 
 
 def download(attachment: Attachment) -> HttpResponseBase:
-    """The file itself from a local disk, else a redirect to the storage's signed URL.
+    """Return the file from a local disk, or a redirect to the storage's signed URL.
 
-    Either way it comes as a download under its original name: a page or script that somebody
-    uploaded never runs as part of the site.
+    Both are downloads with the original name, so that uploaded pages and scripts never run as part
+    of the site.
     """
-    storage: Any = attachment.file.storage  # django-storages' url() takes more than Django's.
+    storage: Any = attachment.file.storage  # django-storages' url() has more parameters.
     if isinstance(storage, FileSystemStorage):
         try:
             return FileResponse(
@@ -30,7 +30,7 @@ def download(attachment: Attachment) -> HttpResponseBase:
                 content_type=attachment.content_type,
             )
         except FileNotFoundError as error:
-            raise Http404("The file of this attachment is no longer in the storage.") from error
+            raise Http404("The attachment's file does not exist in the storage.") from error
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: response-* parameters.
     parameters = {
         "ResponseContentDisposition": content_disposition_header(True, attachment.name),

@@ -1,4 +1,4 @@
-"""The form that writes a note, and the field that takes several files at once."""
+"""The form for notes, and its field for several files."""
 
 from typing import Any, ClassVar
 
@@ -15,10 +15,10 @@ class FilesInput(forms.FileInput):
 
 
 class FilesField(forms.Field):
-    """Any number of files, `max_bytes` together; cleans to a list, empty when none was chosen.
+    """Any number of files, with at most `max_bytes` in total; cleans to a list.
 
-    The browser is told the limit too (uploads.js checks it): a request that is too large for the
-    gateway in front of Django never gets here to be answered with a form error.
+    The browser checks the limit, too (uploads.js): a request that exceeds the gateway's limit does
+    not reach Django, and would get no form error.
     """
 
     widget = FilesInput
@@ -32,7 +32,7 @@ class FilesField(forms.Field):
         return {
             **super().widget_attrs(widget),
             "data-max-bytes": self.max_bytes,
-            "data-too-large": f"Please choose files of at most {limit} together.",
+            "data-too-large": f"Choose files of at most {limit} in total.",
         }
 
     def to_python(self, value: list[Upload] | None) -> list[Upload]:
@@ -45,18 +45,17 @@ class FilesField(forms.Field):
         total = sum(file.size or 0 for file in value)
         if total > self.max_bytes:
             raise ValidationError(
-                f"These files are {filesizeformat(total)} together, and at most "
-                f"{filesizeformat(self.max_bytes)} fit into one request. "
-                "Attach some of them now and the others with another edit."
+                f"These files have {filesizeformat(total)} in total. The limit is "
+                f"{filesizeformat(self.max_bytes)}. Attach some of them now and the others later."
             )
 
 
-class NoteForm(forms.ModelForm):  # type: ignore[type-arg]  # Takes no parameter at run time.
+class NoteForm(forms.ModelForm):  # type: ignore[type-arg]  # No type parameter at run time.
     uploads = FilesField(
         label="Attach files",
         required=False,
         max_bytes=settings.MAX_UPLOAD_BYTES,
-        help_text=f"Up to {filesizeformat(settings.MAX_UPLOAD_BYTES)} together.",
+        help_text=f"Up to {filesizeformat(settings.MAX_UPLOAD_BYTES)} in total.",
     )
 
     class Meta:

@@ -1,7 +1,7 @@
-"""`/healthz`: is this site able to serve a page, the database included?
+"""`/healthz`, the health check of the site and its database.
 
-Each call keeps the database awake, or wakes it: monitors should call it rarely on a site that is
-meant to cost nothing while nobody uses it.
+Each request wakes the database or keeps it awake, which costs money: monitor the site rarely if it
+should cost nothing while it is idle.
 """
 
 import logging
@@ -17,15 +17,15 @@ logger = logging.getLogger(__name__)
 @require_safe
 @cache_control(no_store=True)
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """200 `{"status": "ok"}`, or 503 with the failing part and the kind of its error.
+    """Return 200 and `{"status": "ok"}`, or 503 with the failing part and the type of its error.
 
-    The error's text stays in the log: it names hosts and users.
+    The error's text is only logged, because it names hosts and users.
     """
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error as error:
-        logger.exception("The health check cannot query the database")
-        answer = {"status": "error", "problem": "database", "error": type(error).__name__}
-        return JsonResponse(answer, status=503)
+        logger.exception("The health check could not query the database")
+        problem = {"status": "error", "problem": "database", "error": type(error).__name__}
+        return JsonResponse(problem, status=503)
     return JsonResponse({"status": "ok"})

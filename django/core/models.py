@@ -1,7 +1,7 @@
-"""What the site stores: notes, and the files attached to them.
+"""Notes and their attachments.
 
-The bytes of an attachment live in the default storage (private on AWS). Its row keeps the name,
-size and type, so that pages which list attachments never have to ask the storage.
+The content of an attachment is in the default storage, which is private on AWS. Its row has name,
+size and type, so that listing attachments needs no request to the storage.
 """
 
 import mimetypes
@@ -23,13 +23,13 @@ type Upload = UploadedFile[bytes]
 
 class NoteQuerySet(models.QuerySet["Note"]):
     def listed(self) -> Self:
-        """Pinned notes first, then the newest ones; each with its `attachment_count`."""
-        # Spelled out here because Django drops Meta.ordering from a query that groups.
+        """Order by pinned and newest, and add the `attachment_count`."""
+        # Not in Meta.ordering, which Django drops from queries with GROUP BY.
         counted = self.annotate(attachment_count=Count("attachments"))
         return counted.order_by("-pinned", "-updated_at", "-pk")
 
     def search(self, text: str) -> Self:
-        """The notes that have every word of `text` in their title or body; all of them for ""."""
+        """Filter notes with every word of `text` in their title or body."""
         notes = self
         for word in text.split():
             notes = notes.filter(Q(title__icontains=word) | Q(body__icontains=word))
@@ -37,7 +37,7 @@ class NoteQuerySet(models.QuerySet["Note"]):
 
 
 class Note(models.Model):
-    """A text that only its author sees."""
+    """A text that only its author can see."""
 
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notes"
@@ -48,7 +48,7 @@ class Note(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    attachment_count: int  # Only on what `listed()` returns.
+    attachment_count: int  # Only on results of `listed()`.
 
     objects = NoteQuerySet.as_manager()
 
@@ -64,7 +64,7 @@ class Note(models.Model):
         return reverse("core:note_detail", args=[self.pk])
 
     def attach(self, uploads: Iterable[Upload]) -> None:
-        """Stores each upload and adds it to this (saved) note."""
+        """Store each upload and add it to this saved note."""
         for upload in uploads:
             name = upload.name or "file"
             self.attachments.create(
@@ -76,13 +76,13 @@ class Note(models.Model):
 
 
 def unguessable_path(_attachment: "Attachment", _name: str) -> str:
-    """The storage key: random, and free of whatever the uploader called the file."""
+    """Return a random storage key without the uploaded file's name."""
     return f"attachments/{uuid4().hex}"
 
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def downloadable_by(self, user: User) -> Self:
-        """The user's own attachments; every one for staff whom the admin shows them to."""
+        """Filter the user's own attachments; staff who may view attachments can download all."""
         if user.is_staff and user.has_perm("core.view_attachment"):
             return self
         return self.filter(note__author=user)
@@ -112,9 +112,9 @@ class Attachment(models.Model):
 
 @receiver(post_delete, sender=Attachment)
 def delete_stored_file(instance: Attachment, **_: object) -> None:
-    """Deletes the file of a deleted row, however it was deleted, once the deletion is certain.
+    """Delete a deleted row's file once the transaction is committed.
 
-    `robust`: the row is gone by then, so a storage that fails is logged and breaks no page.
+    `robust` logs errors of the storage instead of failing the request: the row is deleted already.
     """
     file = instance.file
     transaction.on_commit(lambda: file.delete(save=False), robust=True)

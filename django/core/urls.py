@@ -1,4 +1,4 @@
-"""The addresses of the sample app, below whatever prefix the site has (`/prod` on AWS)."""
+"""URLs of the app."""
 
 from django.urls import path
 

@@ -1,5 +1,6 @@
-"""The pages. Each note and attachment is looked up among those of the signed-in user, so that
-somebody else's is not forbidden but not found.
+"""The pages.
+
+Notes and attachments are looked up among those of the logged-in user: others are not found.
 """
 
 from django.contrib import messages
@@ -21,8 +22,8 @@ MAX_QUERY_LENGTH = 100
 require_safe_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
-class SignedInRequest(HttpRequest):
-    """What `login_required` lets through."""
+class AuthenticatedRequest(HttpRequest):
+    """A request with a logged-in user, as after `login_required`."""
 
     user: User
 
@@ -34,8 +35,8 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-def note_list(request: SignedInRequest) -> HttpResponse:
-    # PostgreSQL refuses text with a NUL character.
+def note_list(request: AuthenticatedRequest) -> HttpResponse:
+    # PostgreSQL rejects NUL characters.
     query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH]
     notes = Note.objects.filter(author=request.user).search(query).listed()
     paginator = Paginator(notes, NOTES_PER_PAGE)
@@ -51,30 +52,30 @@ def note_list(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-def note_detail(request: SignedInRequest, pk: int) -> HttpResponse:
+def note_detail(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     note = get_object_or_404(Note, pk=pk, author=request.user)
     return render(request, "core/note_detail.html", {"note": note})
 
 
 @require_safe_or_post
 @login_required
-def note_create(request: SignedInRequest) -> HttpResponse:
+def note_create(request: AuthenticatedRequest) -> HttpResponse:
     return _edit(request, Note(author=request.user), "New note")
 
 
 @require_safe_or_post
 @login_required
-def note_update(request: SignedInRequest, pk: int) -> HttpResponse:
+def note_update(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     return _edit(request, get_object_or_404(Note, pk=pk, author=request.user), "Edit note")
 
 
-def _edit(request: SignedInRequest, note: Note, heading: str) -> HttpResponse:
+def _edit(request: AuthenticatedRequest, note: Note, heading: str) -> HttpResponse:
     form = NoteForm(request.POST or None, request.FILES or None, instance=note)
     if form.is_valid():
         with transaction.atomic():
             form.save()
             note.attach(form.cleaned_data["uploads"])
-        messages.success(request, f"“{note.title}” is saved.")
+        messages.success(request, f"“{note.title}” was saved.")
         return redirect(note)
     context = {"form": form, "note": note, "heading": heading}
     return render(request, "core/note_form.html", context)
@@ -82,28 +83,28 @@ def _edit(request: SignedInRequest, note: Note, heading: str) -> HttpResponse:
 
 @require_safe_or_post
 @login_required
-def note_delete(request: SignedInRequest, pk: int) -> HttpResponse:
+def note_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     note = get_object_or_404(Note, pk=pk, author=request.user)
     if request.method == "POST":
         note.delete()
-        messages.success(request, f"“{note.title}” is deleted.")
+        messages.success(request, f"“{note.title}” was deleted.")
         return redirect("core:note_list")
     return render(request, "core/note_delete.html", {"note": note})
 
 
 @require_safe
 @login_required
-def attachment_download(request: SignedInRequest, pk: int) -> HttpResponseBase:
+def attachment_download(request: AuthenticatedRequest, pk: int) -> HttpResponseBase:
     return download(get_object_or_404(Attachment.objects.downloadable_by(request.user), pk=pk))
 
 
 @require_safe_or_post
 @login_required
-def attachment_delete(request: SignedInRequest, pk: int) -> HttpResponse:
+def attachment_delete(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     own = Attachment.objects.filter(note__author=request.user).select_related("note")
     attachment = get_object_or_404(own, pk=pk)
     if request.method == "POST":
         attachment.delete()
-        messages.success(request, f"“{attachment.name}” is removed.")
+        messages.success(request, f"“{attachment.name}” was removed.")
         return redirect(attachment.note)
     return render(request, "core/attachment_delete.html", {"attachment": attachment})

@@ -1,7 +1,7 @@
-"""Django's settings: an ordinary settings module, the same on AWS and on this machine.
+"""Settings of the sample project, on AWS and on this machine.
 
-On AWS its last line puts the deployed environment in: see `djambda.aws`. Anywhere else the site
-runs on the embedded Postgres, with its files under `.local/`:
+In a deployed function, the last line adds the settings of the environment: see `djambda.aws`. On
+this machine, the site uses the embedded Postgres and keeps its files in `.local/`:
 
     python django/manage.py migrate
     DEBUG=1 python django/manage.py runserver
@@ -83,7 +83,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "core:note_list"
 
 LANGUAGE_CODE = "en-us"
-LANGUAGES = [("en", "English")]  # The layer holds Django's translations into these only.
+LANGUAGES = [("en", "English")]  # The layer contains only these translations.
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -91,8 +91,8 @@ STATIC_URL = "static/"
 MEDIA_URL = "media/"
 MEDIA_ROOT = LOCAL_DIR / "media"
 
-# A request reaches Django in a Lambda payload of at most 6 MB, its body a third larger as base64.
-# What gets through is in memory already: no upload has to go through a temporary file.
+# A Lambda payload is limited to 6 MB, and base64 makes a body a third larger. The body is in memory
+# already, so uploads need no temporary files.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_UPLOAD_BYTES = 4_600_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES

@@ -1,4 +1,4 @@
-"""The site's addresses: the sample app at the root, log-in and admin beside it."""
+"""URLs of the site."""
 
 from django.conf import settings
 from django.conf.urls.static import static

@@ -1,4 +1,4 @@
-"""The WSGI application, as any Django project has it; `djambda.awslambda` calls it on AWS."""
+"""The WSGI application, which `djambda.awslambda` calls on AWS."""
 
 import os
 

