@@ -15,7 +15,6 @@ from threading import Thread
 import pytest
 
 from djambda_cli.local.cloud import LocalCloud
-from tests.cloud.checkout import ROOT
 from tests.cloud.local import Cloud
 from tests.pipeline.gitlab import Outcome, Repository
 from tests.unit.docs.policies import documented_actions

@@ -1,22 +1,79 @@
-"""Whatever the documents repeat from the code is the same there."""
+"""The documents agree with the code and with each other.
 
+Each check also asserts that it has found something to check, so that a change in a
+document's format cannot disable it.
+"""
+
+import ast
+import json
 import re
+import shlex
 import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer.main
 from packaging.requirements import Requirement
+from typer.core import TyperGroup
 
+from awscdk.config import RENAMED, VARIABLES
 from djambda_cli.main import app
 
 ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+}
+HISTORY = "CHANGELOG.md"
+"""It names what has been removed since."""
+
+CODE = re.compile(r"^( *)```\w*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+MAKE = re.compile(r"^(?:\$ )?make ([a-z]+)", re.MULTILINE)
+DJAMBDA = re.compile(r"^(?:\$ )?djambda +(.+)$", re.MULTILINE)
 
 
-def make_targets() -> set[str]:
+def code(page: str) -> str:
+    """Return a page's code, blocks and inline, as lines."""
+    blocks = "".join(block for _, block in CODE.findall(page))
+    return blocks + "\n".join(INLINE_CODE.findall(CODE.sub("", page))) + "\n"
+
+
+def headings(page: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub derives them."""
+    titles = re.findall(r"^#+ (.+)$", CODE.sub("", page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the cells of a page's tables."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| ") and not line.startswith("| ---")
+    ]
+
+
+def test_all_pages_are_checked() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/tutorial.md"} <= PAGES.keys()
+    assert len([name for name in PAGES if name.startswith("docs/how-to/")]) > 5
+
+
+def test_index_links_to_every_page() -> None:
+    linked = {
+        (DOCS / target).resolve() for target in LINK.findall((DOCS / "README.md").read_text())
+    }
+
+    assert linked == {page.resolve() for page in DOCS.rglob("*.md")} - {DOCS / "README.md"}
+
+
+def test_make_targets_exist() -> None:
+    named = {(name, target) for name, page in PAGES.items() for target in MAKE.findall(code(page))}
     shown = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=ROOT,
@@ -24,55 +81,147 @@ def make_targets() -> set[str]:
         text=True,
         check=True,
     ).stdout
-    return set(re.findall(r"make (\w+)", shown))
+    targets = {*re.findall(r"make (\w+)", shown), "tools"}
+
+    assert {target for _, target in named} >= {"up", "down", "wipe", "test"}
+    assert {(name, target) for name, target in named if target not in targets} == set()
 
 
-def test_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 150
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_make_targets_exist(document: Path) -> None:
-    named = re.findall(r"`make (\w+)`|^\$ make (\w+)", document.read_text(), re.MULTILINE)
-
-    assert {target for pair in named for target in pair if target} <= make_targets()
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_djambda_commands_exist(document: Path) -> None:
-    named = set(re.findall(r"(?:^|`)(?:\$ )?djambda (\w+)", document.read_text(), re.MULTILINE))
-    commands = {
-        command.callback.__name__ for command in app.registered_commands if command.callback
+def test_djambda_commands_and_their_options_exist() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    lines = {
+        (name, line)
+        for name, page in PAGES.items()
+        if name != HISTORY
+        for line in DJAMBDA.findall(code(page))
+        if not line.startswith(("[", "-"))
     }
 
-    assert named <= commands
+    assert {line.split()[0] for _, line in lines} >= group.commands.keys()
+    for name, line in sorted(lines):
+        command, options = parse(line)
+        assert command in group.commands, f"{name}: djambda {line}"
+        known = {
+            option
+            for parameter in group.commands[command].params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert set(options) <= known, f"{name}: djambda {line}"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_between_documents_work(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
-        if "://" not in target:
-            assert (document.parent / target).exists(), target
+def parse(line: str) -> tuple[str, list[str]]:
+    """Return a line's command and its options; those after a management command are Django's."""
+    command, *words = shlex.split(line, comments=True)
+    options = []
+    for word in words:
+        if word in {"|", "&&", ">", "or", "then"}:
+            break
+        if word.startswith("-") and word != "-":
+            options.append(word.partition("=")[0])
+        elif command == "manage" and options[-1:] != ["--follow"]:
+            break
+    return command, options
+
+
+def test_links_between_pages_work() -> None:
+    links = [
+        (name, *target.partition("#")[::2])
+        for name, page in PAGES.items()
+        for target in LINK.findall(CODE.sub("", page))
+        if "://" not in target
+    ]
+    anchors = 0
+
+    assert len(links) > 100
+    for name, target, anchor in links:
+        path = (ROOT / name).parent / target if target else ROOT / name
+        assert path.exists(), f"{name}: {target}"
+        if anchor:
+            anchors += 1
+            assert anchor in headings(path.read_text()), f"{name}: {target}#{anchor}"
+    assert anchors > 20
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"]
+)
+def test_paths_exist(name: str) -> None:
+    folders = "awscdk|awslambda|cli|common|django|docs|layers|scripts|tests|bench"
+    paths = re.findall(rf"^(?:{folders})/[\w./-]*$", code(PAGES[name]), re.MULTILINE)
+
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_steps_of_make_up_are_those_of_the_code() -> None:
-    shown = re.findall(r"^  ✓ (.+?) +[\d.]+ s$", README, re.MULTILINE)
-    files = (
-        "bootstrap.py",
-        *(
-            f"djambda_cli/{name}.py"
-            for name in ("commands/up", "commands/deploy", "operations/site")
-        ),
-    )
-    code = "".join((ROOT / "cli" / name).read_text() for name in files)
+    shown = set(re.findall(r"^  ✓ (.+?) +[\d.]+ s$", README, re.MULTILINE))
+    calls = [
+        node
+        for file in (ROOT / "cli").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    texts = {
+        argument.value
+        for call in calls
+        for argument in call.args
+        if isinstance(argument, ast.Constant)
+    }
 
-    assert set(shown) <= set(re.findall(r'step\("([^"]+)"', code))
+    assert len(shown) > 8
+    assert shown <= texts
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     [command] = re.findall(r"^(make .*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
     assert f"$ {command}\n" in README
+
+
+def test_every_variable_is_documented_with_its_default() -> None:
+    page = PAGES["docs/reference/settings.md"]
+    documented = {row[0].strip("`"): row[1].strip("`") for row in rows(page)[1:]}
+    template = (ROOT / ".variables.template").read_text()
+    names = re.findall(r"^export (\w+)=", template, re.MULTILINE)
+
+    assert names
+    assert list(documented) == names == list(VARIABLES)
+    for name, variable in VARIABLES.items():
+        if variable.default is None:
+            assert documented[name] == "required"
+        elif variable.default:
+            assert documented[name] == variable.default
+    for deprecated in RENAMED:
+        assert f"`{deprecated}`" in page
+
+
+def test_every_error_of_the_proxy_is_documented() -> None:
+    source = (ROOT / "awslambda" / "proxy.py").read_text()
+    problems = {
+        (str(call.args[0].value), str(call.args[1].value))
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "Problem"
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[1], ast.Constant)
+    }
+    documented = {
+        (row[0], row[1].strip("`"))
+        for row in rows(PAGES["docs/troubleshooting.md"])
+        if row[0].isdigit() and row[1]
+    }
+
+    assert len(problems) > 8
+    assert documented == problems
+
+
+def test_trust_policy_of_the_pipeline_is_json() -> None:
+    [policy] = re.findall(r"```json\n(.*?)```", PAGES["docs/how-to/gitlab.md"], re.DOTALL)
+
+    [statement] = json.loads(policy)["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
 
 
 def test_django_requirements_are_the_ones_that_are_tested() -> None:
@@ -82,16 +231,19 @@ def test_django_requirements_are_the_ones_that_are_tested() -> None:
         if line and not line.startswith("#")
     ]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [Requirement(each).name.lower() for each in project["dependency-groups"]["django"]]
+    tested = {Requirement(line).name.lower() for line in project["dependency-groups"]["django"]}
 
-    assert set(asked) <= {each.name.lower() for each in pinned}
-    for each in pinned:
-        assert str(each.specifier) == f"=={version(each.name)}"
+    assert tested
+    assert tested <= {requirement.name.lower() for requirement in pinned}
+    for requirement in pinned:
+        assert str(requirement.specifier) == f"=={version(requirement.name)}"
 
 
 def test_emulator_and_bootstrap_pins_are_exact() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
     for group in ("emulator", "node"):
-        assert all("==" in each for each in project["dependency-groups"][group])
+        requirements = project["dependency-groups"][group]
+        assert requirements
+        assert all("==" in requirement for requirement in requirements)
     assert not (ROOT / "django" / "__init__.py").exists()
