@@ -1,8 +1,8 @@
-"""Builders of the events that the Django Lambda gets, with what AWS sends in every field.
+"""Builders of the HTTP events that the Django Lambda receives, complete in every field.
 
-One description of a request makes the event of each kind, so that the same assertions hold for all
-of them: see `KINDS`, and `received` for the way back. The shapes are those of AWS's pages (named in
-`djambda.awsgi`) and of events captured on AWS, where these say more:
+Tests describe a request once and build the event of each kind in `KINDS` from it; `received` reads
+the responses of all kinds. The fields are those of AWS's documentation (cited in `djambda.awsgi`)
+and of events captured on AWS:
 https://github.com/hotsock/voker/tree/main/vokerhttp/testdata
 """
 
@@ -22,7 +22,7 @@ BALANCER_HOST = "site-1234567890.eu-west-1.elb.amazonaws.com"
 
 CLIENT = "198.51.100.9"
 FORGED = "203.0.113.7"
-"""What the client put into X-Forwarded-For; AWS appends the address that it sees."""
+"""The client's own X-Forwarded-For; AWS appends the address that it sees."""
 
 TRACE = "Root=1-67891233-abcdef012345678912345678"
 
@@ -45,10 +45,10 @@ def make_v1_event(
     resource: str | None = None,
     proxy: str | None = None,
 ) -> Event:
-    """A request to a `LambdaRestApi`: on the API's own host, or on a custom domain with `stage=""`.
+    """Build a request to a `LambdaRestApi`; with `stage=""`, on a custom domain.
 
-    `path` is the application's own, as the client encodes it; `base_path` is what a custom domain
-    puts in front of it. Bytes as `body` are sent as base64, text as text.
+    `path` is the application's own path, encoded; `base_path` precedes it on a custom domain. A
+    `body` of bytes is sent as base64.
     """
     sent = [
         ("Host", host),
@@ -119,7 +119,7 @@ def make_v2_event(
     proxy: str | None = None,
     function_url: bool = False,
 ) -> Event:
-    """A request to an HTTP API or, with `function_url`, to a Function URL.
+    """Build a request to an HTTP API or, with `function_url`, to a Function URL.
 
     An HTTP API's stage is `$default` with `stage=""`; its route is `$default` without `resource`.
     An HTTP API decodes the path, a Function URL does not.
@@ -137,7 +137,7 @@ def make_v2_event(
     ]
     joined = {name: ",".join(values) for name, values in grouped(sent).items() if name != "cookie"}
     cookies = [cookie for name, value in sent if name == "cookie" for cookie in value.split("; ")]
-    if cookies and function_url:  # An HTTP API leaves that header out.
+    if cookies and function_url:  # An HTTP API omits that header.
         joined["cookie"] = "; ".join(cookies)
     proxy = path.strip("/") if proxy is None else proxy
     route = f"ANY {resource}" if resource else "$default"
@@ -173,9 +173,9 @@ def make_v2_event(
         "pathParameters": {"proxy": unquote(proxy)} if resource and proxy else {},
         **_body(body),
     }
-    # What a request does not have is left out of version 2.0.
-    left_out = {"cookies", "queryStringParameters", "pathParameters", "body"}
-    return {name: value for name, value in event.items() if value or name not in left_out}
+    # Version 2.0 omits empty fields.
+    optional = {"cookies", "queryStringParameters", "pathParameters", "body"}
+    return {name: value for name, value in event.items() if value or name not in optional}
 
 
 def make_alb_event(
@@ -188,9 +188,9 @@ def make_alb_event(
     body: str | bytes | None = None,
     host: str = BALANCER_HOST,
 ) -> Event:
-    """A request to an Application Load Balancer, whose target group has multi-value headers or not.
+    """Build a request to an Application Load Balancer, with or without multi-value headers.
 
-    Without them only the last of several values gets through. Queries stay as they are encoded.
+    Without them, only the last of several values is sent. Queries are not decoded.
     """
     sent = [
         ("host", host),
@@ -217,19 +217,19 @@ def make_alb_event(
 
 
 def grouped(pairs: Pairs) -> dict[str, list[str]]:
-    """Each name with all of its values, as the multiValue fields have them."""
+    """Return each name with all of its values, like the multiValue fields."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
     return values
 
 
-def places(value: object, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The ways to every field of an event, at any depth."""
+def field_paths(value: object, parent: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path to every field of an event, at any depth."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield (*way, name)
-            yield from places(inner, (*way, name))
+            yield (*parent, name)
+            yield from field_paths(inner, (*parent, name))
 
 
 def _body(body: str | bytes | None) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def _body(body: str | bytes | None) -> dict[str, Any]:
 
 
 class Kind(NamedTuple):
-    """One kind of events: its name, its builder, and what belongs to the builder's defaults."""
+    """A kind of events: its name, its builder, and the results of the builder's defaults."""
 
     name: str
     make: Callable[..., Event]
@@ -261,7 +261,7 @@ KINDS = [REST_API, HTTP_API, FUNCTION_URL, ALB, ALB_MULTI_VALUE]
 
 
 class Received(NamedTuple):
-    """What a browser gets, whichever format the answer has."""
+    """The response that a browser receives, for any format of the function's response."""
 
     status: int
     headers: dict[str, str]
@@ -269,22 +269,22 @@ class Received(NamedTuple):
     body: bytes
 
 
-def received(answer: dict[str, Any]) -> Received:
-    """What AWS makes of an answer. Several values of a header come joined, as in HTTP."""
+def received(response: dict[str, Any]) -> Received:
+    """Convert a function's response like AWS; several values of a header are joined, as in HTTP."""
     pairs = [
         (name.lower(), value)
-        for name, values in answer.get("multiValueHeaders", {}).items()
+        for name, values in response.get("multiValueHeaders", {}).items()
         for value in values
     ]
-    pairs += [(name.lower(), value) for name, value in answer.get("headers", {}).items()]
+    pairs += [(name.lower(), value) for name, value in response.get("headers", {}).items()]
     cookies = [value for name, value in pairs if name == "set-cookie"]
     headers = {n: ", ".join(values) for n, values in grouped(pairs).items() if n != "set-cookie"}
     return Received(
-        answer["statusCode"], headers, cookies + answer.get("cookies", []), body_of(answer)
+        response["statusCode"], headers, cookies + response.get("cookies", []), body_of(response)
     )
 
 
-def body_of(answer: dict[str, Any]) -> bytes:
-    """The bytes that a browser gets."""
-    body: str = answer["body"]
-    return base64.b64decode(body, validate=True) if answer["isBase64Encoded"] else body.encode()
+def body_of(response: dict[str, Any]) -> bytes:
+    """Return the body's bytes."""
+    body: str = response["body"]
+    return base64.b64decode(body, validate=True) if response["isBase64Encoded"] else body.encode()

@@ -1,8 +1,7 @@
-"""`djambda.awsgi` beside the `awsgi` package (aws-wsgi 0.2.7), whose call it has.
+"""`djambda.awsgi` compared with the `awsgi` package (aws-wsgi 0.2.7), which has the same signature.
 
-Code written for the package moves over by changing an import: both answer alike wherever the
-package is right. Where it is wrong, one test for each defect shows that it is really there, and
-that `djambda.awsgi` is free of it.
+To migrate code from the package, change an import: both behave alike where the package is correct.
+One test for each defect of the package shows that it exists, and that `djambda.awsgi` lacks it.
 """
 
 import gzip
@@ -35,7 +34,7 @@ PLAIN = [("Content-Type", "text/plain")]
 in_parity = pytest.mark.parametrize("kind", [REST_API, ALB], ids=["REST API", "ALB"])
 
 
-def answering(
+def responding(
     body: bytes = b"", headers: Pairs | None = None, status: str = "200 OK"
 ) -> WSGIApplication:
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -46,7 +45,7 @@ def answering(
 
 
 def environs(event: Event) -> tuple[WSGIEnvironment, WSGIEnvironment]:
-    """What the application gets from the package, and what from ours."""
+    """Return the environs of the package and of djambda."""
     seen = []
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -60,24 +59,24 @@ def environs(event: Event) -> tuple[WSGIEnvironment, WSGIEnvironment]:
     return theirs, ours
 
 
-# Alike
+# Same behavior
 
 
 @pytest.mark.parametrize(
     ("application", "base64_content_types"),
     [
-        (answering(b"text"), None),
-        (answering("café 🐘".encode()), None),
-        (answering(b"{}", [("Content-Type", "application/json")], "201 Created"), None),
-        (answering(b"", [("Location", "/notes/")], "302 Found"), None),
-        (answering(b"gone", status="404 Not Found"), None),
-        (answering(b"x", [*PLAIN, ("Set-Cookie", "a=1"), ("X-Some", "thing")]), None),
-        (answering(b"\x00\xff", [("Content-Type", "image/png")]), {"image/png"}),
-        (answering(b"text", [("Content-Type", "text/plain; charset=utf-8")]), {"text/plain"}),
+        (responding(b"text"), None),
+        (responding("café 🐘".encode()), None),
+        (responding(b"{}", [("Content-Type", "application/json")], "201 Created"), None),
+        (responding(b"", [("Location", "/notes/")], "302 Found"), None),
+        (responding(b"gone", status="404 Not Found"), None),
+        (responding(b"x", [*PLAIN, ("Set-Cookie", "a=1"), ("X-Some", "thing")]), None),
+        (responding(b"\x00\xff", [("Content-Type", "image/png")]), {"image/png"}),
+        (responding(b"text", [("Content-Type", "text/plain; charset=utf-8")]), {"text/plain"}),
     ],
 )
 @in_parity
-def test_the_same_answer(
+def test_same_response(
     kind: Kind, application: WSGIApplication, base64_content_types: set[str] | None
 ) -> None:
     event = kind.make()
@@ -85,7 +84,7 @@ def test_the_same_answer(
     theirs = package.response(application, event, CONTEXT, base64_content_types)
     ours = awsgi.response(application, event, CONTEXT, base64_content_types)
 
-    # What is different on purpose: headers that may have several values, and a number as status.
+    # Different on purpose: multi-value headers, and a number as status.
     theirs["statusCode"] = int(theirs["statusCode"])
     assert received(ours) == received(theirs)
     for name in ("statusCode", "statusDescription", "body", "isBase64Encoded"):
@@ -93,15 +92,15 @@ def test_the_same_answer(
 
 
 @in_parity
-def test_the_same_environ(kind: Kind) -> None:
+def test_same_environ(kind: Kind) -> None:
     headers = [("Accept", "text/html"), ("Cookie", "a=1; b=2"), ("Content-Type", "text/plain")]
     event = kind.make("POST", "/notes/", query=[("q", "1"), ("r", "2")], headers=headers, body=b"x")
 
     theirs, ours = environs(event)
 
-    # Neither is a variable of PEP 3333.
+    # PEP 3333 has no such variables.
     del theirs["HTTP"], theirs["HTTP_CONTENT_TYPE"]
-    # Defects below, and that another process may run the same application.
+    # The first two are defects, see below; other processes may run the same application.
     for name in ("SCRIPT_NAME", "REMOTE_ADDR", "wsgi.multiprocess"):
         del theirs[name], ours[name]
     assert ours == theirs
@@ -110,15 +109,15 @@ def test_the_same_environ(kind: Kind) -> None:
 # The package's defects
 
 
-def test_a_second_cookie_is_lost() -> None:
-    application = answering(headers=[*PLAIN, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+def test_second_cookie_is_lost() -> None:
+    application = responding(headers=[*PLAIN, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
     event = REST_API.make()
 
     assert received(package.response(application, event, CONTEXT)).cookies == ["b=2"]
     assert received(awsgi.response(application, event, CONTEXT)).cookies == ["a=1", "b=2"]
 
 
-def test_the_response_is_never_closed() -> None:
+def test_response_is_never_closed() -> None:
     closed = []
 
     class Response(list[bytes]):
@@ -151,28 +150,28 @@ def test_only_the_last_of_a_repeated_parameter_arrives() -> None:
     ids=["gzip", "an image"],
 )
 def test_binary_bodies_fail_unless_their_type_is_listed(body: bytes, headers: Pairs) -> None:
-    application = answering(body, headers)
+    application = responding(body, headers)
 
     with pytest.raises(UnicodeDecodeError):
         package.response(application, REST_API.make(), CONTEXT)
     assert received(awsgi.response(application, REST_API.make(), CONTEXT)).body == body
 
 
-def test_the_path_is_not_decoded() -> None:
+def test_path_is_not_decoded() -> None:
     theirs, ours = environs(REST_API.make(path="/caf%C3%A9"))
 
-    assert theirs["PATH_INFO"] == "/caf%C3%A9"  # Of which Django makes "/caf%25C3%25A9".
+    assert theirs["PATH_INFO"] == "/caf%C3%A9"  # Django encodes it again: "/caf%25C3%25A9".
     assert ours["PATH_INFO"].encode("latin-1").decode() == "/café"
 
 
-def test_the_stage_is_no_script_name() -> None:
+def test_stage_is_not_the_script_name() -> None:
     theirs, ours = environs(REST_API.make())
 
     assert (theirs["SCRIPT_NAME"], ours["SCRIPT_NAME"]) == ("", "/prod")
 
 
 @in_parity
-def test_a_client_can_forge_its_address(kind: Kind) -> None:
+def test_client_can_forge_its_address(kind: Kind) -> None:
     theirs, ours = environs(kind.make())
 
     assert (theirs["REMOTE_ADDR"], ours["REMOTE_ADDR"]) == (FORGED, CLIENT)
@@ -181,8 +180,8 @@ def test_a_client_can_forge_its_address(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", [HTTP_API, FUNCTION_URL], ids=["HTTP API", "Function URL"])
 def test_payload_2_0_is_a_key_error(kind: Kind) -> None:
     with pytest.raises(KeyError):
-        package.response(answering(b"text"), kind.make(), CONTEXT)
-    assert awsgi.response(answering(b"text"), kind.make(), CONTEXT)["body"] == "text"
+        package.response(responding(b"text"), kind.make(), CONTEXT)
+    assert awsgi.response(responding(b"text"), kind.make(), CONTEXT)["body"] == "text"
 
 
 def test_exc_info_is_ignored() -> None:
@@ -192,7 +191,7 @@ def test_exc_info_is_ignored() -> None:
         try:
             1 / 0  # noqa: B018
         except ZeroDivisionError:
-            # PEP 3333: an error once the body is on its way has to be raised again.
+            # PEP 3333: after the body has started, the error must be raised again.
             start_response("500 Sorry", PLAIN, sys.exc_info())
         return iter([b"sorry"])
 
@@ -201,14 +200,14 @@ def test_exc_info_is_ignored() -> None:
         awsgi.response(application, REST_API.make(), CONTEXT)
 
 
-def test_the_status_is_a_string() -> None:
-    theirs: dict[str, Any] = package.response(answering(), REST_API.make(), CONTEXT)
+def test_status_is_a_string() -> None:
+    theirs: dict[str, Any] = package.response(responding(), REST_API.make(), CONTEXT)
 
     assert theirs["statusCode"] == "200"
-    assert awsgi.response(answering(), REST_API.make(), CONTEXT)["statusCode"] == 200
+    assert awsgi.response(responding(), REST_API.make(), CONTEXT)["statusCode"] == 200
 
 
-def test_a_generator_that_starts_late_is_an_error() -> None:
+def test_generator_that_calls_start_response_late_is_an_error() -> None:
     def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         start_response("202 Accepted", PLAIN)
         yield b"text"
@@ -224,7 +223,7 @@ def test_a_generator_that_starts_late_is_an_error() -> None:
     )
 
 
-def test_the_query_of_a_load_balancer_is_encoded_twice() -> None:
+def test_query_of_a_load_balancer_is_encoded_twice() -> None:
     theirs, ours = environs(ALB.make(query=[("q", "a b&c")]))
 
     assert parse_qsl(theirs["QUERY_STRING"]) == [("q", "a+b%26c")]

@@ -1,7 +1,7 @@
-"""Whatever a client sends reaches the application, whatever that answers reaches the client.
+"""Property tests of `djambda.awsgi.response`: requests and responses arrive unchanged.
 
-Round trips of drawn paths, queries, headers, cookies and bodies through `djambda.awsgi.response`,
-for each kind of events; and events of drawn JSON, which must never make it fail unforeseen.
+Hypothesis generates paths, queries, headers, cookies and bodies for each kind of events, and
+malformed events, which must result in a 400 or a ValueError.
 """
 
 import copy
@@ -28,9 +28,9 @@ from tests.support.lambda_events import (
     Kind,
     Pairs,
     Received,
+    field_paths,
     make_v1_event,
     make_v2_event,
-    places,
     received,
 )
 
@@ -52,15 +52,15 @@ json_values = st.recursive(
 
 
 def through(application: WSGIApplication, event: Event) -> dict[str, Any]:
-    """The answer, with JSON on both ways as on Lambda's."""
-    answer: dict[str, Any] = json.loads(
+    """Return the response, with event and response converted through JSON as in Lambda."""
+    response: dict[str, Any] = json.loads(
         json.dumps(awsgi.response(application, json.loads(json.dumps(event)), CONTEXT))
     )
-    return answer
+    return response
 
 
 class Application:
-    """Keeps what it got, as PEP 3333 has it."""
+    """Keeps the request that it received, and checks it against PEP 3333."""
 
     def __init__(self) -> None:
         self.environ: WSGIEnvironment = {}
@@ -98,14 +98,14 @@ def got(
     return received(through(application, kind.make(method)))
 
 
-# Up
+# Requests
 
 
 @often
 @given(kinds, st.lists(texts, min_size=1))
 def test_every_path_arrives(kind: Kind, segments: list[str]) -> None:
     path = "/" + "/".join(segments)
-    if kind is HTTP_API:  # That decodes a percent sign twice, or refuses it.
+    if kind is HTTP_API:  # It decodes percent signs twice, or rejects them.
         path = path.replace("%", "")
 
     application = sent(kind.make(path=quote(path)))
@@ -145,7 +145,7 @@ def test_every_query_arrives(kind: Kind, pairs: Pairs) -> None:
     query = sent(kind.make(query=pairs)).environ["QUERY_STRING"]
 
     expected = list(dict(pairs).items()) if kind is ALB else pairs
-    # Only v2 has the order of different names.
+    # Only v2 preserves the order of different names.
     assert sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0]) == (
         sorted(expected, key=lambda pair: pair[0])
     )
@@ -180,7 +180,7 @@ def test_every_body_arrives(kind: Kind, body: bytes | str) -> None:
     assert sent(kind.make("POST", body=body)).body == expected
 
 
-# Down
+# Responses
 
 
 @often
@@ -190,7 +190,9 @@ def test_every_body_arrives(kind: Kind, body: bytes | str) -> None:
     st.sampled_from(["", "text/html", "application/json", "image/png", "text/x; charset=utf-16"]),
     st.sampled_from(["", "identity", "gzip"]),
 )
-def test_every_body_comes_back(kind: Kind, body: bytes, content_type: str, encoding: str) -> None:
+def test_every_response_body_arrives(
+    kind: Kind, body: bytes, content_type: str, encoding: str
+) -> None:
     pairs = [("Content-Type", content_type), ("Content-Encoding", encoding)]
 
     assert got(kind, body, [(name, value) for name, value in pairs if value]).body == body
@@ -198,7 +200,7 @@ def test_every_body_comes_back(kind: Kind, body: bytes, content_type: str, encod
 
 @often
 @given(kinds, st.integers(200, 599), header_values, headers, cookies)
-def test_every_answer_comes_back(
+def test_every_response_arrives(
     kind: Kind, status: int, reason: str, headers: dict[str, list[str]], cookies: list[str]
 ) -> None:
     pairs = [(name, value) for name, values in headers.items() for value in values]
@@ -209,41 +211,41 @@ def test_every_answer_comes_back(
     )
 
 
-# Broken input
+# Malformed events
 
 
 WHOLE = [
     kind.make("POST", "/notes/", query=[("q", "1")], headers=[("Cookie", "a=1")], body=b"x")
     for kind in KINDS
 ] + [make_v2_event(path="/a", resource="/{proxy+}")]
-FIELDS = [(event, place) for event in WHOLE for place in places(event)]
+FIELDS = [(event, path) for event in WHOLE for path in field_paths(event)]
 
 
-def answered_or_refused(event: Event) -> None:
-    answer = through(Application(), event)
+def assert_accepted_or_400(event: Event) -> None:
+    response = through(Application(), event)
 
-    if answer["statusCode"] != 204:
-        status, headers, cookies, body = received(answer)
+    if response["statusCode"] != 204:
+        status, headers, cookies, body = received(response)
         assert (status, cookies) == (400, [])
         assert headers == {"content-type": "text/plain; charset=utf-8"}
-        assert body.startswith(b"The request cannot be understood: ")
+        assert body.startswith(b"Malformed request: ")
 
 
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(FIELDS), json_values)
-def test_any_json_in_any_field_is_answered_or_refused(
+def test_any_json_in_any_field_is_accepted_or_a_400(
     field: tuple[Event, tuple[str, ...]], value: Any
 ) -> None:
-    event, (*way, last) = copy.deepcopy(field[0]), field[1]
+    event, (*parents, last) = copy.deepcopy(field[0]), field[1]
     holder = event
-    for name in way:
+    for name in parents:
         holder = holder[name]
     holder[last] = value
 
     if awsgi.is_request(event):
-        answered_or_refused(event)
+        assert_accepted_or_400(event)
     else:
-        assert way in ([], ["requestContext"])
+        assert parents in ([], ["requestContext"])
 
 
 @often
@@ -253,18 +255,18 @@ def test_any_json_in_any_field_is_answered_or_refused(
         st.sampled_from(sorted({name for event in WHOLE for name in event})), json_values
     ),
 )
-def test_any_json_in_many_fields_is_answered_or_refused(kind: Kind, fields: dict[str, Any]) -> None:
+def test_any_json_in_many_fields_is_accepted_or_a_400(kind: Kind, fields: dict[str, Any]) -> None:
     event = kind.make() | fields
 
     if awsgi.is_request(event):
-        answered_or_refused(event)
+        assert_accepted_or_400(event)
 
 
 @often
 @given(json_values)
 def test_any_json_is_a_request_or_an_error(event: Any) -> None:
     if awsgi.is_request(event):
-        answered_or_refused(event)
+        assert_accepted_or_400(event)
     else:
-        with pytest.raises(ValueError, match="no HTTP request"):
+        with pytest.raises(ValueError, match="not an HTTP request"):
             awsgi.response(Application(), event, CONTEXT)

@@ -1,7 +1,6 @@
-"""The real Django behind `djambda.awsgi`: what browsers do, through events of AWS and back.
+"""`djambda.awsgi` with the real Django: login, files, streams, middleware, URLs, connections.
 
-`tests/unit/test_awsgi.py` has the protocol, this what Django makes of it: log-in, files, streams,
-middleware, the database's connection, and every address below the prefix of the site.
+`test_awsgi.py` tests the protocol itself.
 """
 
 import gzip
@@ -127,7 +126,7 @@ urlpatterns = [
     *shop_urlpatterns,
 ]
 
-# Django closes connections at the end of a request: no transaction can be around a whole test.
+# Django closes connections at the end of a request, which ends a test's transaction.
 in_database = pytest.mark.django_db(transaction=True)
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 
@@ -148,7 +147,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def finished() -> Iterator[list[object]]:
-    """One entry for each request that is over."""
+    """Return a list that gets an entry for each finished request."""
     requests: list[object] = []
 
     def note(sender: object, **_: object) -> None:
@@ -160,58 +159,58 @@ def finished() -> Iterator[list[object]]:
 
 
 class Browser:
-    """Asks the site as it is set up by now; keeps cookies and sends forms.
+    """Sends requests to the site, keeps cookies and sends forms.
 
-    `place` are arguments of the kind's builder, such as the host.
+    `address` has arguments of the kind's builder, such as the host.
     """
 
-    def __init__(self, kind: Kind = REST_API, **place: Any) -> None:
+    def __init__(self, kind: Kind = REST_API, **address: Any) -> None:
         self._kind = kind
-        self._place = place
+        self._address = address
         self._application = WSGIHandler()
         self._cookies: SimpleCookie = SimpleCookie()
 
     def get(
         self, path: str, *, query: Pairs | None = None, headers: Pairs | None = None
     ) -> Received:
-        return self.ask("GET", path, query=query, headers=headers)
+        return self.request("GET", path, query=query, headers=headers)
 
     def post(self, path: str, body: bytes, content_type: str) -> Received:
-        origin = f"https://{self._place.get('host', self._kind.host)}"
+        origin = f"https://{self._address.get('host', self._kind.host)}"
         headers = [("Content-Type", content_type), ("Origin", origin)]
-        return self.ask("POST", path, body=body, headers=headers)
+        return self.request("POST", path, body=body, headers=headers)
 
-    def ask(
-        self, method: str, path: str, *, headers: Pairs | None = None, **request: Any
+    def request(
+        self, method: str, path: str, *, headers: Pairs | None = None, **arguments: Any
     ) -> Received:
         sent = [*(headers or [])]
         if self._cookies:
             pairs = [f"{name}={cookie.value}" for name, cookie in self._cookies.items()]
             sent.append(("Cookie", "; ".join(pairs)))
-        event = self._kind.make(method, path, headers=sent, **request, **self._place)
-        # To and from JSON, as on Lambda's way.
-        answer = awsgi.response(self._application, json.loads(json.dumps(event)), CONTEXT)
-        got = received(json.loads(json.dumps(answer)))
+        event = self._kind.make(method, path, headers=sent, **arguments, **self._address)
+        # Through JSON, like the events and responses of Lambda.
+        response = awsgi.response(self._application, json.loads(json.dumps(event)), CONTEXT)
+        got = received(json.loads(json.dumps(response)))
         for cookie in got.cookies:
             self._cookies.load(cookie)
         return got
 
 
-# What Django sees
+# Django's request
 
 
 @each_kind
-def test_the_request_that_django_sees(kind: Kind) -> None:
-    name = "café 50% a+b 🐘" if kind is not HTTP_API else "café a+b 🐘"  # That refuses "%25".
+def test_request_object_of_django(kind: Kind) -> None:
+    name = "café 50% a+b 🐘" if kind is not HTTP_API else "café a+b 🐘"  # It rejects "%25".
     way = f"/ünï/{name}/"
 
-    answer = Browser(kind).get(
+    response = Browser(kind).get(
         quote(way),
         query=[("q", "ä"), ("r", "2")],
         headers=[("Cookie", "a=1; b=2"), ("X-Some", "thing")],
     )
 
-    assert json.loads(answer.body) == {
+    assert json.loads(response.body) == {
         "name": name,
         "path": kind.prefix + way,
         "path_info": way,
@@ -224,7 +223,7 @@ def test_the_request_that_django_sees(kind: Kind) -> None:
     }
 
 
-PLACES = [
+ADDRESSES = [
     *[(kind, {}, kind.prefix) for kind in KINDS],
     (REST_API, {"host": "www.example.com", "stage": ""}, ""),
     (REST_API, {"host": "www.example.com", "stage": "", "base_path": "/shop"}, "/shop"),
@@ -233,9 +232,9 @@ PLACES = [
 IDS = [*[kind.name for kind in KINDS], "own domain", "base path", "own domain of an HTTP API"]
 
 
-@pytest.mark.parametrize(("kind", "place", "prefix"), PLACES, ids=IDS)
-def test_every_address_is_below_the_prefix(kind: Kind, place: dict[str, str], prefix: str) -> None:
-    browser = Browser(kind, **place)
+@pytest.mark.parametrize(("kind", "address", "prefix"), ADDRESSES, ids=IDS)
+def test_every_url_includes_the_prefix(kind: Kind, address: dict[str, str], prefix: str) -> None:
+    browser = Browser(kind, **address)
 
     page = browser.get("/accounts/login/").body.decode()
     addresses = re.findall(r'(?:href|src|action)="([^"#]+)"', page)
@@ -244,42 +243,42 @@ def test_every_address_is_below_the_prefix(kind: Kind, place: dict[str, str], pr
     assert f"{prefix}/" in addresses
     assert [address for address in addresses if not address.startswith(known)] == []
     assert browser.get("/elsewhere").headers["location"] == f"{prefix}/%C3%BCn%C3%AF/caf%C3%A9/"
-    # Django's own addition of a slash, and its way to the log-in.
+    # Django's redirects that append a slash, and to the login page.
     assert browser.get("/accounts/login").headers["location"] == f"{prefix}/accounts/login/"
     assert browser.get("/products/new/").headers["location"] == (
         f"{prefix}/accounts/login/?next={prefix}/products/new/"
     )
 
 
-def test_one_process_serves_several_prefixes() -> None:
-    place = {"host": "www.example.com", "stage": ""}
+def test_one_process_can_have_several_prefixes() -> None:
+    address = {"host": "www.example.com", "stage": ""}
 
-    ways = [
+    locations = [
         browser.get("/elsewhere").headers["location"]
-        for browser in (Browser(), Browser(REST_API, **place), Browser())
+        for browser in (Browser(), Browser(REST_API, **address), Browser())
     ]
 
-    assert [way.partition("/%C3")[0] for way in ways] == ["/prod", "", "/prod"]
+    assert [location.partition("/%C3")[0] for location in locations] == ["/prod", "", "/prod"]
 
 
-# Log-in
+# Login
 
 
 @in_database
 @each_kind
-def test_logging_in_sets_both_cookies_and_lasts(kind: Kind) -> None:
+def test_login_sets_both_cookies_and_lasts(kind: Kind) -> None:
     User.objects.create_user("ada", password="a-password")
     browser = Browser(kind)
     page = browser.get("/accounts/login/").body.decode()
     token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[-1]
     form = {"csrfmiddlewaretoken": token, "username": "ada", "password": "a-password"}
 
-    answer = browser.post(
+    response = browser.post(
         "/accounts/login/", urlencode(form).encode(), "application/x-www-form-urlencoded"
     )
 
-    assert (answer.status, answer.headers["location"]) == (302, f"{kind.prefix}/products/")
-    assert sorted(cookie.partition("=")[0] for cookie in answer.cookies) == [
+    assert (response.status, response.headers["location"]) == (302, f"{kind.prefix}/products/")
+    assert sorted(cookie.partition("=")[0] for cookie in response.cookies) == [
         "csrftoken",
         "sessionid",
     ]
@@ -291,7 +290,7 @@ def test_logging_in_sets_both_cookies_and_lasts(kind: Kind) -> None:
 
 
 @each_kind
-def test_a_file_goes_up_and_comes_down_byte_for_byte(kind: Kind, media: Path) -> None:
+def test_file_is_uploaded_and_downloaded_unchanged(kind: Kind, media: Path) -> None:
     browser = Browser(kind)
     multipart = (
         '--line\r\nContent-Disposition: form-data; name="file"; filename="Übung.bin"\r\n'
@@ -310,33 +309,33 @@ def test_a_file_goes_up_and_comes_down_byte_for_byte(kind: Kind, media: Path) ->
 
 
 @each_kind
-def test_a_stream_is_consumed_and_closed(kind: Kind) -> None:
+def test_stream_is_consumed_and_closed(kind: Kind) -> None:
     closed_streams.clear()
 
-    answer = Browser(kind).get("/stream")
+    response = Browser(kind).get("/stream")
 
-    assert answer.body.decode() == f"{TEXT}end"
+    assert response.body.decode() == f"{TEXT}end"
     assert closed_streams == [f"{kind.prefix}/stream"]
 
 
 @pytest.mark.parametrize("way", ["/text", "/stream"])
 @each_kind
-def test_what_the_gzip_middleware_packs_arrives_packed(
+def test_gzip_middleware_response_arrives_compressed(
     kind: Kind, way: str, settings: Settings
 ) -> None:
     settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
 
-    answer = Browser(kind).get(way, headers=[("Accept-Encoding", "gzip")])
+    response = Browser(kind).get(way, headers=[("Accept-Encoding", "gzip")])
 
-    assert answer.headers["content-encoding"] == "gzip"
-    assert gzip.decompress(answer.body).decode().removesuffix("end") == TEXT
+    assert response.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(response.body).decode().removesuffix("end") == TEXT
 
 
 @each_kind
-def test_a_head_request_gets_the_headers_alone(kind: Kind) -> None:
+def test_head_request_gets_only_the_headers(kind: Kind) -> None:
     browser = Browser(kind)
 
-    whole, head = browser.get("/text"), browser.ask("HEAD", "/text")
+    whole, head = browser.get("/text"), browser.request("HEAD", "/text")
 
     assert whole.body.decode() == TEXT
     assert whole.headers["content-length"] == str(len(whole.body))
@@ -344,7 +343,7 @@ def test_a_head_request_gets_the_headers_alone(kind: Kind) -> None:
 
 
 @each_kind
-def test_a_page_that_the_browser_has_is_not_sent_again(kind: Kind, settings: Settings) -> None:
+def test_unchanged_page_is_a_304(kind: Kind, settings: Settings) -> None:
     settings.MIDDLEWARE = [
         "django.middleware.http.ConditionalGetMiddleware",
         *settings.MIDDLEWARE,
@@ -365,14 +364,14 @@ def test_a_page_that_the_browser_has_is_not_sent_again(kind: Kind, settings: Set
     [("/text", 200), ("/stream", 200), ("/nowhere", 404), ("/fail", 500), ("/elsewhere", 302)],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_django_is_told_once_when_a_request_is_over(
+def test_request_finished_signal_is_sent_once(
     finished: list[object], method: str, way: str, status: int
 ) -> None:
-    assert Browser().ask(method, way).status == status
+    assert Browser().request(method, way).status == status
     assert finished == [WSGIHandler]
 
 
-def test_a_broken_stream_ends_its_request_too(finished: list[object]) -> None:
+def test_failing_stream_finishes_its_request(finished: list[object]) -> None:
     closed_streams.clear()
 
     with pytest.raises(ZeroDivisionError):
@@ -383,7 +382,7 @@ def test_a_broken_stream_ends_its_request_too(finished: list[object]) -> None:
 
 @in_database
 @pytest.mark.parametrize("kind", [REST_API, HTTP_API, ALB], ids=["REST API", "HTTP API", "ALB"])
-def test_a_request_lets_go_of_its_connection(kind: Kind) -> None:
+def test_request_closes_its_connection(kind: Kind) -> None:
     browser = Browser(kind)
 
     servers = [browser.get("/query").body]
@@ -395,7 +394,7 @@ def test_a_request_lets_go_of_its_connection(kind: Kind) -> None:
 
 
 @in_database
-def test_a_connection_that_may_last_serves_the_next_request(
+def test_persistent_connection_is_reused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connection.close()
