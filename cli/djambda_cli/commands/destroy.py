@@ -94,7 +94,7 @@ def plan(inventory: Inventory) -> tuple[list[str], list[str]]:
 def print_plan(deployment: Deployment, inventory: Inventory) -> None:
     """Print the deleted and the kept resources."""
     deleted, kept = plan(inventory)
-    stderr.print(f"{deployment.stack} {deployment.location}", highlight=False)
+    stderr.print(f"Delete {deployment.stack} {deployment.location}", highlight=False)
     for title, lines in (("Deleted", deleted), ("Kept", kept)):
         stderr.print(f"\n{title}:")
         for line in lines:
