@@ -1,10 +1,11 @@
-"""The documented IAM policies allow every call of the CLI to AWS.
+"""The documented IAM policies allow every call of the CLI and of the restore script to AWS.
 
 The CLI's source has the calls' names; botocore knows to which service and action each belongs. The
 pipeline's tests check the calls that jobs really make.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +16,8 @@ from botocore import xform_name
 
 from tests.unit.docs.policies import documented_actions
 
-CLI = Path(__file__).resolve().parents[3] / "cli" / "djambda_cli"
+ROOT = Path(__file__).resolve().parents[3]
+CLI = ROOT / "cli" / "djambda_cli"
 
 PREFIXES = {"service-quotas": "servicequotas"}
 """IAM's prefixes where they differ from the services' names."""
@@ -34,9 +36,12 @@ def names_and_texts() -> tuple[set[str], set[str]]:
     nodes = [node for file in CLI.rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
     return (
         {node.attr for node in nodes if isinstance(node, ast.Attribute)},
-        {node.value for node in nodes if isinstance(node, ast.Constant) and str(node.value)
-         and isinstance(node.value, str)},
-    )  # fmt: skip
+        {
+            node.value
+            for node in nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        },
+    )
 
 
 def actions_of_calls() -> Iterator[tuple[str, set[str]]]:
@@ -67,6 +72,24 @@ def test_documented_policies_allow_the_clis_calls() -> None:
         for call, actions in calls.items()
         if not any(fnmatchcase(action, pattern) for action in actions for pattern in allowed)
     } == {}
+
+
+def test_documented_policies_allow_the_restore_scripts_calls() -> None:
+    script = (ROOT / "scripts" / "restore-database").read_text()
+    commands = {
+        command.replace("$1", kind)
+        for command in re.findall(
+            r"\b(?:create|delete|describe|modify|restore)-db-[a-z$1-]+", script
+        )
+        for kind in ("cluster", "instance")
+    }
+    service_model = botocore.session.get_session().get_service_model("rds")
+    operations = {xform_name(name, "-"): name for name in service_model.operation_names}
+
+    assert len(commands) >= 9
+    assert {f"rds:{operations[command]}" for command in commands} <= set(
+        documented_actions()["Restore"]
+    )
 
 
 @pytest.mark.parametrize("policy", documented_actions())
