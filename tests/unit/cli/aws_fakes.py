@@ -1,4 +1,4 @@
-"""A deployment whose AWS says what a test wants: for the verbs that look and ask."""
+"""Fake boto3 clients, a deployment that has them, and versions of the Django function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ def refusal(code: str, message: str = "no") -> ClientError:
 
 
 class FakeClient:
-    """A boto3 client: each operation's answer, or a function of its arguments, or an error.
+    """A boto3 client with a response for each operation, and `calls` with the arguments.
 
-    A paginator has one page. `asked` has the calls.
+    A response can be a function of the arguments, or an error. A paginator has one page.
     """
 
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+    def __init__(self, **responses: Any) -> None:
+        self.responses = responses
+        self.calls: list[tuple[str, dict[str, Any]]] = []
         names = (
             *("ParameterNotFound", "ResourceNotFoundException", "NoSuchHostedZone"),
             "PreconditionFailedException",
@@ -36,20 +36,20 @@ class FakeClient:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
-            self.asked.append((operation, arguments))
-            answer = self.answers[operation]
-            if callable(answer):
-                answer = answer(**arguments)
-            if isinstance(answer, ClientError):
-                code = answer.response["Error"]["Code"]
+            self.calls.append((operation, arguments))
+            response = self.responses[operation]
+            if callable(response):
+                response = response(**arguments)
+            if isinstance(response, ClientError):
+                code = response.response["Error"]["Code"]
                 kind = getattr(self.exceptions, code, ClientError)
-                raise kind(answer.response, operation)
-            return answer
+                raise kind(response.response, operation)
+            return response
 
         return call
 
     def get_paginator(self, operation: str) -> Any:
-        """Whose only page is the operation's answer."""
+        """Return a paginator whose only page is the operation's response."""
         return SimpleNamespace(paginate=lambda **arguments: [getattr(self, operation)(**arguments)])
 
 
@@ -60,12 +60,12 @@ class FakeDeployment(Deployment):
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str, **_config: Any) -> Any:
-        """The client that the test gave."""
+        """Return the service's client."""
         return self.clients[service]
 
 
 def deployment(config: Config = CONFIG, /, **clients: Any) -> FakeDeployment:
-    """A deployment on AWS; clients by their services' names."""
+    """A deployment on AWS, with clients by their services' names."""
     return FakeDeployment(config, None, clients)
 
 
@@ -77,7 +77,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:dev-shop-djambda-lambda"
 
 
 def published(number: str, **changes: Any) -> dict[str, Any]:
-    """One version as Lambda lists it."""
+    """A version as Lambda lists it."""
     return {
         "Version": number,
         "LastModified": "2026-11-24T09:00:00.000+0000",
@@ -89,26 +89,26 @@ def published(number: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def lambda_(*listed: dict[str, Any], live: str = "3", **answers: Any) -> FakeClient:
-    """Lambda with these versions."""
+def lambda_client(*listed: dict[str, Any], live: str = "3", **responses: Any) -> FakeClient:
+    """A Lambda client of a function with these versions."""
     alias = {"AliasArn": f"{ARN}:live", "FunctionVersion": live, "RevisionId": "r1"}
-    usual = {
+    defaults = {
         "get_alias": alias,
         "list_versions_by_function": {"Versions": [published("$LATEST"), *listed]},
         "list_tags": {"Tags": {}},
     }
-    return FakeClient(**{**usual, **answers})
+    return FakeClient(**{**defaults, **responses})
 
 
-def history(*listed: dict[str, Any], **answers: Any) -> versions.History | None:
+def history(*listed: dict[str, Any], **responses: Any) -> versions.History | None:
     """The history of a function with these versions."""
-    client: Any = lambda_(*listed, **answers)
+    client: Any = lambda_client(*listed, **responses)
     return versions.load_history(client, "dev-shop-djambda-lambda")
 
 
-def live_history(*listed: dict[str, Any], **answers: Any) -> versions.History:
+def live_history(*listed: dict[str, Any], **responses: Any) -> versions.History:
     """The history of a function of which one version is live."""
-    loaded = history(*listed, **answers)
+    loaded = history(*listed, **responses)
     assert loaded is not None
     return loaded
 

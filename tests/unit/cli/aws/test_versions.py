@@ -7,7 +7,7 @@ from tests.unit.cli.aws_fakes import (
     ARN,
     THREE,
     history,
-    lambda_,
+    lambda_client,
     live_history,
     published,
     refusal,
@@ -16,33 +16,33 @@ from tests.unit.cli.aws_fakes import (
 FUNCTION = "dev-shop-djambda-lambda"
 
 
-def test_versions_with_the_newest_first() -> None:
-    past = live_history(*THREE, published("10"))
+def test_newest_version_comes_first() -> None:
+    loaded = live_history(*THREE, published("10"))
 
-    assert [(each.number, each.is_live) for each in past.versions] == [
+    assert [(version.number, version.is_live) for version in loaded.versions] == [
         (10, False),
         (4, False),
         (3, True),
         (2, False),
     ]
-    assert [each.number for each in past.newer] == [10, 4]
-    assert past.live.when == datetime(2026, 11, 24, 9, tzinfo=UTC)
+    assert [version.number for version in loaded.newer] == [10, 4]
+    assert loaded.live.when == datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
-def test_the_commit_is_a_tag_of_the_function() -> None:
+def test_commit_is_a_tag_of_the_function() -> None:
     tags = {
         "Project": "djambda",
         "djambda:version:3": f"release3 {'a' * 40} changed",
-        "djambda:version:2": f"of-a-stack-before {'b' * 40}",
+        "djambda:version:2": f"build-of-an-earlier-stack {'b' * 40}",
     }
-    past = live_history(*THREE, list_tags={"Tags": tags})
+    loaded = live_history(*THREE, list_tags={"Tags": tags})
 
-    assert {each.number: each.short_commit for each in past.versions} == {
+    assert {version.number: version.short_commit for version in loaded.versions} == {
         4: "unknown",
         3: "aaaaaaaaaa and changes",
         2: "unknown",
     }
-    assert past.live.as_json() == {
+    assert loaded.live.as_json() == {
         "number": 3,
         "published": "2026-11-24T09:00:00.000+0000",
         "build_id": "release3",
@@ -55,13 +55,13 @@ def test_the_commit_is_a_tag_of_the_function() -> None:
     }
 
 
-def test_no_live_version_yet() -> None:
+def test_function_without_a_live_version() -> None:
     assert history(get_alias=refusal("ResourceNotFoundException")) is None
 
 
 def test_commit_is_recorded_for_the_newest_version() -> None:
     old = {f"djambda:version:{number}": "release x" for number in range(30)}
-    client = lambda_(
+    client = lambda_client(
         list_tags={"Tags": old},
         get_function_configuration={"FunctionArn": ARN},
         tag_resource={},
@@ -70,7 +70,7 @@ def test_commit_is_recorded_for_the_newest_version() -> None:
     newest = live_history(*THREE).versions[0]
 
     versions.record_commit(client, FUNCTION, newest, "c" * 40)  # type: ignore[arg-type]
-    calls = dict(client.asked)
+    calls = dict(client.calls)
     assert calls["tag_resource"] == {
         "Resource": ARN,
         "Tags": {"djambda:version:4": f"release4 {'c' * 40}"},
@@ -79,10 +79,10 @@ def test_commit_is_recorded_for_the_newest_version() -> None:
 
 
 def test_recorded_commit_is_kept() -> None:
-    client = lambda_()
+    client = lambda_client()
     newest = live_history(
         *THREE, list_tags={"Tags": {"djambda:version:4": "release4 earlier"}}
     ).versions[0]
 
     versions.record_commit(client, FUNCTION, newest, "later")  # type: ignore[arg-type]
-    assert client.asked == []
+    assert client.calls == []

@@ -11,7 +11,7 @@ from tests.unit.cli.aws_fakes import (
     THREE,
     FakeClient,
     deployment,
-    lambda_,
+    lambda_client,
     live_history,
     published,
     refusal,
@@ -54,7 +54,7 @@ def test_alias_that_has_changed_in_the_meantime_is_not_moved() -> None:
 
     with pytest.raises(CliError, match=r"changed nothing.*djambda status"):
         rollback.move_alias(deployment(), client, live_history(*THREE).versions[-1], "r1")
-    [(_, request)] = client.asked
+    [(_, request)] = client.calls
     assert request == {
         "FunctionName": "dev-shop-djambda-lambda",
         "Name": "live",
@@ -64,7 +64,7 @@ def test_alias_that_has_changed_in_the_meantime_is_not_moved() -> None:
 
 
 def test_missing_live_version_names_the_deploy_command() -> None:
-    client: Any = lambda_(get_alias=refusal("ResourceNotFoundException"))
+    client: Any = lambda_client(get_alias=refusal("ResourceNotFoundException"))
 
     with pytest.raises(CliError, match=r"dev-shop-djambda-lambda has no live .*djambda deploy"):
         require_history(deployment(), client)

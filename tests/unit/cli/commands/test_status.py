@@ -9,7 +9,14 @@ import pytest
 from djambda_cli.commands import status
 from djambda_cli.commands.status import Database, Month, Unknown, Usage, ago, database_of, month_of
 from djambda_cli.errors import CliError
-from tests.unit.cli.aws_fakes import THREE, FakeClient, FakeDeployment, deployment, lambda_, refusal
+from tests.unit.cli.aws_fakes import (
+    THREE,
+    FakeClient,
+    FakeDeployment,
+    deployment,
+    lambda_client,
+    refusal,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -159,7 +166,7 @@ def whole(**clients: FakeClient) -> FakeDeployment:
             "cloudformation": FakeClient(
                 describe_stacks={"Stacks": [stack]}, list_stack_resources=refused
             ),
-            "lambda": lambda_(*THREE, get_function_configuration=refused),
+            "lambda": lambda_client(*THREE, get_function_configuration=refused),
             "rds": FakeClient(),
             "cloudwatch": FakeClient(),
             "logs": FakeClient(filter_log_events={"events": []}),

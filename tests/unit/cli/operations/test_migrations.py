@@ -25,8 +25,8 @@ def load(*responses: Any) -> tuple[set[str] | None, list[str]]:
     client: Any = FakeClient(invoke=lambda **_: next(remaining))
     progress: list[str] = []
     loaded = migrations.load_migrations(client, "function", 3, progress.append)
-    assert client.asked[0][1]["Qualifier"] == "3"
-    assert json.loads(client.asked[0][1]["Payload"]) == {"manage": "list_migrations"}
+    assert client.calls[0][1]["Qualifier"] == "3"
+    assert json.loads(client.calls[0][1]["Payload"]) == {"manage": "list_migrations"}
     return loaded, progress
 
 
