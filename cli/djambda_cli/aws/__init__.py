@@ -1,1 +1,1 @@
-"""AWS as the commands see it: CloudFormation, the CDK, versions, logs."""
+"""AWS: CloudFormation, the CDK, Lambda's versions, logs. Functions take clients and names."""

@@ -1,1 +1,1 @@
-"""What several commands do with a deployment."""
+"""Operations on a deployment that commands share, or that are more than a command's own file."""
