@@ -3,16 +3,19 @@
 The stack describes the deployment in the function's environment variables and stores the secrets in
 SSM. This module converts both to Django settings. Without SECRETS_PATH, which only deployed
 functions have, it does nothing.
+
+The project's value of a setting wins, unless it cannot work on Lambda: the database and its
+credentials, the bucket, the secret key and DEBUG are those of the deployment.
 """
 
 import logging
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.csp import CSP
-from django.utils.functional import SimpleLazyObject
+from django.urls import get_script_prefix
+from django.utils.functional import SimpleLazyObject, lazy
 
 from djambda.logs import JsonSafeFilter
 from djambda.parameters import get_parameters
@@ -44,9 +47,33 @@ so that a function that was frozen does not use a connection that the server has
 
 SIGNED_URL_SECONDS = 300
 
-BUCKET_DIRECTIVES = {"default-src", "font-src", "img-src", "media-src", "script-src", "style-src"}
-"""The directives of SECURE_CSP for static files and uploads: if they allow the site itself, they
-must allow the bucket, too."""
+POSTGRES_ENGINES = ("django.db.backends.postgresql", "djambda.db")
+
+UNUSABLE_OPTIONS = {"passfile", "pool", "service"}
+"""Options of a database that name files of another machine, or a pool, whose threads a frozen
+function stops."""
+
+STORAGE_CREDENTIALS = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_S3_ACCESS_KEY_ID", "AWS_S3_SECRET_ACCESS_KEY", "AWS_S3_SESSION_PROFILE"),
+    *("AWS_S3_ENDPOINT_URL", "AWS_S3_CUSTOM_DOMAIN"),
+)
+"""Settings of django-storages that name another account or endpoint than the function's own."""
+
+SITE_PATHS = {
+    "LOGIN_URL": "/accounts/login/",
+    "LOGIN_REDIRECT_URL": "/accounts/profile/",
+    "LOGOUT_REDIRECT_URL": None,
+}
+"""Settings with a path of the site, and their defaults. Django adds the prefix (`/prod`) to none of
+them: https://docs.djangoproject.com/en/6.1/ref/settings/#login-url"""
+
+CSP_SELF = "'self'"
+STATIC_DIRECTIVES = {"default-src", "font-src", "manifest-src", "script-src", "style-src"}
+UPLOAD_DIRECTIVES = {"img-src", "media-src"}
+"""The directives of SECURE_CSP that cover static files only, and those that cover uploads too. If
+they allow the site itself, they must allow that part of the bucket; an uploaded script must not
+run."""
 
 HSTS_SECONDS = 365 * 24 * 60 * 60
 
@@ -70,7 +97,12 @@ def configure(settings: MutableMapping[str, Any]) -> None:
         settings["INSTALLED_APPS"] = ["djambda", *settings.get("INSTALLED_APPS", ())]
     settings["SECRET_KEY"] = SimpleLazyObject(lambda: secrets()[SECRET_KEY])
     password = SimpleLazyObject(lambda: secrets()[DATABASE_PASSWORD])
-    settings["DATABASES"] = {**settings.get("DATABASES", {}), "default": _database(password)}
+    settings["DEBUG"] = os.environ.get("DEBUG", "").lower() in {"1", "true"}
+    databases = settings.get("DATABASES", {})
+    settings["DATABASES"] = {
+        **databases,
+        "default": _database(databases.get("default", {}), password),
+    }
     _use_bucket(settings)
     _use_gateway(settings)
     _use_lambda_log(settings)
@@ -92,16 +124,25 @@ def _fetch_secrets() -> dict[str, str]:
     return values
 
 
-def _database(password: object) -> dict[str, Any]:
+def _database(project: Mapping[str, Any], password: object) -> dict[str, Any]:
+    """Return the project's database settings with the deployed server in their place."""
     options: dict[str, Any] = {
         "resume_seconds": RESUME_SECONDS,
         # In ms: the timeout for a server that has disappeared without closing the connection.
         # https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         "tcp_user_timeout": 5000,
+        "sslmode": "require",
     }
-    if not os.environ.get("PGSSLMODE"):
+    if project.get("ENGINE", "").startswith(POSTGRES_ENGINES):
+        given = project.get("OPTIONS", {})
+        options |= {name: value for name, value in given.items() if name not in UNUSABLE_OPTIONS}
+    if os.environ.get("PGSSLMODE"):
+        del options["sslmode"]
+    elif options["sslmode"] in {"disable", "allow", "prefer"}:  # The server requires TLS.
         options["sslmode"] = "require"
+    age = project.get("CONN_MAX_AGE", CONNECTION_SECONDS)
     return {
+        **project,
         "ENGINE": "djambda.db",
         "HOST": os.environ["POSTGRES_SERVICE_HOST"],
         # libpq uses PGPORT only if no port is given.
@@ -109,7 +150,7 @@ def _database(password: object) -> dict[str, Any]:
         "NAME": os.environ["POSTGRES_DB"],
         "USER": os.environ["POSTGRES_USER"],
         "PASSWORD": password,
-        "CONN_MAX_AGE": CONNECTION_SECONDS,
+        "CONN_MAX_AGE": CONNECTION_SECONDS if age is None else min(age, CONNECTION_SECONDS),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
@@ -143,7 +184,9 @@ def _use_bucket(settings: MutableMapping[str, Any]) -> None:
     settings["AWS_STORAGE_BUCKET_NAME"] = os.environ["AWS_STORAGE_BUCKET_NAME"]
     settings["AWS_S3_REGION_NAME"] = os.environ["AWS_REGION"]
     settings["AWS_S3_SIGNATURE_VERSION"] = "s3v4"
-    settings["AWS_QUERYSTRING_EXPIRE"] = SIGNED_URL_SECONDS
+    settings.setdefault("AWS_QUERYSTRING_EXPIRE", SIGNED_URL_SECONDS)
+    for name in STORAGE_CREDENTIALS:
+        settings.pop(name, None)
     if os.environ.get("AWS_ENDPOINT_URL"):
         settings["AWS_S3_ADDRESSING_STYLE"] = "path"
 
@@ -162,16 +205,55 @@ def _use_gateway(settings: MutableMapping[str, Any]) -> None:
     ]
     settings["SESSION_COOKIE_SECURE"] = not local
     settings["CSRF_COOKIE_SECURE"] = not local
-    settings["SECURE_HSTS_SECONDS"] = HSTS_SECONDS
+    settings.setdefault("SECURE_HSTS_SECONDS", HSTS_SECONDS)
+    if local:
+        _use_plain_http(settings)
+    _add_prefixes(settings)
+    for name in ("SECURE_CSP", "SECURE_CSP_REPORT_ONLY"):
+        if name in settings:
+            settings[name] = _with_bucket(settings[name])
     settings["SILENCED_SYSTEM_CHECKS"] = [
         *settings.get("SILENCED_SYSTEM_CHECKS", []),
         "security.W005",  # HSTS for subdomains, which may belong to other sites.
         "security.W008",  # SECURE_SSL_REDIRECT: API Gateway does not accept plain HTTP.
         "security.W021",  # HSTS preload: the domain's owner decides.
     ]
-    for directive, sources in settings.get("SECURE_CSP", {}).items():
-        if directive in BUCKET_DIRECTIVES and isinstance(sources, list) and CSP.SELF in sources:
-            sources.append(f"{bucket_url()}/")
+
+
+def _use_plain_http(settings: MutableMapping[str, Any]) -> None:
+    """Change what browsers accept over HTTPS or on the site's own domain only."""
+    settings["SECURE_SSL_REDIRECT"] = False
+    for cookie in ("SESSION_COOKIE", "CSRF_COOKIE", "LANGUAGE_COOKIE"):
+        if name := settings.get(f"{cookie}_NAME"):
+            settings[f"{cookie}_NAME"] = name.removeprefix("__Secure-").removeprefix("__Host-")
+        settings.pop(f"{cookie}_DOMAIN", None)
+
+
+def _add_prefixes(settings: MutableMapping[str, Any]) -> None:
+    """Put the prefix of each request before the settings that are a path of the site."""
+
+    def prefixed(path: str) -> str:
+        prefix = get_script_prefix().rstrip("/")
+        return path if path.startswith(f"{prefix}/") and prefix else prefix + path
+
+    for name, default in SITE_PATHS.items():
+        path = settings.get(name, default)
+        if isinstance(path, str) and path.startswith("/") and not path.startswith("//"):
+            settings[name] = lazy(prefixed, str)(path)
+
+
+def _with_bucket(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a content security policy that allows the bucket where it allows the site."""
+    extended = dict(policy)
+    for directive in UPLOAD_DIRECTIVES:  # Their fallback must not allow uploads.
+        if "default-src" in extended:
+            extended.setdefault(directive, extended["default-src"])
+    for directive in STATIC_DIRECTIVES | UPLOAD_DIRECTIVES:
+        sources = extended.get(directive)
+        if isinstance(sources, list | tuple | set | frozenset) and CSP_SELF in sources:
+            part = "static/" if directive in STATIC_DIRECTIVES else ""
+            extended[directive] = [*sources, f"{bucket_url()}/{part}"]
+    return extended
 
 
 def _use_lambda_log(settings: MutableMapping[str, Any]) -> None:

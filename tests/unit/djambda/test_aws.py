@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.shortcuts import resolve_url
+from django.urls import set_script_prefix
 from django.utils.csp import CSP
 
 from djambda.aws import REQUIRED, configure
@@ -89,6 +91,59 @@ def test_database_settings(deployed: dict[str, str]) -> None:
     }
 
 
+def test_database_settings_of_the_project_are_kept(deployed: dict[str, str]) -> None:
+    project = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "own",
+        "HOST": "localhost",
+        "ATOMIC_REQUESTS": True,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"options": "-c search_path=own", "pool": True, "sslmode": "verify-full"},
+    }
+
+    database = configured(DATABASES={"default": project})["DATABASES"]["default"]
+
+    assert database["ATOMIC_REQUESTS"] is True
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert database["CONN_MAX_AGE"] == 0
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert (database["NAME"], database["HOST"]) == ("mysite", "db.example.com")
+    assert database["OPTIONS"] == {
+        "options": "-c search_path=own",
+        "resume_seconds": 25,
+        "sslmode": "verify-full",
+        "tcp_user_timeout": 5000,
+    }
+
+
+@pytest.mark.parametrize("age", [None, 600, 51])
+def test_connections_are_closed_before_the_server_does(
+    deployed: dict[str, str], age: int | None
+) -> None:
+    project = {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": age}
+
+    assert configured(DATABASES={"default": project})["DATABASES"]["default"]["CONN_MAX_AGE"] == 50
+
+
+def test_options_of_another_database_are_dropped(deployed: dict[str, str]) -> None:
+    project = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"timeout": 20}}
+
+    options = configured(DATABASES={"default": project})["DATABASES"]["default"]["OPTIONS"]
+
+    assert "timeout" not in options
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
+def test_connections_are_encrypted(deployed: dict[str, str], mode: str) -> None:
+    project = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"sslmode": mode}}
+
+    options = configured(DATABASES={"default": project})["DATABASES"]["default"]["OPTIONS"]
+
+    assert options["sslmode"] == "require"
+
+
 def test_libpq_variables_take_precedence(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,23 +186,98 @@ def test_hosts_and_cookies_in_the_local_cloud(deployed: dict[str, str]) -> None:
     assert settings["STATIC_URL"] == f"{deployed['AWS_ENDPOINT_URL']}/bucket/static/"
 
 
-def test_csp_allows_the_bucket_where_it_allows_the_site(
-    deployed: dict[str, str],
-) -> None:
-    policy = {
-        "default-src": [CSP.SELF],
-        "font-src": [CSP.NONE],
-        "form-action": [CSP.SELF],
-        "upgrade-insecure-requests": True,
-    }
+def test_csp_allows_the_bucket_where_it_allows_the_site(deployed: dict[str, str]) -> None:
     bucket = f"{deployed['AWS_ENDPOINT_URL']}/bucket/"
-
-    assert configured(SECURE_CSP=policy)["SECURE_CSP"] == {
-        "default-src": [CSP.SELF, bucket],
+    shared = [CSP.SELF]
+    policy = {
+        "default-src": shared,
         "font-src": [CSP.NONE],
-        "form-action": [CSP.SELF],
+        "form-action": shared,
+        "script-src": (CSP.SELF, "https://cdn.example.com"),
+        "style-src": {CSP.SELF},
         "upgrade-insecure-requests": True,
     }
+
+    settings = configured(SECURE_CSP=policy, SECURE_CSP_REPORT_ONLY={"script-src": shared})
+
+    assert settings["SECURE_CSP"] == {
+        "default-src": [CSP.SELF, f"{bucket}static/"],
+        "font-src": [CSP.NONE],
+        "form-action": [CSP.SELF],
+        "img-src": [CSP.SELF, bucket],
+        "media-src": [CSP.SELF, bucket],
+        "script-src": [CSP.SELF, "https://cdn.example.com", f"{bucket}static/"],
+        "style-src": [CSP.SELF, f"{bucket}static/"],
+        "upgrade-insecure-requests": True,
+    }
+    assert settings["SECURE_CSP_REPORT_ONLY"] == {"script-src": [CSP.SELF, f"{bucket}static/"]}
+    assert shared == [CSP.SELF]
+
+
+def test_debug_is_the_stacks(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configured(DEBUG=True)["DEBUG"] is False
+
+    for text in ("1", "true", "True"):
+        monkeypatch.setenv("DEBUG", text)
+        assert configured(DEBUG=False)["DEBUG"] is True
+
+
+def test_other_accounts_credentials_are_removed(deployed: dict[str, str]) -> None:
+    settings = configured(
+        AWS_ACCESS_KEY_ID="AKIDOTHER",
+        AWS_SECRET_ACCESS_KEY="other",
+        AWS_S3_CUSTOM_DOMAIN="cdn.example.com",
+        AWS_QUERYSTRING_EXPIRE=3600,
+    )
+
+    assert not settings.keys() & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert "AWS_S3_CUSTOM_DOMAIN" not in settings
+    assert settings["AWS_QUERYSTRING_EXPIRE"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "expected"),
+    [
+        ({}, "LOGIN_URL", "/prod/accounts/login/"),
+        ({}, "LOGIN_REDIRECT_URL", "/prod/accounts/profile/"),
+        ({"LOGIN_URL": "/sign-in/"}, "LOGIN_URL", "/prod/sign-in/"),
+        ({"LOGIN_URL": "/prod/sign-in/"}, "LOGIN_URL", "/prod/sign-in/"),
+        ({"LOGIN_URL": "sign_in"}, "LOGIN_URL", "sign_in"),
+        ({"LOGIN_URL": "https://sso.example.com/"}, "LOGIN_URL", "https://sso.example.com/"),
+        ({"LOGIN_URL": "//sso.example.com/"}, "LOGIN_URL", "//sso.example.com/"),
+        ({"LOGOUT_REDIRECT_URL": "/"}, "LOGOUT_REDIRECT_URL", "/prod/"),
+    ],
+)
+def test_paths_of_the_site_get_the_prefix(
+    deployed: dict[str, str], settings: dict[str, str], name: str, expected: str
+) -> None:
+    path = configured(**settings)[name]
+
+    set_script_prefix("/prod/")
+    try:
+        assert str(path) == expected
+        if "/" in expected:
+            assert resolve_url(path) == expected
+    finally:
+        set_script_prefix("/")
+    if expected.startswith("/prod/") and not settings.get(name, "").startswith("/prod/"):
+        assert str(path) == expected.removeprefix("/prod")
+
+
+def test_cookies_that_need_https_work_in_the_local_cloud(deployed: dict[str, str]) -> None:
+    settings = configured(
+        SESSION_COOKIE_NAME="__Secure-session",
+        CSRF_COOKIE_NAME="__Host-csrf",
+        SESSION_COOKIE_DOMAIN="example.com",
+        SECURE_SSL_REDIRECT=True,
+        SECURE_HSTS_SECONDS=60,
+    )
+
+    assert settings["SESSION_COOKIE_NAME"] == "session"
+    assert settings["CSRF_COOKIE_NAME"] == "csrf"
+    assert "SESSION_COOKIE_DOMAIN" not in settings
+    assert settings["SECURE_SSL_REDIRECT"] is False
+    assert settings["SECURE_HSTS_SECONDS"] == 60
 
 
 # Secrets
