@@ -233,6 +233,12 @@ class Rollout:
             return CliError("The deploy failed. Nothing was changed.", output=error.output)
         if was_overtaken(before, now, change_set):
             return self._overtaken(error.output)
+        if stacks.is_busy(now):
+            return CliError(
+                "Lost contact with the deploy, which CloudFormation continues. To follow it: "
+                f"{self.deployment.command('status')}",
+                output=error.output,
+            )
         reason = failure_reason(self._cloudformation, self.deployment.client("logs"), now)
         restored = self.previous if self._restore_previous_version() else ""
         message = failure_message(

@@ -347,3 +347,14 @@ def test_failure_without_a_change_is_not_explained_by_older_events() -> None:
 
     assert result.output == "the CDK's output"
     assert "Nothing was changed" in result.error
+
+
+def test_deploy_that_cloudformation_continues_is_left_alone() -> None:
+    now = stack("UPDATE_IN_PROGRESS", LATER)
+
+    result = deploy(
+        [stack("UPDATE_COMPLETE")] * 2 + [now], changes(FUNCTION), [None, FAILED], live=["6", "7"]
+    )
+
+    assert result.calls == []
+    assert "djambda status" in result.error
