@@ -36,7 +36,7 @@ ATTEMPTS = 45
 """Lambda may keep its network interfaces for 20, rarely 40 minutes after a function's deletion:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
 
-STORAGE_COST = "about $0.02 per GB and month"
+STORAGE_COST = "about $0.02 a month for each GB"
 """For snapshots and for S3 in us-east-1, https://aws.amazon.com/rds/aurora/pricing and
 https://aws.amazon.com/s3/pricing"""
 
