@@ -173,6 +173,17 @@ def test_steps_of_make_up_are_those_of_the_code() -> None:
     assert shown <= texts
 
 
+def test_result_of_make_up_has_the_codes_captions() -> None:
+    [block] = re.findall(r"^```\n\$ make up\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    captions = re.findall(
+        r"^  ([A-Z].*?)  +(?=http|admin|\w{24}|\. |djambda )", block, re.MULTILINE
+    )
+    source = (ROOT / "cli" / "djambda_cli" / "commands" / "up.py").read_text()
+
+    assert len(captions) > 8
+    assert [caption for caption in captions if caption not in source] == []
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     [command] = re.findall(r"^(make .*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
