@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `cdk --app awscdk/app.py` runs: configuration, stack, synth. It calls nothing outside."""
+"""The CDK app: read the configuration and synthesize the stack, without AWS, git or network."""
 
 import json
 import os
@@ -9,7 +9,9 @@ from pathlib import Path
 try:
     import aws_cdk
 except ModuleNotFoundError:
-    sys.exit("The Python that runs this has no aws_cdk. Use the project's: . .venv/bin/activate")
+    sys.exit(
+        "This Python has no aws_cdk. Activate the virtual environment first: . .venv/bin/activate"
+    )
 
 from awscdk import layer
 from awscdk.config import Config, ConfigurationError, deprecations
@@ -22,7 +24,7 @@ LAYER = ROOT / "layers" / "django"
 
 
 def main() -> None:
-    """Synthesize the stack that the environment describes; exit 1 with every problem there is."""
+    """Synthesize the stack that the environment describes, or exit with 1 and all problems."""
     architecture = os.environ.get("LAMBDA_ARCHITECTURE") or "x86_64"
     try:
         problems = layer.problems(LAYER, PROJECT / "requirements.txt", architecture)
@@ -32,10 +34,10 @@ def main() -> None:
             problems.append(str(error))
         config = Config.from_environment(os.environ, problems)
     except ConfigurationError as error:
-        sys.exit(f"This cannot be deployed:\n{error}")
+        sys.exit(f"Cannot deploy:\n{error}")
     for warning in deprecations(os.environ):
         sys.stderr.write(f"Warning: {warning}.\n")
-    # The `cdk` command reads its feature flags from the current directory, which may be another.
+    # `cdk` reads feature flags from the current directory, which may be a different one.
     app = aws_cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
     DjambdaStack(app, config, project=PROJECT, layer=LAYER)
     app.synth()

@@ -1,4 +1,4 @@
-"""API Gateway in front of the front door, on its own address or on a domain of yours."""
+"""API Gateway with the proxy behind it, at its own address or on a custom domain."""
 
 from typing import cast
 
@@ -9,6 +9,7 @@ from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
+from awscdk.config import Config
 from awscdk.findings import acknowledge
 
 STAGE = "prod"
@@ -17,47 +18,45 @@ BURST = 200
 
 
 class Api(Construct):
-    """`url`, where the site is, with a slash at the end."""
+    """`url` is the site's URL, with a trailing slash."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
+        config: Config,
         *,
-        name: str,
-        front_door: lambda_.IFunction,
-        domain_name: str | None,
-        hosted_zone_id: str | None,
+        proxy: lambda_.IFunction,
     ) -> None:
         super().__init__(scope, id)
         self.rest_api = apigateway.LambdaRestApi(
             self,
             "Endpoint",
-            rest_api_name=name,
-            handler=front_door,
+            rest_api_name=config.name,
+            handler=proxy,
             endpoint_configuration=apigateway.EndpointConfiguration(
                 types=[apigateway.EndpointType.REGIONAL],
                 ip_address_type=apigateway.IpAddressType.DUAL_STACK,
             ),
-            disable_execute_api_endpoint=bool(domain_name),  # A site has one address.
+            disable_execute_api_endpoint=bool(config.domain_name),  # A site has one address.
             binary_media_types=["*/*"],
             integration_options=apigateway.LambdaIntegrationOptions(allow_test_invoke=False),
-            cloud_watch_role=False,  # One role for a whole account and region: not ours to set.
+            cloud_watch_role=False,  # A setting of the whole account and region.
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
                 throttling_rate_limit=REQUESTS_PER_SECOND,
                 throttling_burst_limit=BURST,
             ),
         )
-        self.rest_api.node.try_remove_child("Endpoint")  # Its output: the stack has SiteUrl.
+        self.rest_api.node.try_remove_child("Endpoint")  # An output like the stack's SiteUrl.
         self.url = self.rest_api.url
-        if domain_name and hosted_zone_id:
-            self._use_domain(domain_name, hosted_zone_id)
-            self.url = f"https://{domain_name}/"
+        if config.domain_name and config.hosted_zone_id:
+            self._add_domain(config.domain_name, config.hosted_zone_id)
+            self.url = f"https://{config.domain_name}/"
         self._acknowledge_findings()
 
-    def _use_domain(self, domain_name: str, hosted_zone_id: str) -> None:
-        # Its id may be that of a parent domain's zone; the name makes the records the site's own.
+    def _add_domain(self, domain_name: str, hosted_zone_id: str) -> None:
+        # The zone may be that of a parent domain; with this name, records are the site's own.
         zone = route53.HostedZone.from_hosted_zone_attributes(
             self, "Zone", hosted_zone_id=hosted_zone_id, zone_name=domain_name
         )
@@ -82,11 +81,11 @@ class Api(Construct):
 
     def _acknowledge_findings(self) -> None:
         for rule, reason in {
-            "AwsSolutions-APIG1": "Access logs need an account-wide role; the front door logs.",
+            "AwsSolutions-APIG1": "Access logs need an account-wide role; the proxy logs.",
             "AwsSolutions-APIG2": "Django validates requests: the API passes everything on.",
-            "AwsSolutions-APIG3": "A web ACL is $5 a month and more; the stage is throttled.",
-            "AwsSolutions-APIG4": "The site is public; Django does the log-in.",
-            "AwsSolutions-APIG6": "Execution logs need an account-wide role; the front door logs.",
-            "AwsSolutions-COG4": "The site is public; Django does the log-in.",
+            "AwsSolutions-APIG3": "A web ACL costs $5 a month or more; the stage is throttled.",
+            "AwsSolutions-APIG4": "The site is public; Django authenticates users.",
+            "AwsSolutions-APIG6": "Execution logs need an account-wide role; the proxy logs.",
+            "AwsSolutions-COG4": "The site is public; Django authenticates users.",
         }.items():
             acknowledge(self, rule, reason)

@@ -1,8 +1,8 @@
-"""The deployment's configuration: the environment, read once and checked whole.
+"""The deployment's configuration: the environment variables, read and validated once.
 
-`app.py` calls `Config.from_environment` before anything else. Every problem is found before it is
-reported, so that one run shows all there is to mend, and nothing is created from half a setup.
-`VARIABLES` is the one list of what can be set: `.variables.template` is tested against it.
+`app.py` calls `Config.from_environment` before anything else. It reports all problems together, so
+that nothing is created from an incomplete configuration. `VARIABLES` is the only list of settings;
+`.variables.template` is tested against it.
 """
 
 import difflib
@@ -22,12 +22,12 @@ LOG_RETENTION_DAYS = (
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
 
-ALIKE = 0.85
-"""From here on (1 is equal), difflib takes an unknown variable for a misspelt one of ours."""
+SIMILARITY = 0.85
+"""The ratio (1 is equal) from which an unknown variable counts as a misspelled setting."""
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be deployed; `problems` says each reason and what to do."""
+    """The configuration is invalid; `problems` has all reasons, each with a remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(f"  - {problem}" for problem in problems))
@@ -36,16 +36,16 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable: what it is for, how its text is read, and what it may be."""
+    """An environment variable: its description, its reader, its default."""
 
     help: str
     read: Callable[[str], object]
     default: str | None = ""
-    """Read when the variable is unset or empty; None if it must be set."""
+    """The text to read if the variable is unset or empty; None if it is required."""
 
 
 def retention(text: str) -> int:
-    """Read a number of days that CloudWatch Logs accepts."""
+    """Return a number of days that CloudWatch Logs accepts."""
     if text not in map(str, LOG_RETENTION_DAYS):
         raise ValueError(f"use one of {', '.join(map(str, LOG_RETENTION_DAYS))} days")
     return int(text)
@@ -53,37 +53,37 @@ def retention(text: str) -> int:
 
 NAME = matching(
     r"[a-z]([a-z0-9-]*[a-z0-9])?",
-    "lower-case letters, digits and hyphens, starting with a letter and without dots: "
-    "it becomes part of addresses and names",
+    "lowercase letters, digits and hyphens, starting with a letter and without dots: "
+    "it becomes part of URLs and resource names",
 )
 
 VARIABLES = {
-    "APP_NAME": Variable("The application: part of every name, e.g. my-app.", NAME, None),
-    "ENVIRONMENT": Variable("What this deployment is, e.g. dev or prod.", NAME, None),
+    "APP_NAME": Variable("The application, e.g. my-app. It is part of every name.", NAME, None),
+    "ENVIRONMENT": Variable("The deployment, e.g. dev or prod.", NAME, None),
     "AWS_DEFAULT_REGION": Variable(
         "The region to deploy to, e.g. us-east-1.",
-        matching(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", "a region's name, e.g. us-east-1"),
+        matching(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", "the name of a region, e.g. us-east-1"),
         None,
     ),
     "AWS_ACCOUNT_ID": Variable(
-        "The account to deploy to; cdk refuses credentials of any other. Empty: any account.",
+        "The account to deploy to; credentials of others are rejected. Empty: any account.",
         optional(matching(r"[0-9]{12}", "the account's 12 digits")),
     ),
     "DOMAIN_NAME": Variable(
-        "Your own domain for the site, with HOSTED_ZONE_ID. Empty: API Gateway's address.",
+        "The site's domain, with HOSTED_ZONE_ID. Empty: API Gateway's URL.",
         optional(
             matching(
                 r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
-                "a lower-case domain name without https:// or a path, e.g. www.example.com",
+                "a lowercase domain name without https:// or a path, e.g. www.example.com",
             )
         ),
     ),
     "HOSTED_ZONE_ID": Variable(
-        "The Route 53 hosted zone that the domain is in.",
-        optional(matching(r"Z[A-Z0-9]{5,31}", "the zone's id, e.g. Z2FDTNDATAQYW2")),
+        "The domain's hosted zone in Route 53.",
+        optional(matching(r"Z[A-Z0-9]{5,31}", "the ID of a hosted zone, e.g. Z2FDTNDATAQYW2")),
     ),
     "DB_MAX_ACU": Variable(
-        "The database's largest size in Aurora capacity units (2 GiB of memory each).",
+        "The database's maximum size in Aurora capacity units (2 GiB of memory each).",
         number(1, 256, step=0.5, unit="ACU"),
         "2",
     ),
@@ -93,41 +93,41 @@ VARIABLES = {
         "5",
     ),
     "LAMBDA_MEMORY": Variable(
-        "The Django function's memory in MB; its share of a CPU grows with it.",
+        "The Django function's memory in MB; its CPU share grows with it.",
         number(128, 10_240, unit="MB"),
         "1024",
     ),
     "LAMBDA_TIMEOUT": Variable(
-        "Seconds a management command may take. (A web request ends at 29 in any case.)",
+        "Seconds that a management command may take; web requests are limited to 29.",
         number(30, 900, unit="seconds"),
         "900",
     ),
     "LAMBDA_ARCHITECTURE": Variable(
-        "x86_64 or arm64 (costs 20% less; the layer must be built for it).",
+        "x86_64 or arm64 (20% cheaper; the layer must be built for it).",
         one_of("x86_64", "arm64"),
         "x86_64",
     ),
     "LAMBDA_CONCURRENCY": Variable(
-        "How many requests Django may handle at once, reserved. Empty: up to the account's limit.",
+        "The requests that Django can handle at once (reserved). Empty: the account's limit.",
         optional(number(1, 1000, unit="requests")),
     ),
     "LOG_RETENTION_DAYS": Variable("Days after which logs are deleted.", retention, "14"),
     "EGRESS": Variable(
-        "How Django reaches the internet: ipv6 ($0), nat-instance or nat-gateway (for IPv4 too).",
+        "Django's access to the internet: ipv6 ($0), or with IPv4: nat-instance or nat-gateway.",
         one_of("ipv6", "nat-instance", "nat-gateway"),
         "ipv6",
     ),
     "DJANGO_SUPERUSER_USERNAME": Variable(
-        "The admin that the first deploy creates; its password is generated.",
+        "The superuser that the first deploy creates; its password is generated.",
         matching(r"[\w.@+-]{1,150}", "letters, digits and @ . + - _"),
         "admin",
     ),
     "DJANGO_SUPERUSER_EMAIL": Variable(
-        "The admin's e-mail address. Empty: the user name at example.com.",
-        optional(matching(r"[^@\s]+@[^@\s]+", "an e-mail address")),
+        "The superuser's email address. Empty: the user name at example.com.",
+        optional(matching(r"[^@\s]+@[^@\s]+", "an email address")),
     ),
     "EPHEMERAL": Variable(
-        "true: deleting the stack also deletes database and files. For previews and trials.",
+        "true: deleting the stack also deletes the database and files. For previews.",
         flag,
         "false",
     ),
@@ -140,7 +140,7 @@ RENAMED = {"THROW_AWAY": "EPHEMERAL"}
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration that can be deployed. Fields are `VARIABLES` by their lower-case names."""
+    """A valid configuration. Its fields are the `VARIABLES` by their lowercase names."""
 
     app_name: str
     environment: str
@@ -163,12 +163,12 @@ class Config:
 
     @property
     def name(self) -> str:
-        """The stack's name, and the start of its functions' names."""
+        """The stack's name, which is also the prefix of its functions' names."""
         return f"{self.environment}-{self.app_name}"
 
     @property
     def django_function_name(self) -> str:
-        """What management commands are sent to."""
+        """The name of the Django function, which also runs management commands."""
         return self.name + DJANGO_SUFFIX
 
     @property
@@ -178,38 +178,38 @@ class Config:
 
     @property
     def secrets_path(self) -> str:
-        """Where the generated secrets are in SSM, without a slash at the end."""
+        """The path of the generated secrets in SSM, without a trailing slash."""
         return f"/djambda/{self.environment}/{self.app_name}"
 
     @property
     def superuser_email(self) -> str:
-        """The admin's address, by default one where nobody reads mail (RFC 2606)."""
+        """The superuser's email address, by default one that cannot receive mail (RFC 2606)."""
         user = self.django_superuser_username.partition("@")[0]
         return self.django_superuser_email or f"{user}@example.com"
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str], found_elsewhere: Sequence[str] = ()
+        cls, environment: Mapping[str, str], other_problems: Sequence[str] = ()
     ) -> Self:
-        """Read every variable.
+        """Read and validate every variable.
 
-        Raises ConfigurationError with all problems at once, those `found_elsewhere` included.
+        Raises `ConfigurationError` with all problems, including `other_problems`.
         """
         values: dict[str, object] = {}
-        problems = [*found_elsewhere, *_misspelt(environment)]
+        problems = [*other_problems, *_misspelled_names(environment)]
         for name, variable in VARIABLES.items():
             text = _text(environment, name) or variable.default
             if text is None:
-                problems.append(f"{name} is not set: {variable.help}")
+                problems.append(f"{name} is not set. {variable.help}")
                 continue
             try:
                 values[name.lower()] = variable.read(text)
             except ValueError as error:
                 problems.append(f"{name}={text}: {error}")
-        problems += _contradictions(values)
+        problems += _invalid_combinations(values)
         if problems:
             raise ConfigurationError(problems)
-        return cls(**values)  # type: ignore[arg-type]  # Each reader gives its field's type.
+        return cls(**values)  # type: ignore[arg-type]  # Each reader returns its field's type.
 
 
 def deprecations(environment: Mapping[str, str]) -> list[str]:
@@ -224,34 +224,34 @@ def deprecations(environment: Mapping[str, str]) -> list[str]:
 def _text(environment: Mapping[str, str], name: str) -> str:
     """Return a variable's value, or that of its deprecated name if it is unset or empty."""
     names = (name, *(old for old, new in RENAMED.items() if new == name))
-    return next((text for each in names if (text := environment.get(each, "").strip())), "")
+    return next((text for key in names if (text := environment.get(key, "").strip())), "")
 
 
-def _contradictions(values: Mapping[str, object]) -> list[str]:
-    """What no variable has wrong by itself; one that is wrong already is not among `values`."""
+def _invalid_combinations(values: Mapping[str, object]) -> list[str]:
+    """Return the problems of values that are valid alone, but not together."""
     problems = []
-    domain, zone = (values.get(name, "wrong") for name in ("domain_name", "hosted_zone_id"))
+    domain, zone = (values.get(name, "invalid") for name in ("domain_name", "hosted_zone_id"))
     if bool(domain) != bool(zone):
-        problems.append("DOMAIN_NAME and HOSTED_ZONE_ID go together: set both, or neither")
+        problems.append("DOMAIN_NAME and HOSTED_ZONE_ID belong together: set both or neither")
     name = f"{values.get('environment', '')}-{values.get('app_name', '')}"
     if len(name) + len(DJANGO_SUFFIX) > FUNCTION_NAME_LIMIT:
-        room = FUNCTION_NAME_LIMIT - len(DJANGO_SUFFIX) - 1
+        limit = FUNCTION_NAME_LIMIT - len(DJANGO_SUFFIX) - 1
         problems.append(
             f"ENVIRONMENT and APP_NAME have {len(name) - 1} characters together: use at most "
-            f"{room}, or the functions' names are longer than Lambda allows"
+            f"{limit}, so that the functions' names are short enough for Lambda"
         )
     return problems
 
 
-def _misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Variables that nobody reads and that look like one of ours which is not set.
+def _misspelled_names(environment: Mapping[str, str]) -> list[str]:
+    """Return a problem for each unknown variable that resembles an unset setting.
 
-    Their values are not told: nobody knows what is in them.
+    Values are not shown, because they may be secret.
     """
     unset = [name for name in VARIABLES if not environment.get(name)]
     problems = []
     for name in sorted(environment.keys() - VARIABLES.keys()):
-        near = difflib.get_close_matches(name, unset, n=1, cutoff=ALIKE)
-        if near:
-            problems.append(f"{name} is not a setting: did you mean {near[0]}?")
+        matches = difflib.get_close_matches(name, unset, n=1, cutoff=SIMILARITY)
+        if matches:
+            problems.append(f"{name} is not a setting: did you mean {matches[0]}?")
     return problems

@@ -1,7 +1,7 @@
-"""Aurora Serverless v2 PostgreSQL: pauses when nobody is connected, and then costs its storage.
+"""Aurora Serverless v2 PostgreSQL, which pauses when it is unused and then costs only its storage.
 
-A paused cluster wakes with the next connection, in about 15 s. It can only pause once every session
-has ended; functions that Lambda has frozen keep theirs open, so the server ends idle sessions.
+A connection resumes a paused cluster in about 15 s. The cluster can pause only after all sessions
+have ended. Frozen functions keep theirs open, so the server ends idle sessions.
 """
 
 from aws_cdk import Duration, RemovalPolicy, SecretValue
@@ -9,6 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from awscdk.config import Config
 from awscdk.findings import acknowledge
 from awscdk.network import Network
 
@@ -20,18 +21,16 @@ BACKUP_DAYS = 7
 
 
 class Database(Construct):
-    """`cluster`; only the functions' security group reaches it."""
+    """`cluster`, which only the functions' security group can connect to."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
+        config: Config,
         *,
         network: Network,
         password: SecretValue,
-        max_acu: float,
-        pause_minutes: int,
-        ephemeral: bool,
     ) -> None:
         super().__init__(scope, id)
         self.cluster = rds.DatabaseCluster(
@@ -42,10 +41,9 @@ class Database(Construct):
             ),
             writer=rds.ClusterInstance.serverless_v2("Writer", publicly_accessible=False),
             serverless_v2_min_capacity=0,
-            serverless_v2_max_capacity=max_acu,
-            serverless_v2_auto_pause_duration=Duration.minutes(pause_minutes),
-            # A password of our own: without one the CDK makes a Secrets Manager secret, $0.40 a
-            # month.
+            serverless_v2_max_capacity=config.db_max_acu,
+            serverless_v2_auto_pause_duration=Duration.minutes(config.db_pause_minutes),
+            # Without a password, the CDK creates a Secrets Manager secret for $0.40 a month.
             credentials=rds.Credentials.from_password(USER, password),
             default_database_name=NAME,
             port=PORT,
@@ -57,10 +55,10 @@ class Database(Construct):
                 "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_MS),
             },
             storage_encrypted=True,
-            backup=rds.BackupProps(retention=Duration.days(1 if ephemeral else BACKUP_DAYS)),
+            backup=rds.BackupProps(retention=Duration.days(1 if config.ephemeral else BACKUP_DAYS)),
             copy_tags_to_snapshot=True,
-            deletion_protection=not ephemeral,
-            removal_policy=RemovalPolicy.DESTROY if ephemeral else RemovalPolicy.SNAPSHOT,
+            deletion_protection=not config.ephemeral,
+            removal_policy=RemovalPolicy.DESTROY if config.ephemeral else RemovalPolicy.SNAPSHOT,
         )
         self.cluster.connections.allow_from(
             network.functions_group, ec2.Port.tcp(PORT), "The Django function"
@@ -68,16 +66,16 @@ class Database(Construct):
         acknowledge(
             self.cluster,
             "AwsSolutions-RDS6",
-            "IAM authentication needs more memory than a cluster of 0.5 ACU has.",
+            "IAM authentication needs more memory than 0.5 ACU have.",
         )
         acknowledge(
             self.cluster,
             "AwsSolutions-RDS11",
             "The standard port: no client of the cluster is outside its security group.",
         )
-        if ephemeral:
+        if config.ephemeral:
             acknowledge(
                 self.cluster,
                 "AwsSolutions-RDS10",
-                "EPHEMERAL=true asks for a stack that deletes without a trace.",
+                "EPHEMERAL=true requests a stack whose data is deleted with it.",
             )

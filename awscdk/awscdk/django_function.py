@@ -1,6 +1,6 @@
-"""The function that runs Django, inside the VPC, with its dependencies in a layer.
+"""The Django function in the VPC, with its dependencies in a layer.
 
-Code and layer are staged by `code.py`; `layer.py` has checked the layer before.
+`code.py` stages the code; `layer.py` has checked the layer before.
 """
 
 from pathlib import Path
@@ -11,8 +11,9 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from awscdk import code
+from awscdk.config import Config
 from awscdk.findings import acknowledge_wildcard
-from awscdk.functions import RUNTIME, accept_runtime, own_log_group, own_role
+from awscdk.functions import RUNTIME, acknowledge_runtime, create_log_group, create_role
 from awscdk.network import Network
 
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
@@ -29,55 +30,51 @@ NETWORK_INTERFACES = [
 
 
 class DjangoFunction(Construct):
-    """The function that runs Django: `function`, and `version`, what was deployed just now.
+    """The Django function: `function`, its `role`, and the `version` of this deploy.
 
-    The version is a new one whenever code, layer or configuration changed. It serves nobody until
-    the release has moved the alias to it. Old ones stay, so that the alias can go back; one whose
-    release failed goes, or Lambda would not publish the same code again at the next try.
+    A change of code, layer or configuration publishes a new version, which is not live until the
+    release moves the alias to it. Old versions are kept for rolling back. A version whose release
+    failed is deleted, because Lambda does not publish the same code twice.
     """
 
     def __init__(
         self,
         scope: Construct,
         id: str,
+        config: Config,
         *,
-        function_name: str,
         network: Network,
         project: Path,
         layer: Path,
-        architecture: str,
-        memory_mb: int,
-        timeout: Duration,
-        concurrency: int | None,
-        log_days: int,
         environment: dict[str, str],
     ) -> None:
         super().__init__(scope, id)
-        log_group = own_log_group(self, function_name, log_days)
-        self.role = own_role(self, log_group)
-        _allow_network_interfaces(self.role, function_name)
+        architecture = ARCHITECTURES[config.lambda_architecture]
+        log_group = create_log_group(self, config.django_function_name, config.log_retention_days)
+        self.role = create_role(self, log_group)
+        _allow_network_interfaces(self.role, config.django_function_name)
         staged = code.django_package(project)
         dependencies = lambda_.LayerVersion(
             self,
             "Dependencies",
-            description="What django/requirements.txt names",
+            description="The packages of django/requirements.txt",
             code=code.asset(layer),
             compatible_runtimes=[RUNTIME],
-            compatible_architectures=[ARCHITECTURES[architecture]],
+            compatible_architectures=[architecture],
         )
         self.function = lambda_.Function(
             self,
             "Function",
-            function_name=function_name,
+            function_name=config.django_function_name,
             description="Django: gateway events and management commands",
             runtime=RUNTIME,
-            architecture=ARCHITECTURES[architecture],
+            architecture=architecture,
             handler="djambda.awslambda.lambda_handler",
             code=code.asset(staged),
             layers=[dependencies],
-            memory_size=memory_mb,
-            timeout=timeout,
-            reserved_concurrent_executions=concurrency,
+            memory_size=config.lambda_memory,
+            timeout=Duration.seconds(config.lambda_timeout),
+            reserved_concurrent_executions=config.lambda_concurrency,
             environment={**environment, "RELEASE": code.build_id(staged, layer)},
             vpc=network.vpc,
             vpc_subnets=network.functions,
@@ -91,11 +88,11 @@ class DjangoFunction(Construct):
             ),
         )
         self.version = self.function.current_version
-        accept_runtime(self.function)
+        acknowledge_runtime(self.function)
 
 
 def _allow_network_interfaces(role: iam.Role, function_name: str) -> None:
-    """Let Lambda attach a function to its VPC, and deny the same to the function's own code."""
+    """Allow Lambda to attach the function to its VPC, and deny that to the function's own code."""
     role.add_to_policy(iam.PolicyStatement(actions=NETWORK_INTERFACES, resources=["*"]))
     function = Stack.of(role).format_arn(
         service="lambda",
@@ -112,5 +109,5 @@ def _allow_network_interfaces(role: iam.Role, function_name: str) -> None:
         )
     )
     acknowledge_wildcard(
-        role, "*", "Lambda checks for these network interface actions on all resources."
+        role, "*", "Lambda requires these network interface actions on all resources."
     )

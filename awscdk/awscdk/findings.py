@@ -1,4 +1,4 @@
-"""Answers to cdk-nag: a finding that stands is acknowledged with its reason, beside its cause."""
+"""Acknowledge findings of cdk-nag with a reason, beside the code that causes them."""
 
 from typing import cast
 
@@ -7,16 +7,16 @@ from constructs import Construct, IConstruct
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept what `rule` (as cdk-nag prints it) finds on `construct` and below, for `reason`."""
+    """Acknowledge the findings of `rule` (as named by cdk-nag) on `construct` and below."""
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
 
 
 def acknowledge_wildcard(role: IConstruct, resource: str, reason: str) -> None:
-    """Accept that a policy of `role` names `resource`, which has a `*` in it, for `reason`."""
+    """Acknowledge that a policy of `role` has `resource`, which contains a `*`."""
     acknowledge(role, f"AwsSolutions-IAM5[Resource::{resource}]", reason)
 
 
 def arn_of(construct: Construct) -> str:
-    """How cdk-nag writes the ARN of a construct's resource."""
+    """Return the ARN of a construct's resource in cdk-nag's notation."""
     resource = cast("CfnElement", construct.node.default_child)
     return f"<{Stack.of(construct).get_logical_id(resource)}.Arn>"

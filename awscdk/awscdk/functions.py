@@ -1,7 +1,7 @@
-"""What every Lambda function has, and the small helper functions outside the VPC.
+"""The helper functions outside the VPC, and the parts that all Lambda functions have.
 
-Each function has a role of its own with the few permissions that it uses, a log group of its own
-with a retention, and JSON logs. Django's is in `django_function.py`.
+Each function has its own role with only the permissions that it uses, its own log group with a
+retention, and JSON logs. The Django function is in `django_function.py`.
 """
 
 from typing import cast
@@ -20,9 +20,9 @@ HELPER_MEMORY_MB = 256
 
 
 class HelperFunction(Construct):
-    """A small function from `awslambda/`, outside the VPC: `function`.
+    """`function` from `awslambda/`, outside the VPC.
 
-    It is plain Python, on the architecture that every region has (x86_64).
+    It runs on x86_64, which every region has.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class HelperFunction(Construct):
         environment: dict[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
-        log_group = own_log_group(self, function_name, log_days)
+        log_group = create_log_group(self, function_name, log_days)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -50,16 +50,16 @@ class HelperFunction(Construct):
             memory_size=HELPER_MEMORY_MB,
             timeout=timeout,
             environment=environment,
-            retry_attempts=0,  # CloudFormation waits for one answer: a repeated release is none.
-            role=own_role(self, log_group),
+            retry_attempts=0,  # CloudFormation expects one response; releases must not be repeated.
+            role=create_role(self, log_group),
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
         )
-        accept_runtime(self.function)
+        acknowledge_runtime(self.function)
 
 
-def own_log_group(scope: Construct, function_name: str, days: int) -> logs.LogGroup:
-    """The log group where everybody looks for the function's, deleted with the function."""
+def create_log_group(scope: Construct, function_name: str, days: int) -> logs.LogGroup:
+    """Create the function's log group under Lambda's default name, deleted with the function."""
     log_group = logs.LogGroup(
         scope,
         "Logs",
@@ -70,15 +70,15 @@ def own_log_group(scope: Construct, function_name: str, days: int) -> logs.LogGr
     return log_group
 
 
-def own_role(scope: Construct, log_group: logs.ILogGroup) -> iam.Role:
-    """A role that may write this log group, and nothing else yet."""
+def create_role(scope: Construct, log_group: logs.ILogGroup) -> iam.Role:
+    """Create a role whose only permission is to write to this log group."""
     role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
     return role
 
 
-def accept_runtime(function: lambda_.Function) -> None:
-    """Answer cdk-nag, which wants the newest Python there is."""
+def acknowledge_runtime(function: lambda_.Function) -> None:
+    """Acknowledge that the function does not use the newest Python."""
     acknowledge(
         function,
         "AwsSolutions-L1",

@@ -1,8 +1,8 @@
-"""The VPC: where Django and its database are, and how they reach the rest of the world.
+"""The VPC of Django and its database.
 
-By default it is dual-stack without a NAT gateway and without a public IPv4 address, so that
-nothing in it bills by the hour: functions get out over IPv6 through a free egress-only internet
-gateway, and to S3 through a free gateway endpoint. `EGRESS` adds a NAT for hosts with IPv4 only.
+By default it is dual-stack without a NAT gateway and without public IPv4 addresses, so that nothing
+is billed by the hour: functions reach the internet over IPv6 through a free egress-only internet
+gateway, and S3 through a free gateway endpoint. `EGRESS` adds a NAT for IPv4-only hosts.
 """
 
 from aws_cdk import aws_ec2 as ec2
@@ -10,17 +10,17 @@ from constructs import Construct
 
 from awscdk.findings import acknowledge
 
-AVAILABILITY_ZONES = 2  # The fewest that an Aurora subnet group takes.
+AVAILABILITY_ZONES = 2  # The minimum of an Aurora subnet group.
 
 NAT_INSTANCE_FINDINGS = {
     "EC26": "The NAT instance stores nothing: its volume is the operating system's.",
     "EC28": "Detailed monitoring costs more than the instance.",
-    "EC29": "It holds no state, and a deploy replaces it.",
+    "EC29": "It has no state, and a deploy replaces it.",
 }
 
 
 class Network(Construct):
-    """`vpc`, the security group of the Django function, and the two kinds of subnets."""
+    """`vpc`, its subnets, and the Django function's security group (`functions_group`)."""
 
     functions = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
     databases = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
@@ -36,15 +36,15 @@ class Network(Construct):
             create_internet_gateway=nat is not None,
             nat_gateways=1 if nat else 0,
             nat_gateway_provider=nat,
-            restrict_default_security_group=False,  # Would take a Lambda; nothing is in the group.
+            restrict_default_security_group=False,  # It needs a Lambda; the group is unused.
             subnet_configuration=[
                 _subnets("Functions", ec2.SubnetType.PRIVATE_WITH_EGRESS, 20),
                 _subnets("Database", ec2.SubnetType.PRIVATE_ISOLATED, 24),
-                # Last, so that the others keep their addresses when EGRESS changes.
+                # Last, so that the others keep their addresses if EGRESS changes.
                 *([_subnets("Nat", ec2.SubnetType.PUBLIC, 28)] if nat else []),
             ],
         )
-        # Dual-stack as well, or the functions' IPv6 traffic to S3 would bypass it.
+        # Dual-stack, because IPv6 traffic to S3 would bypass an IPv4 endpoint.
         self.vpc.add_gateway_endpoint(
             "S3",
             service=ec2.GatewayVpcEndpointAwsService.S3,
@@ -63,7 +63,7 @@ class Network(Construct):
         acknowledge(
             self.vpc,
             "AwsSolutions-VPC7",
-            "Flow logs bill per GB, and nothing in this VPC accepts connections from outside.",
+            "Flow logs are billed per GB, and this VPC accepts no connections from outside.",
         )
         if isinstance(nat, ec2.NatInstanceProviderV2):
             nat.connections.allow_from(
@@ -87,7 +87,7 @@ def _nat_provider(egress: str) -> ec2.NatProvider | None:
                 machine_image=ec2.MachineImage.latest_amazon_linux2023(
                     cpu_type=ec2.AmazonLinuxCpuType.ARM_64
                 ),
-                associate_public_ip_address=True,  # A dual-stack subnet of the CDK's gives none.
+                associate_public_ip_address=True,  # The CDK's dual-stack subnets assign none.
                 default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
             )
         case _:

@@ -1,22 +1,22 @@
-"""Readers: each turns a variable's text into its value, or says in a ValueError what to use."""
+"""Readers convert a variable's text to its value; their ValueErrors name the valid values."""
 
 import re
 from collections.abc import Callable
 
 
-def matching(pattern: str, meaning: str) -> Callable[[str], str]:
-    """A reader of text that has the whole of `pattern`, described to people by `meaning`."""
+def matching(pattern: str, description: str) -> Callable[[str], str]:
+    """Return a reader of text that matches all of `pattern`, which `description` explains."""
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"use {meaning}")
+            raise ValueError(f"use {description}")
         return text
 
     return read
 
 
 def number(low: float, high: float, *, step: float = 1, unit: str) -> Callable[[str], float]:
-    """A reader of a number from `low` to `high` in steps; an int where the step is whole."""
+    """Return a reader of numbers from `low` to `high`, which are ints if the step is whole."""
 
     def read(text: str) -> float:
         try:
@@ -32,7 +32,7 @@ def number(low: float, high: float, *, step: float = 1, unit: str) -> Callable[[
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """A reader of one of a few words."""
+    """Return a reader of one of the choices."""
 
     def read(text: str) -> str:
         if text not in choices:
@@ -43,10 +43,10 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def flag(text: str) -> bool:
-    """Read `true` or `false`."""
+    """Convert `true` or `false` to a bool."""
     return one_of("true", "false")(text) == "true"
 
 
 def optional[T](read: Callable[[str], T]) -> Callable[[str], T | None]:
-    """A reader that takes no text for no value."""
+    """Return a reader that converts empty text to None."""
     return lambda text: read(text) if text else None

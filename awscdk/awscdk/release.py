@@ -1,8 +1,8 @@
-"""The release: a new version serves only after its migrations and static files are in place.
+"""The release: a new version goes live only after its migrations and static files are in place.
 
 CloudFormation publishes the version, then this custom resource (`awslambda/release.py`) runs the
-deploy-time management commands in it, and only then does the alias `live`, which the front door
-calls, move. If a command fails, the deploy fails with its output and the alias stays where it was.
+release's management commands in it, and then the alias `live`, which the proxy invokes, moves. If a
+command fails, the deploy fails with its output, and the alias does not move.
 """
 
 from collections.abc import Sequence
@@ -12,39 +12,39 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, IDependable
 
+from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
-from djambda_common.names import ALIAS, ASYNC_START_SECONDS
+from djambda_common.names import ALIAS, ASYNC_START_SECONDS, RELEASE_SUFFIX
 
-LIMIT = Duration.minutes(15)
-START_LIMIT = Duration.seconds(ASYNC_START_SECONDS)
-"""A management command that finds no free instance by then is dropped: its sender may have sent it
-again. `djambda manage` relies on this limit."""
+TIMEOUT = Duration.minutes(15)
+START_TIMEOUT = Duration.seconds(ASYNC_START_SECONDS)
+"""Lambda drops a management command that it could not start by then, because its sender may have
+sent it again. `djambda manage` relies on this limit."""
 
 
 class Release(Construct):
-    """`alias`: the version of Django that serves. The commands run once what they need is there."""
+    """`alias`, which points to the live version. The commands run after `dependencies` exist."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
+        config: Config,
         *,
         django: DjangoFunction,
-        needs: Sequence[IDependable],
-        function_name: str,
-        log_days: int,
+        dependencies: Sequence[IDependable],
     ) -> None:
         super().__init__(scope, id)
         releaser = HelperFunction(
             self,
             "Releaser",
-            function_name=function_name,
+            function_name=config.name + RELEASE_SUFFIX,
             handler="release.lambda_handler",
             description="Runs migrate and collectstatic in a new version (at deploys)",
-            timeout=LIMIT,
-            log_days=log_days,
+            timeout=TIMEOUT,
+            log_days=config.log_retention_days,
         )
         function = django.function.function_arn
         for action, resource in {
@@ -57,8 +57,8 @@ class Release(Construct):
         acknowledge_wildcard(
             releaser,
             f"{arn_of(django.function)}:*",
-            "Versions of one function. Naming the new one would change the policy at each deploy, "
-            "and IAM takes a while to apply a policy.",
+            "All versions of one function. Naming one would change the policy at each deploy, "
+            "and IAM takes a while to apply changes.",
         )
         release = CustomResource(
             self,
@@ -70,15 +70,15 @@ class Release(Construct):
                 "Version": django.version.version,
                 "Alias": ALIAS,
             },
-            service_timeout=LIMIT.plus(Duration.minutes(1)),
+            service_timeout=TIMEOUT.plus(Duration.minutes(1)),
         )
-        release.node.add_dependency(*needs)
+        release.node.add_dependency(*dependencies)
         self.alias = lambda_.Alias(
             self,
             "Live",
             alias_name=ALIAS,
             version=django.version,
-            description="The version that serves the site",
+            description="The live version",
         )
         self.alias.node.add_dependency(release)
-        self.alias.configure_async_invoke(retry_attempts=0, max_event_age=START_LIMIT)
+        self.alias.configure_async_invoke(retry_attempts=0, max_event_age=START_TIMEOUT)

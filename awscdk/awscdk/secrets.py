@@ -1,44 +1,41 @@
-"""The secrets that nobody has to invent: generated at the first deploy, kept in SSM for free.
+"""The secrets, generated at the first deploy and stored in SSM for free.
 
-A custom resource makes the SecureString parameters that are missing (`awslambda/
-generated_secrets.py`). None of them is in the template; the database's password passes through
-CloudFormation as a NoEcho attribute, Django reads the others from SSM itself.
+A custom resource creates the missing SecureString parameters (`awslambda/generated_secrets.py`).
+The template contains none of them. The database password passes through CloudFormation as a NoEcho
+attribute; Django reads all of them from SSM.
 """
 
 from aws_cdk import CustomResource, Duration, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from awscdk.config import Config
 from awscdk.functions import HelperFunction
-from djambda_common.names import SECRET_PARAMETERS
+from djambda_common.names import SECRET_PARAMETERS, SECRETS_SUFFIX
 
 
 class Secrets(Construct):
-    """`path`, under which the parameters are, and `database_password`."""
+    """`path`, the parameters' common path, and `database_password`."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
-        *,
-        path: str,
-        function_name: str,
-        log_days: int,
-        ephemeral: bool,
+        config: Config,
     ) -> None:
         super().__init__(scope, id)
-        self.path = path
+        self.path = config.secrets_path
         self.path_arn = Stack.of(self).format_arn(
-            service="ssm", resource="parameter", resource_name=path.lstrip("/")
+            service="ssm", resource="parameter", resource_name=self.path.lstrip("/")
         )
         generator = HelperFunction(
             self,
             "Generator",
-            function_name=function_name,
+            function_name=config.name + SECRETS_SUFFIX,
             handler="generated_secrets.lambda_handler",
             description="Generates the secrets that are missing in SSM (at deploys)",
             timeout=Duration.minutes(2),
-            log_days=log_days,
+            log_days=config.log_retention_days,
         )
         generator.function.add_to_role_policy(
             iam.PolicyStatement(
@@ -51,7 +48,7 @@ class Secrets(Construct):
             "Generated",
             service_token=generator.function.function_arn,
             resource_type="Custom::GeneratedSecrets",
-            properties={"Path": path, "Keep": "false" if ephemeral else "true"},
+            properties={"Path": self.path, "Keep": "false" if config.ephemeral else "true"},
             service_timeout=Duration.minutes(3),
         )
         self.database_password = SecretValue.resource_attribute(
@@ -59,7 +56,7 @@ class Secrets(Construct):
         )
 
     def grant_read(self, role: iam.Role) -> None:
-        """Allow reading all of the path's parameters in one call."""
+        """Allow reading all parameters of the path in one request."""
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["ssm:GetParametersByPath"],

@@ -1,28 +1,29 @@
-"""The assets bucket: `static/` for everybody to read, `media/` private behind signed URLs.
+"""The assets bucket: public `static/`, and private `media/` with signed URLs.
 
-And `runs/`, private too: what management commands print, for `djambda manage` to read.
+The private `runs/` has the output of management commands for `djambda manage`.
 """
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from awscdk.bucket_cleanup import add_bucket_cleanup
+from awscdk.config import Config
 from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
-from awscdk.functions import HelperFunction
 from djambda_common.names import RUNS_PREFIX
 
 STATIC = "static/*"
 MEDIA = "media/*"
 RUNS = f"{RUNS_PREFIX}*"
-RUNS_KEPT = Duration.days(7)
-EMPTYING_LIMIT = Duration.minutes(15)
+PREFIXES = (STATIC, MEDIA, RUNS)
+RUNS_RETENTION = Duration.days(7)
 
 
 class Storage(Construct):
-    """`bucket`, with a name that CloudFormation makes up, as bucket names are the whole world's."""
+    """`bucket`, whose globally unique name CloudFormation generates."""
 
-    def __init__(self, scope: Construct, id: str, *, ephemeral: bool) -> None:
+    def __init__(self, scope: Construct, id: str, config: Config) -> None:
         super().__init__(scope, id)
         self.bucket = s3.Bucket(
             self,
@@ -30,7 +31,7 @@ class Storage(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
-            # No object can be made public by its own ACL; only the statement below is.
+            # ACLs cannot make objects public; only the bucket policy below can.
             block_public_access=s3.BlockPublicAccess(
                 block_public_acls=True,
                 ignore_public_acls=True,
@@ -38,14 +39,14 @@ class Storage(Construct):
                 restrict_public_buckets=False,
             ),
             cors=[
-                # Browsers load fonts and modules from another origin with CORS only.
+                # Browsers load fonts and modules from other origins only with CORS.
                 s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"])
             ],
             lifecycle_rules=[
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
-                s3.LifecycleRule(prefix=RUNS_PREFIX, expiration=RUNS_KEPT),
+                s3.LifecycleRule(prefix=RUNS_PREFIX, expiration=RUNS_RETENTION),
             ],
-            removal_policy=RemovalPolicy.DESTROY if ephemeral else RemovalPolicy.RETAIN,
+            removal_policy=RemovalPolicy.DESTROY if config.ephemeral else RemovalPolicy.RETAIN,
         )
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
@@ -58,50 +59,19 @@ class Storage(Construct):
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
-            "Access logs bill per GB, and it is Django that hands out the signed URLs.",
+            "Access logs are billed per GB, and Django creates the signed URLs.",
         )
         acknowledge(
             self.bucket,
             "AwsSolutions-S2",
-            "Only static/* is public, by a policy: it is the site's CSS, JavaScript and images.",
+            "Only static/* is public: the site's CSS, JavaScript and images.",
         )
-
-    def empty_before_deletion(self, *, function_name: str, log_days: int) -> None:
-        """Delete the bucket's content with the stack: CloudFormation deletes empty buckets only."""
-        emptier = HelperFunction(
-            self,
-            "Emptier",
-            function_name=function_name,
-            handler="bucket_cleanup.lambda_handler",
-            description="Empties the bucket (when the stack is deleted)",
-            timeout=EMPTYING_LIMIT,
-            log_days=log_days,
-        )
-        objects = [self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA, RUNS)]
-        for action, resources in {
-            "s3:ListBucket": [self.bucket.bucket_arn],
-            "s3:DeleteObject": objects,
-            "cloudformation:DescribeStacks": [Stack.of(self).stack_id],
-        }.items():
-            emptier.function.add_to_role_policy(
-                iam.PolicyStatement(actions=[action], resources=resources)
-            )
-        self._acknowledge_file_names(emptier)
-        content = CustomResource(
-            self,
-            "Content",
-            service_token=emptier.function.function_arn,
-            resource_type="Custom::EmptiedBucket",
-            properties={"Bucket": self.bucket.bucket_name},
-            service_timeout=EMPTYING_LIMIT.plus(Duration.minutes(1)),
-        )
-        content.node.add_dependency(emptier)  # Its policy, too, goes after the content.
+        if config.ephemeral:
+            cleanup = add_bucket_cleanup(self, config, self.bucket, PREFIXES)
+            self._acknowledge_file_names(cleanup)
 
     def grant_use(self, role: iam.Role) -> None:
-        """Allow what django-storages does: read, write and delete files, and look for them.
-
-        Of runs, only writing: it is people who read them.
-        """
+        """Allow Django to list the bucket, to use files in it, and to write (not read) `runs/`."""
         for statement in (
             iam.PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
@@ -116,7 +86,7 @@ class Storage(Construct):
         self._acknowledge_file_names(role)
 
     def _acknowledge_file_names(self, user: Construct) -> None:
-        for prefix in (STATIC, MEDIA, RUNS):
+        for prefix in PREFIXES:
             acknowledge_wildcard(
-                user, f"{arn_of(self.bucket)}/{prefix}", "Files have names that Django chooses."
+                user, f"{arn_of(self.bucket)}/{prefix}", "Django chooses the files' names."
             )

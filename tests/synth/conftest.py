@@ -1,4 +1,4 @@
-"""Synthesized stacks, each configuration once a session, checked by cdk-nag on the way."""
+"""Fixtures: each configuration is synthesized once per session and checked by cdk-nag."""
 
 import json
 from collections.abc import Callable
@@ -45,14 +45,14 @@ CONFIGURATIONS = {
 
 
 def new_app(folder: Path) -> cdk.App:
-    """An app as the `cdk` command makes it: with the CDK's feature flags from cdk.json."""
+    """Return an app with the feature flags of cdk.json, as the `cdk` command creates it."""
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     return cdk.App(outdir=str(folder), context=context)
 
 
 @pytest.fixture(scope="session")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like `layers/django`, small."""
+    """Create a small folder like `layers/django`."""
     folder = tmp_path_factory.mktemp("layer")
     (folder / "python").mkdir()
     (folder / "python" / "dependency.py").write_text("answer = 42\n")
@@ -61,7 +61,7 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder with a named configuration's templates; synth raises on findings of cdk-nag."""
+    """Return a function that synthesizes a named configuration and fails on cdk-nag's findings."""
 
     @cache
     def synthesize(name: str) -> Path:
@@ -77,7 +77,7 @@ def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
 
 @pytest.fixture(scope="session")
 def template(cloud_assembly: Callable[[str], Path]) -> Callable[[str], Template]:
-    """A named configuration's CloudFormation template."""
+    """Return a function that returns a named configuration's template."""
 
     @cache
     def read(name: str) -> Template:
@@ -89,7 +89,7 @@ def template(cloud_assembly: Callable[[str], Path]) -> Callable[[str], Template]
 
 
 def resources(template: Template, kind: str) -> list[dict[str, Any]]:
-    """The properties of every resource of a type."""
+    """Return the properties of all resources of a type."""
     return [
         resource.get("Properties", {})
         for resource in template["Resources"].values()
@@ -98,6 +98,6 @@ def resources(template: Template, kind: str) -> list[dict[str, Any]]:
 
 
 def only(template: Template, kind: str) -> dict[str, Any]:
-    """The properties of the one resource of a type."""
+    """Return the properties of the only resource of a type."""
     [properties] = resources(template, kind)
     return properties

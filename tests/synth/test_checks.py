@@ -1,4 +1,4 @@
-"""AWS's own reviewers on every configuration: cdk-nag (while synthesizing) and cfn-lint."""
+"""Static checks of every configuration: cdk-nag (during synth) and cfn-lint."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tests.synth.conftest import CONFIGURATIONS, new_app
 
 CFN_LINT = Path(sys.executable).with_name("cfn-lint")
 
-IGNORED = ["W3005"]  # A DependsOn that a GetAtt implies: the CDK writes it for every role.
+IGNORED = ["W3005"]  # A redundant DependsOn, which the CDK generates for every role.
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -24,17 +24,17 @@ def test_cfn_lint_and_cdk_nag_find_nothing(
 ) -> None:
     [template] = cloud_assembly(name).glob("*.template.json")
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [CFN_LINT, "--ignore-checks", *IGNORED, "--template", template],
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert done.stdout + done.stderr == ""
+    assert completed.stdout + completed.stderr == ""
 
 
-def test_synth_fails_on_a_finding_that_nobody_has_answered(tmp_path: Path) -> None:
+def test_synth_fails_on_an_unacknowledged_finding(tmp_path: Path) -> None:
     app = new_app(tmp_path)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     s3.Bucket(cdk.Stack(app, "Stack"), "Bucket")

@@ -1,6 +1,7 @@
-"""The configuration: what is accepted, and what each mistake is told."""
+"""The configuration: valid values, and the problems of invalid ones."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -24,13 +25,13 @@ def test_three_variables_are_enough() -> None:
     assert Config.from_environment(MINIMAL) == Config("mysite", "dev", "us-east-1")
 
 
-def test_empty_is_the_default() -> None:
+def test_empty_variables_have_defaults() -> None:
     empty = dict.fromkeys(VARIABLES, "")
 
     assert Config.from_environment(empty | MINIMAL) == Config("mysite", "dev", "us-east-1")
 
 
-def test_names_come_from_environment_and_app() -> None:
+def test_names_contain_environment_and_app() -> None:
     config = Config.from_environment(MINIMAL)
 
     assert config.name == "dev-mysite"
@@ -38,15 +39,15 @@ def test_names_come_from_environment_and_app() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "fact"),
     [
         ("APP_NAME", "my.site", "without dots"),
-        ("APP_NAME", "MySite", "lower-case"),
+        ("APP_NAME", "MySite", "lowercase"),
         ("APP_NAME", "-mysite", "starting with a letter"),
-        ("ENVIRONMENT", "dev/1", "lower-case letters"),
+        ("ENVIRONMENT", "dev/1", "lowercase letters"),
         ("AWS_DEFAULT_REGION", "virginia", "e.g. us-east-1"),
         ("AWS_ACCOUNT_ID", "1234", "12 digits"),
-        ("HOSTED_ZONE_ID", "zone", "the zone's id"),
+        ("HOSTED_ZONE_ID", "zone", "hosted zone"),
         ("DB_MAX_ACU", "0", "1 to 256 ACU"),
         ("DB_MAX_ACU", "1.3", "in steps of 0.5"),
         ("DB_MAX_ACU", "lots", "a number of ACU"),
@@ -59,61 +60,67 @@ def test_names_come_from_environment_and_app() -> None:
         ("LOG_RETENTION_DAYS", "10", "one of 1, 3, 5, 7"),
         ("EGRESS", "nat", "ipv6, nat-instance or nat-gateway"),
         ("DJANGO_SUPERUSER_USERNAME", "two words", "letters, digits"),
-        ("DJANGO_SUPERUSER_EMAIL", "nobody", "an e-mail address"),
+        ("DJANGO_SUPERUSER_EMAIL", "nobody", "an email address"),
         ("EPHEMERAL", "yes", "true or false"),
         ("DEBUG", "1", "true or false"),
     ],
 )
-def test_bad_value_is_named_with_what_to_use(name: str, value: str, said: str) -> None:
-    [problem] = [each for each in problems(**{name: value}) if each.startswith(name)]
+def test_invalid_value_is_named_with_the_valid_ones(name: str, value: str, fact: str) -> None:
+    [problem] = [line for line in problems(**{name: value}) if line.startswith(name)]
 
     assert problem.startswith(f"{name}={value}: use ")
-    assert said in problem
+    assert fact in problem
 
 
 @pytest.mark.parametrize("domain", ["https://example.com", "example.com/", "Example.com", "com"])
-def test_domain_is_a_bare_name(domain: str) -> None:
+def test_domain_must_be_a_plain_name(domain: str) -> None:
     [problem] = problems(DOMAIN_NAME=domain, HOSTED_ZONE_ID="Z2FDTNDATAQYW2")
 
-    assert "use a lower-case domain name" in problem
+    assert problem.startswith(f"DOMAIN_NAME={domain}: ")
+    assert "www.example.com" in problem
 
 
 @pytest.mark.parametrize(
     "half", [{"DOMAIN_NAME": "www.example.com"}, {"HOSTED_ZONE_ID": "Z2FDTNDATAQYW2"}]
 )
-def test_domain_and_zone_go_together(half: dict[str, str]) -> None:
-    assert problems(**half) == ["DOMAIN_NAME and HOSTED_ZONE_ID go together: set both, or neither"]
+def test_domain_and_zone_belong_together(half: dict[str, str]) -> None:
+    [problem] = problems(**half)
+
+    assert "DOMAIN_NAME" in problem
+    assert "HOSTED_ZONE_ID" in problem
 
 
-def test_missing_variables_and_bad_values_are_told_at_once() -> None:
+def test_missing_and_invalid_variables_are_reported_together() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Config.from_environment({"EGRESS": "nat", "DEBUG": "maybe"}, ["the layer is missing"])
 
-    named = [problem.split()[0].partition("=")[0] for problem in caught.value.problems]
-    assert named == ["the", "APP_NAME", "ENVIRONMENT", "AWS_DEFAULT_REGION", "EGRESS", "DEBUG"]
+    names = [problem.split()[0].partition("=")[0] for problem in caught.value.problems]
+    assert names == ["the", "APP_NAME", "ENVIRONMENT", "AWS_DEFAULT_REGION", "EGRESS", "DEBUG"]
 
 
-def test_names_that_make_functions_names_too_long() -> None:
+def test_function_names_that_are_too_long() -> None:
     [problem] = problems(APP_NAME="a" * 46)
 
-    assert "have 49 characters together: use at most 48" in problem
+    assert {"ENVIRONMENT", "APP_NAME", "49", "48"} <= set(re.findall(r"\w+", problem))
 
 
-def test_misspelt_variable_is_noticed() -> None:
-    assert problems(LAMBDA_MEMROY="512") == [
-        "LAMBDA_MEMROY is not a setting: did you mean LAMBDA_MEMORY?"
-    ]
-
-
-@pytest.mark.parametrize("name", ["EGRES", "DOMIAN_NAME", "DJANGO_SUPERUSER_USER_NAME"])
-def test_any_setting_may_be_misspelt_and_its_value_is_not_told(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("LAMBDA_MEMROY", "LAMBDA_MEMORY"),
+        ("EGRES", "EGRESS"),
+        ("DOMIAN_NAME", "DOMAIN_NAME"),
+        ("DJANGO_SUPERUSER_USER_NAME", "DJANGO_SUPERUSER_USERNAME"),
+    ],
+)
+def test_misspelled_name_is_reported_without_its_value(name: str, setting: str) -> None:
     [problem] = problems(**{name: "private"})
 
-    assert problem.startswith(f"{name} is not a setting: did you mean ")
+    assert {name, setting} <= set(re.findall(r"\w+", problem))
     assert "private" not in problem
 
 
-def test_variables_of_others_are_left_alone() -> None:
+def test_other_variables_are_ignored() -> None:
     others = {
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
@@ -128,29 +135,34 @@ def test_variables_of_others_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("username", "email"), [("root", "root@example.com"), ("me@corp.org", "me@example.com")]
 )
-def test_superuser_has_an_address(username: str, email: str) -> None:
+def test_superuser_has_an_email_address(username: str, email: str) -> None:
     config = Config.from_environment(MINIMAL | {"DJANGO_SUPERUSER_USERNAME": username})
 
     assert config.superuser_email == email
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "mx-central-1", "ap-southeast-12"])
-def test_regions(region: str) -> None:
+def test_region_names(region: str) -> None:
     assert Config.from_environment(MINIMAL | {"AWS_DEFAULT_REGION": region})
 
 
-def test_fields_and_defaults_are_those_of_the_variables() -> None:
+def test_fields_match_the_variables() -> None:
     assert [field.name for field in fields(Config)] == [name.lower() for name in VARIABLES]
 
 
-def test_template_has_every_variable_and_can_be_sourced(tmp_path: Path) -> None:
-    template = (ROOT / ".variables.template").read_text()
-    assert [
-        line.removeprefix("export ").removesuffix("=")
-        for line in template.splitlines()
-        if line.startswith("export ")
-    ] == list(VARIABLES)
+def test_template_describes_every_variable() -> None:
+    _, *entries = (ROOT / ".variables.template").read_text().split("\n\n")
+    defaults = {None: " Required.", "": ""}
 
+    assert [entry.rstrip("\n") for entry in entries] == [
+        f"# {variable.help}"
+        f"{defaults.get(variable.default, f' Default: {variable.default}.')}\nexport {name}="
+        for name, variable in VARIABLES.items()
+    ]
+
+
+def test_template_can_be_sourced(tmp_path: Path) -> None:
+    template = (ROOT / ".variables.template").read_text()
     filled = tmp_path / ".variables"
     for name, value in MINIMAL.items():
         template = template.replace(f"export {name}=\n", f"export {name}={value}\n")
@@ -166,8 +178,8 @@ def test_template_has_every_variable_and_can_be_sourced(tmp_path: Path) -> None:
     assert Config.from_environment(environment) == Config("mysite", "dev", "us-east-1")
 
 
-def test_app_reports_every_problem_without_a_traceback() -> None:
-    done = subprocess.run(
+def test_app_reports_all_problems_without_a_traceback() -> None:
+    completed = subprocess.run(
         [sys.executable, ROOT / "awscdk" / "app.py"],
         env={"PATH": os.environ["PATH"], "APP_NAME": "my.site", "LAMBDA_MEMORY": "1"},
         capture_output=True,
@@ -175,14 +187,14 @@ def test_app_reports_every_problem_without_a_traceback() -> None:
         check=False,
     )
 
-    assert done.returncode == 1
-    assert "This cannot be deployed:\n  - " in done.stderr
+    assert completed.returncode == 1
+    assert "Cannot deploy:\n  - " in completed.stderr
     for name in ("APP_NAME=my.site", "ENVIRONMENT is not set", "LAMBDA_MEMORY=1"):
-        assert name in done.stderr
-    assert "Traceback" not in done.stderr
+        assert name in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-def test_deprecated_name_still_works_and_warns() -> None:
+def test_deprecated_name_works_with_a_warning() -> None:
     environment = {**MINIMAL, "THROW_AWAY": "true"}
 
     assert Config.from_environment(environment).ephemeral

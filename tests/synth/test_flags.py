@@ -1,4 +1,4 @@
-"""The CDK's feature flags: all of them set as the installed CDK recommends to new projects."""
+"""The CDK's feature flags: the values that the installed CDK recommends for new projects."""
 
 import json
 import tarfile
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def recommended_flags() -> dict[str, object]:
-    """What `cdk init` writes; the library for Python holds it inside its JavaScript."""
+    """Return the flags that `cdk init` writes, from the JavaScript bundle of the Python package."""
     [bundle] = Path(str(files("aws_cdk._jsii"))).glob("aws-cdk-lib@*.jsii.tgz")
     with tarfile.open(bundle) as archive:
         file = archive.extractfile("package/recommended-feature-flags.json")

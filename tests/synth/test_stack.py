@@ -1,4 +1,4 @@
-"""What is in the templates, by properties and never by generated ids."""
+"""The templates' resources and properties, without generated ids."""
 
 import json
 from collections.abc import Callable
@@ -52,16 +52,16 @@ FREE_WHILE_IDLE = {
 
 
 def functions(template: Template) -> dict[str, dict[str, Any]]:
-    """The functions' properties by the end of their names."""
+    """Return the functions' properties by the end of their names."""
     return {
-        str(each["FunctionName"]).rpartition("mysite-")[2]: each
-        for each in resources(template, "AWS::Lambda::Function")
-        if "FunctionName" in each
+        str(function["FunctionName"]).rpartition("mysite-")[2]: function
+        for function in resources(template, "AWS::Lambda::Function")
+        if "FunctionName" in function
     }
 
 
 def statements(template: Template) -> list[dict[str, Any]]:
-    """Every statement of every role's policies."""
+    """Return all statements of all policies."""
     return [
         statement
         for policy in resources(template, "AWS::IAM::Policy")
@@ -70,7 +70,7 @@ def statements(template: Template) -> list[dict[str, Any]]:
 
 
 def version_of(template: Template) -> str:
-    """The name of the Django function's version: CloudFormation publishes one for each name."""
+    """Return the logical id of the Django function's version; each id is a new version."""
     [name] = [
         name
         for name, resource in template["Resources"].items()
@@ -83,7 +83,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_nothing_bills_by_the_hour_while_idle(template: Templates) -> None:
+def test_nothing_is_billed_by_the_hour_while_idle(template: Templates) -> None:
     kinds = {resource["Type"] for resource in template("default")["Resources"].values()}
 
     assert kinds <= FREE_WHILE_IDLE.keys()
@@ -104,7 +104,7 @@ def test_outputs(template: Templates, name: str) -> None:
 
 
 def test_functions_are_named_after_environment_and_app(template: Templates) -> None:
-    names = {each.get("FunctionName") for each in functions(template("default")).values()}
+    names = {function.get("FunctionName") for function in functions(template("default")).values()}
 
     assert names == {
         "dev-mysite-djambda-lambda",
@@ -125,7 +125,9 @@ def test_no_secret_is_in_the_template(template: Templates, name: str) -> None:
     assert "resolve:" not in whole
     for function in functions(template(name)).values():
         variables = function.get("Environment", {}).get("Variables", {})
-        assert not [each for each in variables if "PASSWORD" in each or "SECRET_KEY" in each]
+        assert not [
+            variable for variable in variables if "PASSWORD" in variable or "SECRET_KEY" in variable
+        ]
 
 
 @pytest.mark.parametrize(("name", "kept"), [("default", "true"), ("ephemeral", "false")])
@@ -134,14 +136,14 @@ def test_secrets_are_kept_as_long_as_the_data(template: Templates, name: str, ke
 
 
 class TestNetwork:
-    def test_dual_stack_without_a_nat_or_a_public_address(self, template: Templates) -> None:
+    def test_is_dual_stack_without_nat_and_public_addresses(self, template: Templates) -> None:
         routes = resources(template("default"), "AWS::EC2::Route")
 
         assert only(template("default"), "AWS::EC2::VPCCidrBlock")["AmazonProvidedIpv6CidrBlock"]
         assert all("EgressOnlyInternetGatewayId" in route for route in routes)
         assert {route["DestinationIpv6CidrBlock"] for route in routes} == {"::/0"}
 
-    def test_s3_is_reached_over_both_families(self, template: Templates) -> None:
+    def test_s3_endpoint_is_dual_stack(self, template: Templates) -> None:
         endpoint = only(template("default"), "AWS::EC2::VPCEndpoint")
 
         assert endpoint["VpcEndpointType"] == "Gateway"
@@ -158,18 +160,16 @@ class TestNetwork:
         routes = resources(template(name), "AWS::EC2::Route")
 
         assert len(resources(template(name), kind)) == 1
-        assert [each for each in routes if "EgressOnlyInternetGatewayId" in each]
-        assert [each for each in routes if {"NatGatewayId", "InstanceId"} & each.keys()]
+        assert [route for route in routes if "EgressOnlyInternetGatewayId" in route]
+        assert [route for route in routes if {"NatGatewayId", "InstanceId"} & route.keys()]
 
-    def test_nat_instance_is_public_and_forwards_for_the_functions_only(
-        self, template: Templates
-    ) -> None:
+    def test_nat_instance_forwards_only_for_the_functions(self, template: Templates) -> None:
         instance = only(template("ephemeral"), "AWS::EC2::Instance")
         [interface] = instance["NetworkInterfaces"]
         [rule] = [
-            each
-            for each in resources(template("ephemeral"), "AWS::EC2::SecurityGroupIngress")
-            if each["GroupId"] in interface["GroupSet"]
+            rule
+            for rule in resources(template("ephemeral"), "AWS::EC2::SecurityGroupIngress")
+            if rule["GroupId"] in interface["GroupSet"]
         ]
         django = functions(template("ephemeral"))["djambda-lambda"]
 
@@ -178,15 +178,15 @@ class TestNetwork:
         assert rule["IpProtocol"] == "-1"
         assert rule["SourceSecurityGroupId"] == django["VpcConfig"]["SecurityGroupIds"][0]
 
-    def test_changing_egress_moves_no_subnet(self, template: Templates) -> None:
+    def test_changing_egress_keeps_all_subnets(self, template: Templates) -> None:
         without, with_nat = (
-            {each["CidrBlock"] for each in resources(template(name), "AWS::EC2::Subnet")}
+            {subnet["CidrBlock"] for subnet in resources(template(name), "AWS::EC2::Subnet")}
             for name in ("default", "everything")
         )
 
         assert without < with_nat
 
-    def test_only_the_functions_reach_the_database(self, template: Templates) -> None:
+    def test_only_the_functions_can_connect_to_the_database(self, template: Templates) -> None:
         rule = only(template("default"), "AWS::EC2::SecurityGroupIngress")
         django = functions(template("default"))["djambda-lambda"]
 
@@ -208,7 +208,7 @@ class TestDatabase:
             "ServerlessV2ScalingConfiguration"
         ] == {"MinCapacity": 0, "MaxCapacity": 8, "SecondsUntilAutoPause": 3600}
 
-    def test_sessions_of_frozen_functions_end_and_tls_is_forced(self, template: Templates) -> None:
+    def test_idle_sessions_end_and_tls_is_required(self, template: Templates) -> None:
         group = only(template("default"), "AWS::RDS::DBClusterParameterGroup")
 
         assert group["Parameters"] == {
@@ -221,13 +221,13 @@ class TestDatabase:
         ("name", "protected", "policy"),
         [("default", True, "Snapshot"), ("ephemeral", False, "Delete")],
     )
-    def test_is_kept_unless_it_is_to_be_thrown_away(
+    def test_is_kept_unless_ephemeral(
         self, template: Templates, name: str, protected: bool, policy: str
     ) -> None:
         [cluster] = [
-            each
-            for each in template(name)["Resources"].values()
-            if each["Type"] == "AWS::RDS::DBCluster"
+            resource
+            for resource in template(name)["Resources"].values()
+            if resource["Type"] == "AWS::RDS::DBCluster"
         ]
 
         assert cluster["Properties"]["DeletionProtection"] is protected
@@ -260,29 +260,35 @@ class TestPermissions:
     @pytest.mark.parametrize("name", CONFIGURATIONS)
     def test_no_action_has_a_wildcard(self, template: Templates, name: str) -> None:
         actions = [
-            action for each in statements(template(name)) for action in as_list(each["Action"])
+            action
+            for statement in statements(template(name))
+            for action in as_list(statement["Action"])
         ]
 
         assert actions
         assert [action for action in actions if "*" in action] == []
 
     @pytest.mark.parametrize("name", CONFIGURATIONS)
-    def test_only_network_interfaces_are_named_by_a_star(
+    def test_only_network_interface_actions_have_all_resources(
         self, template: Templates, name: str
     ) -> None:
-        everywhere = [each for each in statements(template(name)) if each["Resource"] == "*"]
-        allowed, denied = sorted(everywhere, key=lambda each: str(each["Effect"]))
+        everywhere = [
+            statement for statement in statements(template(name)) if statement["Resource"] == "*"
+        ]
+        allowed, denied = sorted(everywhere, key=lambda statement: str(statement["Effect"]))
 
         assert {action.partition(":")[0] for action in allowed["Action"]} == {"ec2"}
         assert (denied["Effect"], denied["Action"]) == ("Deny", allowed["Action"])
         [function] = denied["Condition"]["ArnEquals"].values()
         assert f"{CONFIGURATIONS[name].name}-djambda-lambda" in json.dumps(function)
 
-    def test_front_door_invokes_the_alias_and_the_release_versions(
+    def test_proxy_invokes_the_alias_and_the_release_all_versions(
         self, template: Templates
     ) -> None:
         everything = template("default")["Resources"]
-        [alias] = [n for n, each in everything.items() if each["Type"] == "AWS::Lambda::Alias"]
+        [alias] = [
+            n for n, resource in everything.items() if resource["Type"] == "AWS::Lambda::Alias"
+        ]
         invoked = {
             name.partition("Role")[0]: statement["Resource"]["Fn::Join"][1][1]
             for name, policy in everything.items()
@@ -308,7 +314,7 @@ class TestFunctions:
         assert django["VpcConfig"]["Ipv6AllowedForDualStack"] is True
 
     @pytest.mark.parametrize(("name", "days"), [("default", 14), ("everything", 90)])
-    def test_every_function_has_a_json_log_that_ends(
+    def test_every_function_has_a_json_log_with_a_retention(
         self, template: Templates, name: str, days: int
     ) -> None:
         groups = resources(template(name), "AWS::Logs::LogGroup")
@@ -327,26 +333,34 @@ class TestFunctions:
         settings = resources(template("default"), "AWS::Lambda::EventInvokeConfig")
 
         assert settings
-        assert {each["MaximumRetryAttempts"] for each in settings} == {0}
+        assert {config["MaximumRetryAttempts"] for config in settings} == {0}
 
 
 class TestRelease:
-    def test_alias_waits_for_the_release_and_the_release_for_what_it_uses(
+    def test_alias_depends_on_the_release_and_the_release_on_its_resources(
         self, template: Templates
     ) -> None:
         everything = template("default")["Resources"]
-        [alias] = [each for each in everything.values() if each["Type"] == "AWS::Lambda::Alias"]
+        [alias] = [
+            resource for resource in everything.values() if resource["Type"] == "AWS::Lambda::Alias"
+        ]
         [name] = [
-            name for name, each in everything.items() if each["Type"] == "Custom::DjangoRelease"
+            name
+            for name, resource in everything.items()
+            if resource["Type"] == "Custom::DjangoRelease"
         ]
         [version] = [
-            name for name, each in everything.items() if each["Type"] == "AWS::Lambda::Version"
+            name
+            for name, resource in everything.items()
+            if resource["Type"] == "AWS::Lambda::Version"
         ]
 
         assert name in as_list(alias["DependsOn"])
         assert alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] == version
         assert everything[name]["Properties"]["Version"]["Fn::GetAtt"][0] == version
-        kinds = {everything[each]["Type"] for each in as_list(everything[name]["DependsOn"])}
+        kinds = {
+            everything[dependency]["Type"] for dependency in as_list(everything[name]["DependsOn"])
+        }
         assert kinds >= {
             "AWS::EC2::Route",
             "AWS::EC2::VPCEndpoint",
@@ -355,18 +369,18 @@ class TestRelease:
             "AWS::S3::BucketPolicy",
         }
 
-    def test_versions_are_kept_to_roll_back_to(self, template: Templates) -> None:
+    def test_versions_are_kept_for_rolling_back(self, template: Templates) -> None:
         [version] = [
-            each
-            for each in template("default")["Resources"].values()
-            if each["Type"] == "AWS::Lambda::Version"
+            resource
+            for resource in template("default")["Resources"].values()
+            if resource["Type"] == "AWS::Lambda::Version"
         ]
 
         assert version["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 class TestApi:
-    def test_regional_binary_and_throttled(self, template: Templates) -> None:
+    def test_is_regional_binary_and_throttled(self, template: Templates) -> None:
         api = only(template("default"), "AWS::ApiGateway::RestApi")
         stage = only(template("default"), "AWS::ApiGateway::Stage")
 
@@ -375,7 +389,7 @@ class TestApi:
         assert stage["StageName"] == "prod"
         assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 100
 
-    def test_domain_brings_certificate_and_record(self, template: Templates) -> None:
+    def test_domain_has_certificate_and_records(self, template: Templates) -> None:
         everything = template("everything")
 
         assert only(everything, "AWS::CertificateManager::Certificate")["DomainName"] == (
@@ -386,7 +400,7 @@ class TestApi:
         assert only(everything, "AWS::ApiGateway::RestApi")["DisableExecuteApiEndpoint"] is True
         assert domain["EndpointConfiguration"]["IpAddressType"] == "dualstack"
         records = resources(everything, "AWS::Route53::RecordSet")
-        assert {(each["Name"], each["Type"]) for each in records} == {
+        assert {(record["Name"], record["Type"]) for record in records} == {
             ("www.example.com.", "A"),
             ("www.example.com.", "AAAA"),
         }
@@ -395,7 +409,7 @@ class TestApi:
         assert json.dumps(hosts["ALLOWED_HOSTS"]).endswith(',www.example.com"]]}')
 
 
-def test_account_and_region_need_no_look_up(cloud_assembly: Callable[[str], Path]) -> None:
+def test_account_and_region_need_no_lookup(cloud_assembly: Callable[[str], Path]) -> None:
     manifest = json.loads((cloud_assembly("everything") / "manifest.json").read_text())
 
     assert manifest.get("missing", []) == []
@@ -409,8 +423,8 @@ def test_same_input_gives_the_same_template(
     DjambdaStack(app, CONFIGURATIONS["default"], project=PROJECT, layer=layer)
     app.synth()
 
-    again = json.loads((tmp_path / "dev-mysite.template.json").read_text())
-    assert again == template("default")
+    second = json.loads((tmp_path / "dev-mysite.template.json").read_text())
+    assert second == template("default")
 
 
 @pytest.mark.parametrize(
@@ -424,7 +438,7 @@ def test_same_input_gives_the_same_template(
         ({"django_superuser_username": "root"}, True),
     ],
 )
-def test_version_is_new_when_what_runs_has_changed(
+def test_version_changes_with_the_function(
     template: Templates, layer: Path, tmp_path: Path, changes: dict[str, Any], publishes: bool
 ) -> None:
     app = new_app(tmp_path)
@@ -435,7 +449,7 @@ def test_version_is_new_when_what_runs_has_changed(
     assert (version_of(changed) != version_of(template("default"))) is publishes
 
 
-def test_version_is_new_when_the_layer_has_changed(template: Templates, tmp_path: Path) -> None:
+def test_version_changes_with_the_layer(template: Templates, tmp_path: Path) -> None:
     (tmp_path / "layer" / "python").mkdir(parents=True)
     (tmp_path / "layer" / "python" / "dependency.py").write_text("answer = 43\n")
     app = new_app(tmp_path / "out")
@@ -447,7 +461,7 @@ def test_version_is_new_when_the_layer_has_changed(template: Templates, tmp_path
 
 
 @pytest.mark.parametrize(("name", "protected"), [("default", True), ("ephemeral", False)])
-def test_stack_is_protected_unless_it_is_to_be_thrown_away(
+def test_stack_is_protected_unless_ephemeral(
     cloud_assembly: Callable[[str], Path], name: str, protected: bool
 ) -> None:
     manifest = json.loads((cloud_assembly(name) / "manifest.json").read_text())
@@ -456,10 +470,10 @@ def test_stack_is_protected_unless_it_is_to_be_thrown_away(
     assert stack["properties"].get("terminationProtection", False) is protected
 
 
-def test_everything_is_tagged(template: Templates) -> None:
+def test_resources_are_tagged(template: Templates) -> None:
     tags = functions(template("default"))["djambda-lambda"]["Tags"]
 
-    assert {each["Key"]: each["Value"] for each in tags} == {
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
         "Project": "djambda",
         "App": "mysite",
         "Environment": "dev",

@@ -1,0 +1,35 @@
+"""The environment variables of the Django function; `djambda.aws` converts them to settings."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+
+from awscdk import database
+from awscdk.config import Config
+
+
+def django_environment(
+    stack: Stack,
+    config: Config,
+    settings_module: str,
+    cluster: rds.IDatabaseCluster,
+    bucket: s3.IBucket,
+) -> dict[str, str]:
+    """Return the variables that describe the deployment to `djambda.aws`."""
+    hosts = [f".execute-api.{stack.region}.{stack.url_suffix}", config.domain_name]
+    return {
+        "ALLOWED_HOSTS": ",".join(filter(None, hosts)),
+        "APP_NAME": config.app_name,
+        "AWS_STORAGE_BUCKET_NAME": bucket.bucket_name,
+        "AWS_USE_DUALSTACK_ENDPOINT": "true",
+        "DEBUG": "1" if config.debug else "",
+        "DJANGO_SETTINGS_MODULE": settings_module,
+        "DJANGO_SUPERUSER_EMAIL": config.superuser_email,
+        "DJANGO_SUPERUSER_USERNAME": config.django_superuser_username,
+        "ENVIRONMENT": config.environment,
+        "POSTGRES_DB": database.NAME,
+        "POSTGRES_SERVICE_HOST": cluster.cluster_endpoint.hostname,
+        "POSTGRES_SERVICE_PORT": str(database.PORT),
+        "POSTGRES_USER": database.USER,
+        "SECRETS_PATH": config.secrets_path,
+    }
