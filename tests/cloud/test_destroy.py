@@ -88,7 +88,7 @@ def test_protected_deployment_from_a_failed_first_deploy_to_its_end(
 
     assert destroyed.returncode == 0, destroyed.stderr
     summary = json.loads(destroyed.stdout)
-    kept = summary.get("kept") or summary["stays"]
+    kept = summary["kept"]
     snapshot, *others = [item["name"] for item in kept]
     assert summary["destroyed"] == "trial-kept"
     assert snapshot.startswith("trial-kept-databasecluster")

@@ -17,6 +17,7 @@ import pytest
 from djambda_cli.local.cloud import LocalCloud
 from tests.cloud.local import Cloud
 from tests.pipeline.gitlab import Outcome, Repository
+from tests.pipeline.sts import ROLE, TOKEN, sts_of
 from tests.unit.docs.policies import documented_actions
 
 BRANCH = "feature/Search-#12"
@@ -66,8 +67,16 @@ def monitor() -> Iterator[tuple[Calls, int]]:
 
 
 @pytest.fixture(scope="session")
-def variables(cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]) -> dict[str, str]:
+def variables(
+    cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]
+) -> Iterator[dict[str, str]]:
     """The variables of the project on GitLab, and the token of each job."""
+    with sts_of(cloud) as sts:
+        yield project_variables(cloud, repository, monitor[1]) | {"AWS_ENDPOINT_URL_STS": sts}
+
+
+def project_variables(cloud: Cloud, repository: Repository, monitor_port: int) -> dict[str, str]:
+    """Return the project's variables: the local cloud's without its access keys."""
     local = LocalCloud(cloud.folder)
     return {
         name: value
@@ -75,11 +84,11 @@ def variables(cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]) 
         if name not in {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ENVIRONMENT"}
     } | {
         "ENVIRONMENT@dev": "local",  # The session's deployment.
-        "AWS_ROLE_ARN": "arn:aws:iam::000000000000:role/gitlab",
-        "AWS_ID_TOKEN": "header.claims.signature",
+        "AWS_ROLE_ARN": ROLE,
+        "AWS_ID_TOKEN": TOKEN,
         "CI_REPOSITORY_URL": repository.url,
         "AWS_CSM_ENABLED": "true",
-        "AWS_CSM_PORT": str(monitor[1]),
+        "AWS_CSM_PORT": str(monitor_port),
         "AWS_CSM_CLIENT_ID": "$CI_JOB_NAME",
     }
 
@@ -104,7 +113,7 @@ def test_build_and_deploy(
 
     assert deploy.results == {"deploy:dev": "PASS"}, deploy.output
     assert "Build layer" not in deploy.output  # It uses the artifact.
-    assert "header.claims.signature" not in deploy.output
+    assert TOKEN not in deploy.output
     assert repository.report("deploy:dev") == {"SITE_URL": cloud.site}
 
 
