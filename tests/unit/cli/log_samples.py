@@ -20,7 +20,7 @@ REPORT = (
 PROXY_ERROR = {
     "timestamp": "2026-11-24T12:00:00Z",
     "level": "ERROR",
-    "message": "GET answered with 502 django_failed",
+    "message": "GET request failed: 502 django_failed",
     "error": "django_failed",
     "requestId": "the-visitors",
     "errorType": "KeyError",

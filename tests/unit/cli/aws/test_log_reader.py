@@ -145,7 +145,7 @@ def test_request_is_found_in_both_logs(failed_request: FakeCloudWatch, id: str) 
         "start version 7",
         "boom",
         "end",
-        "GET answered with 502 django_failed",
+        "GET request failed: 502 django_failed",
         "end",
     ]
 

@@ -83,7 +83,7 @@ def test_proxy_error_has_both_ids() -> None:
     [text] = shown(PROXY_ERROR, source=LogSource.PROXY)
 
     assert text == (
-        "proxy  ERROR    GET answered with 502 django_failed  error=django_failed  "
+        "proxy  ERROR    GET request failed: 502 django_failed  error=django_failed  "
         f"requestId=the-visitors  errorType=KeyError  invocationId={ID}"
     )
 
