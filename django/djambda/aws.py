@@ -125,7 +125,7 @@ def _fetch_secrets() -> dict[str, str]:
 
 
 def _database(project: Mapping[str, Any], password: object) -> dict[str, Any]:
-    """Return the project's database settings with the deployed server in their place."""
+    """Return the project's database settings, changed to the deployed server."""
     options: dict[str, Any] = {
         "resume_seconds": RESUME_SECONDS,
         # In ms: the timeout for a server that has disappeared without closing the connection.
@@ -134,8 +134,11 @@ def _database(project: Mapping[str, Any], password: object) -> dict[str, Any]:
         "sslmode": "require",
     }
     if project.get("ENGINE", "").startswith(POSTGRES_ENGINES):
-        given = project.get("OPTIONS", {})
-        options |= {name: value for name, value in given.items() if name not in UNUSABLE_OPTIONS}
+        options |= {
+            name: value
+            for name, value in project.get("OPTIONS", {}).items()
+            if name not in UNUSABLE_OPTIONS
+        }
     if os.environ.get("PGSSLMODE"):
         del options["sslmode"]
     elif options["sslmode"] in {"disable", "allow", "prefer"}:  # The server requires TLS.
@@ -168,7 +171,7 @@ def bucket_url() -> str:
 def _use_bucket(settings: MutableMapping[str, Any]) -> None:
     """Set the storages, and the settings of django-storages."""
     settings["STATIC_URL"] = static_url = f"{bucket_url()}/static/"
-    name = manifest_name(os.environ["RELEASE"])
+    manifest = manifest_name(os.environ["RELEASE"])
     settings["STORAGES"] = {
         **settings.get("STORAGES", {}),
         "default": {"BACKEND": "djambda.storage_backends.PrivateMediaStorage"},
@@ -176,8 +179,8 @@ def _use_bucket(settings: MutableMapping[str, Any]) -> None:
             "BACKEND": "djambda.storage_backends.StaticStorage",
             "OPTIONS": {
                 "bucket": os.environ["AWS_STORAGE_BUCKET_NAME"],
-                "manifest_name": name,
-                "manifest": PrefetchedValue(lambda: fetch_manifest(f"{static_url}{name}")),
+                "manifest_name": manifest,
+                "manifest": PrefetchedValue(lambda: fetch_manifest(f"{static_url}{manifest}")),
             },
         },
     }
@@ -185,8 +188,8 @@ def _use_bucket(settings: MutableMapping[str, Any]) -> None:
     settings["AWS_S3_REGION_NAME"] = os.environ["AWS_REGION"]
     settings["AWS_S3_SIGNATURE_VERSION"] = "s3v4"
     settings.setdefault("AWS_QUERYSTRING_EXPIRE", SIGNED_URL_SECONDS)
-    for name in STORAGE_CREDENTIALS:
-        settings.pop(name, None)
+    for setting in STORAGE_CREDENTIALS:
+        settings.pop(setting, None)
     if os.environ.get("AWS_ENDPOINT_URL"):
         settings["AWS_S3_ADDRESSING_STYLE"] = "path"
 
@@ -221,7 +224,7 @@ def _use_gateway(settings: MutableMapping[str, Any]) -> None:
 
 
 def _use_plain_http(settings: MutableMapping[str, Any]) -> None:
-    """Change what browsers accept over HTTPS or on the site's own domain only."""
+    """Change settings that browsers accept only over HTTPS or on the site's own domain."""
     settings["SECURE_SSL_REDIRECT"] = False
     for cookie in ("SESSION_COOKIE", "CSRF_COOKIE", "LANGUAGE_COOKIE"):
         if name := settings.get(f"{cookie}_NAME"):
@@ -230,7 +233,7 @@ def _use_plain_http(settings: MutableMapping[str, Any]) -> None:
 
 
 def _add_prefixes(settings: MutableMapping[str, Any]) -> None:
-    """Put the prefix of each request before the settings that are a path of the site."""
+    """Prepend the request's prefix to the settings that are paths of the site."""
 
     def prefixed(path: str) -> str:
         prefix = get_script_prefix().rstrip("/")

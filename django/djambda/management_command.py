@@ -67,13 +67,13 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
     chunks: list[bytes] = []
     exit_code = execute(arguments, chunks.append, chunks.append)
     output = b"".join(chunks).decode(errors="backslashreplace")
-    place = f"log group {context.log_group_name}, request {context.aws_request_id}"
+    location = f"log group {context.log_group_name}, request {context.aws_request_id}"
     if exit_code:
-        output = cut_in_the_middle(output, ERROR_LIMIT, place)
+        output = omit_middle(output, ERROR_LIMIT, location)
         raise ManagementCommandFailed(
             f"`{shlex.join(arguments)}` failed with exit code {exit_code}:\n{output}"
         )
-    return {"output": cut_in_the_middle(output, OUTPUT_LIMIT, place), "exit_code": 0}
+    return {"output": omit_middle(output, OUTPUT_LIMIT, location), "exit_code": 0}
 
 
 def _run_recorded(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
@@ -196,10 +196,10 @@ def _exit_code(exit_request: SystemExit) -> int:
     return 1
 
 
-def cut_in_the_middle(text: str, limit: int, place: str) -> str:
+def omit_middle(text: str, limit: int, location: str) -> str:
     """Return `text`, without its middle if it takes more than `limit` bytes as JSON.
 
-    `place` names the location of the whole text.
+    `location` names the place of the whole text.
     """
     head, tail = text, ""
     keep = len(text)
@@ -209,5 +209,7 @@ def cut_in_the_middle(text: str, limit: int, place: str) -> str:
         head, tail = text[: keep // 2], text[len(text) - keep // 2 :]
     if not tail:
         return head
-    cut = len(text) - len(head) - len(tail)
-    return f"{head}\n[... {cut} characters omitted; the whole output is in {place} ...]\n{tail}"
+    omitted = len(text) - len(head) - len(tail)
+    return (
+        f"{head}\n[... {omitted} characters omitted; the whole output is in {location} ...]\n{tail}"
+    )

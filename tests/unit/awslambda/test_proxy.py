@@ -180,7 +180,7 @@ class TestDjangoFails:
         assert response["statusCode"] == status
         assert response["headers"]["Content-Type"] == "text/html; charset=utf-8"
         assert response["headers"]["Cache-Control"] == "no-store"
-        [problem] = [each for each in PROBLEMS.values() if each.error == error]
+        [problem] = [problem for problem in PROBLEMS.values() if problem.error == error]
         assert f"<title>{problem.title}</title>" in response["body"]
         assert "gateway-request" in response["body"]
 

@@ -62,7 +62,9 @@ def run(
 
 
 def commands(aws: FakeAws) -> list[str]:
-    return [each.json["manage"] for each in aws.requests if each.path.endswith("/invocations")]
+    return [
+        request.json["manage"] for request in aws.requests if request.path.endswith("/invocations")
+    ]
 
 
 class TestCommands:
@@ -74,7 +76,7 @@ class TestCommands:
         alias, *invocations, _ = aws.requests
         assert alias.method == "GET"
         assert alias.path == f"/2015-03-31/functions/{FUNCTION}/aliases/live"
-        assert {each.path for each in invocations} == {
+        assert {request.path for request in invocations} == {
             f"/2015-03-31/functions/{FUNCTION}%3A7/invocations"
         }
 

@@ -202,24 +202,24 @@ class Browser:
 @each_kind
 def test_request_object_of_django(kind: Kind) -> None:
     name = "café 50% a+b 🐘" if kind is not HTTP_API else "café a+b 🐘"  # It rejects "%25".
-    way = f"/ünï/{name}/"
+    url_path = f"/ünï/{name}/"
 
     response = Browser(kind).get(
-        quote(way),
+        quote(url_path),
         query=[("q", "ä"), ("r", "2")],
         headers=[("Cookie", "a=1; b=2"), ("X-Some", "thing")],
     )
 
     assert json.loads(response.body) == {
         "name": name,
-        "path": kind.prefix + way,
-        "path_info": way,
-        "url": f"https://{kind.host}{kind.prefix}{quote(way, safe='/+')}?q=%C3%A4&r=2",
+        "path": kind.prefix + url_path,
+        "path_info": url_path,
+        "url": f"https://{kind.host}{kind.prefix}{quote(url_path, safe='/+')}?q=%C3%A4&r=2",
         "query": {"q": ["ä"], "r": ["2"]},
         "cookies": {"a": "1", "b": "2"},
         "address": CLIENT,
         "header": "thing",
-        "reversed": kind.prefix + quote(way, safe="/+"),
+        "reversed": kind.prefix + quote(url_path, safe="/+"),
     }
 
 
@@ -238,10 +238,10 @@ def test_every_url_includes_the_prefix(kind: Kind, address: dict[str, str], pref
 
     page = browser.get("/accounts/login/").body.decode()
     addresses = re.findall(r'(?:href|src|action)="([^"#]+)"', page)
-    known = (f"{prefix}/", "https://static.example.com/")
+    allowed = (f"{prefix}/", "https://static.example.com/")
 
     assert f"{prefix}/" in addresses
-    assert [address for address in addresses if not address.startswith(known)] == []
+    assert [address for address in addresses if not address.startswith(allowed)] == []
     assert browser.get("/elsewhere").headers["location"] == f"{prefix}/%C3%BCn%C3%AF/caf%C3%A9/"
     # Django's redirects that append a slash, and to the login page.
     assert browser.get("/accounts/login").headers["location"] == f"{prefix}/accounts/login/"
@@ -318,14 +318,14 @@ def test_stream_is_consumed_and_closed(kind: Kind) -> None:
     assert closed_streams == [f"{kind.prefix}/stream"]
 
 
-@pytest.mark.parametrize("way", ["/text", "/stream"])
+@pytest.mark.parametrize("url_path", ["/text", "/stream"])
 @each_kind
 def test_gzip_middleware_response_arrives_compressed(
-    kind: Kind, way: str, settings: Settings
+    kind: Kind, url_path: str, settings: Settings
 ) -> None:
     settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
 
-    response = Browser(kind).get(way, headers=[("Accept-Encoding", "gzip")])
+    response = Browser(kind).get(url_path, headers=[("Accept-Encoding", "gzip")])
 
     assert response.headers["content-encoding"] == "gzip"
     assert gzip.decompress(response.body).decode().removesuffix("end") == TEXT
@@ -360,14 +360,14 @@ def test_unchanged_page_is_a_304(kind: Kind, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "status"),
+    ("url_path", "status"),
     [("/text", 200), ("/stream", 200), ("/nowhere", 404), ("/fail", 500), ("/elsewhere", 302)],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_request_finished_signal_is_sent_once(
-    finished: list[object], method: str, way: str, status: int
+    finished: list[object], method: str, url_path: str, status: int
 ) -> None:
-    assert Browser().request(method, way).status == status
+    assert Browser().request(method, url_path).status == status
     assert finished == [WSGIHandler]
 
 

@@ -21,7 +21,7 @@ from djambda.awslambda import UnknownEvent, lambda_handler, load_application
 from djambda.management_command import (
     BadManageEvent,
     ManagementCommandFailed,
-    cut_in_the_middle,
+    omit_middle,
 )
 from tests.support.lambda_events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
 from tests.unit.djambda.conftest import FakeAws
@@ -468,11 +468,11 @@ def test_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     "text", ["a" * 10_000, "é" * 10_000, "a" * 9000 + "\0" * 1000, "😀" * 9000]
 )
 def test_any_shortened_text_fits(text: str) -> None:
-    cut = cut_in_the_middle(text, 5000, "the log")
+    shortened = omit_middle(text, 5000, "the log")
 
-    assert 4000 < len(json.dumps(cut)) < 5100
+    assert 4000 < len(json.dumps(shortened)) < 5100
     parts = re.search(
-        r"^(.*)\n\[\.\.\. (\d+) characters omitted.*the log \.\.\.\]\n(.*)$", cut, re.DOTALL
+        r"^(.*)\n\[\.\.\. (\d+) characters omitted.*the log \.\.\.\]\n(.*)$", shortened, re.DOTALL
     )
     assert parts is not None
     omitted = text[len(parts[1]) : len(parts[1]) + int(parts[2])]
@@ -480,4 +480,4 @@ def test_any_shortened_text_fits(text: str) -> None:
 
 
 def test_text_that_fits_is_unchanged() -> None:
-    assert cut_in_the_middle("a" * 4998, 5000, "the log") == "a" * 4998
+    assert omit_middle("a" * 4998, 5000, "the log") == "a" * 4998

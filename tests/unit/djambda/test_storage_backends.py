@@ -103,6 +103,19 @@ def test_manifest_is_fetched_before_a_page_needs_it(
     assert aws.requests.count(f"GET {MANIFEST}") == 1
 
 
+def test_manifest_is_fetched_again_after_an_outage(
+    deployed: dict[str, str], aws: FakeAws, settings: Settings
+) -> None:
+    set_storages(settings)
+    fetch = settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]
+    with pytest.raises(ManifestUnavailable):
+        fetch()
+
+    aws.objects[MANIFEST] = manifest({"core/site.css": "core/site.0a1b.css"})
+
+    assert fetch() == {"core/site.css": "core/site.0a1b.css"}
+
+
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"version": "1.1"}'])
 def test_invalid_manifest(aws: FakeAws, content: bytes) -> None:
     aws.objects["static/m.json"] = (content, {})
