@@ -25,8 +25,9 @@ from djambda_cli.commands.layer import layer
 from djambda_cli.commands.logs import logs
 from djambda_cli.commands.maintenance import maintenance
 from djambda_cli.commands.manage import manage
+from djambda_cli.commands.open import open  # noqa: A004 (a command)
 from djambda_cli.commands.rollback import rollback
-from djambda_cli.commands.status import open, status  # noqa: A004 (a command)
+from djambda_cli.commands.status import status
 from djambda_cli.commands.synth import synth
 from djambda_cli.commands.up import up
 from djambda_cli.errors import CliError

@@ -1,0 +1,130 @@
+"""Checks of this machine and of the configuration: tools, disk, variables and the layer."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from awscdk import layer as layer_rules
+from djambda_cli.deployment import Deployment
+from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import NEEDED_BYTES
+from djambda_cli.operations.findings import Finding, ok, problem, warning
+from djambda_cli.paths import EMULATOR_PYTHON, LAYER, REQUIREMENTS, ROOT, tool
+from djambda_cli.project import layer as layer_builder
+
+COMFORTABLE_BYTES = 2_000_000_000
+INSTALL = "make tools"
+LOCKED_PACKAGES = "package-lock.json"
+INSTALLED_PACKAGES = "node_modules/.package-lock.json"
+
+
+def check_machine(*, local: bool) -> Iterator[Finding]:
+    """Check the tools of this checkout, and the disk. Includes the emulator if `local`."""
+    yield rate_python(sys.version_info[:2], platform.python_version())
+    yield rate_tool("uv", _output("uv", "--version").removeprefix("uv ").partition(" ")[0])
+    yield rate_node(_output("node", "--version").removeprefix("v"), supported_node())
+    yield rate_cdk(_cdk_version(ROOT / INSTALLED_PACKAGES), _cdk_version(ROOT / LOCKED_PACKAGES))
+    if local:
+        yield rate_tool("AWS emulator", "installed" * EMULATOR_PYTHON.exists())
+    yield rate_disk(shutil.disk_usage(ROOT).free)
+
+
+def supported_node() -> SpecifierSet:
+    """Return the versions of Node that package.json accepts."""
+    engines = json.loads((ROOT / "package.json").read_text())["engines"]
+    return SpecifierSet(engines["node"].replace(" ", ","))
+
+
+def rate_python(version: tuple[int, ...], full_version: str) -> Finding:
+    """Compare Python with Lambda's."""
+    if version == layer_rules.PYTHON:
+        return ok(f"Python {full_version}")
+    expected = ".".join(map(str, layer_rules.PYTHON))
+    return problem(f"Python {full_version}, but Lambda runs {expected}", INSTALL)
+
+
+def rate_tool(name: str, version: str) -> Finding:
+    """Return whether a tool is installed; `version` is "" if it is not."""
+    return ok(f"{name} {version}") if version else problem(f"{name} is missing", INSTALL)
+
+
+def rate_node(version: str, supported: SpecifierSet) -> Finding:
+    """Return whether Node is installed in a supported version."""
+    if version and version.partition(".")[0] not in supported:
+        return problem(f"Node {version} is not supported by the CDK", INSTALL)
+    return rate_tool("Node", version)
+
+
+def rate_cdk(installed: str, locked: str) -> Finding:
+    """Compare the CDK CLI with the locked version."""
+    if installed and installed != locked:
+        return problem(f"CDK CLI {installed}, but {locked} is locked", INSTALL)
+    return rate_tool("CDK CLI", installed)
+
+
+def rate_disk(free: int) -> Finding:
+    """Return whether the free bytes are enough for the tools and the local cloud."""
+    if free < NEEDED_BYTES:
+        return problem(f"only {free / 1e9:.1f} GB free on the disk", "Free some space.")
+    if free < COMFORTABLE_BYTES:
+        return warning(
+            f"{free / 1e9:.1f} GB free on the disk",
+            "The tools and the local cloud need about 2 GB.",
+        )
+    return ok(f"{free / 1e9:.0f} GB free on the disk")
+
+
+def check_configuration(deployment: Deployment) -> Iterator[Finding]:
+    """Check valid variables for risks, and the layer that they require."""
+    config = deployment.config
+    yield ok(f"{deployment.stack} {deployment.location}")
+    if config.debug:
+        yield warning("DEBUG=true: visitors see Django's debug pages", "Unset it in production.")
+    if config.ephemeral and not deployment.local:
+        yield warning(
+            "EPHEMERAL=true: deleting the stack deletes its data", "Use it only for trials."
+        )
+    region = os.environ.get("AWS_REGION")
+    if region and region != config.aws_default_region:
+        yield warning(
+            f"AWS_REGION={region}, but AWS_DEFAULT_REGION={config.aws_default_region}",
+            "Unset AWS_REGION: some tools read one variable, some the other.",
+        )
+    yield from _check_layer(config.lambda_architecture)
+
+
+def _check_layer(architecture: str) -> Iterator[Finding]:
+    problems = layer_rules.problems(LAYER.parent, REQUIREMENTS, architecture)
+    for message in problems:
+        yield warning(message.partition(": ")[0], "djambda layer")
+    if not problems and not layer_builder.is_current(architecture):
+        yield warning("the layer is out of date", "djambda layer")
+    elif not problems:
+        yield ok(f"layer for {architecture}")
+
+
+def _output(name: str, *arguments: str) -> str:
+    """Return the output of a tool, or "" if it cannot be run."""
+    try:
+        completed = subprocess.run(
+            [tool(name), *arguments], capture_output=True, text=True, check=True, timeout=20
+        )
+    except (CliError, OSError, subprocess.SubprocessError):
+        return ""
+    return completed.stdout.strip()
+
+
+def _cdk_version(lock_file: Path) -> str:
+    """Return the CDK CLI's version in a lock file of npm, or "" if it has none."""
+    try:
+        packages = json.loads(lock_file.read_text())["packages"]
+        return str(packages["node_modules/aws-cdk"]["version"])
+    except (OSError, ValueError, KeyError):
+        return ""

@@ -1,0 +1,145 @@
+"""The status of a deployment: its stack, versions, database, usage and errors.
+
+Collecting it wakes neither Django nor the database. A part that cannot be loaded, for example
+because a permission is missing, is `Unavailable` with the reason; the others are collected anyway.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from djambda_cli.aws import stacks
+from djambda_cli.aws.database import Database, load_database
+from djambda_cli.aws.log_entries import LogEntry
+from djambda_cli.aws.log_reader import LogFilter, read_entries
+from djambda_cli.aws.maintenance import load_digest
+from djambda_cli.aws.usage import MonthlyUsage, load_usage
+from djambda_cli.aws.versions import History
+from djambda_cli.deployment import Deployment
+from djambda_cli.errors import CliError
+from djambda_cli.operations.history import require_history
+from djambda_cli.operations.logs import deployment_logs
+
+ERROR_PERIOD = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """The stack's status in CloudFormation, and the time of its last change."""
+
+    name: str
+    status: str
+    changed: datetime
+    is_busy: bool
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A part of the status that could not be loaded."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """All parts. `in_maintenance`: closed for visitors. `errors`: those of the last 24 hours."""
+
+    url: str
+    stack: StackStatus | None
+    history: History | Unavailable
+    database: Database | Unavailable
+    in_maintenance: bool | Unavailable
+    month: MonthlyUsage | Unavailable
+    errors: list[LogEntry] | Unavailable
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the status for scripts. Unavailable parts are null."""
+        return {
+            "url": self.url,
+            "stack": asdict(self.stack) if self.stack else None,
+            "live": _available(self.history, lambda history: history.live.as_json()),
+            "newer": _available(
+                self.history, lambda history: [version.as_json() for version in history.newer]
+            ),
+            "database": _available(self.database, asdict),
+            "maintenance": _available(self.in_maintenance, bool),
+            "month": _available(
+                self.month, lambda month: asdict(month) | {"dollars": month.dollars}
+            ),
+            "errors": _available(self.errors, lambda errors: [entry.as_json() for entry in errors]),
+        }
+
+
+def collect_status(deployment: Deployment) -> DeploymentStatus:
+    """Load all parts concurrently. Raises `CliError` if there is no stack."""
+    # boto3's clients are thread-safe, but creating them is not.
+    cloudformation = deployment.client("cloudformation")
+    lambda_ = deployment.client("lambda")
+    rds = deployment.client("rds")
+    cloudwatch = deployment.client("cloudwatch")
+    logs = deployment_logs(deployment)
+    url, stack = deployment.url, load_stack(deployment)
+    since = datetime.now(UTC) - ERROR_PERIOD
+
+    with ThreadPoolExecutor() as pool:
+        history = pool.submit(_load_part, lambda: require_history(deployment, lambda_))
+        database = pool.submit(
+            _load_part, lambda: load_database(cloudformation, rds, cloudwatch, deployment.stack)
+        )
+        in_maintenance = pool.submit(
+            _load_part, lambda: bool(load_digest(lambda_, deployment.proxy))
+        )
+        month = pool.submit(
+            _load_part,
+            lambda: load_usage(
+                cloudformation,
+                lambda_,
+                cloudwatch,
+                deployment.stack,
+                (deployment.function, deployment.proxy),
+            ),
+        )
+        errors = pool.submit(
+            _load_part,
+            lambda: read_entries(logs, int(since.timestamp() * 1000), LogFilter(errors=True)),
+        )
+    entries = errors.result()
+    return DeploymentStatus(
+        url=url,
+        stack=stack,
+        history=history.result(),
+        database=database.result(),
+        in_maintenance=in_maintenance.result(),
+        month=month.result(),
+        errors=entries if isinstance(entries, Unavailable) else distinct_errors(entries),
+    )
+
+
+def load_stack(deployment: Deployment) -> StackStatus | None:
+    """Return the stack's status, or None if there is no stack. Raises `CliError`."""
+    stack = stacks.describe(deployment.client("cloudformation"), deployment.stack)
+    if stack is None or stack["StackStatus"] == stacks.UNDER_REVIEW:
+        return None
+    changed = stack.get("LastUpdatedTime", stack["CreationTime"])
+    return StackStatus(stack["StackName"], stack["StackStatus"], changed, stacks.is_busy(stack))
+
+
+def distinct_errors(entries: list[LogEntry]) -> list[LogEntry]:
+    """Return the errors without Lambda's reports of invocations that have logged the reason."""
+    explained = {entry.invocation for entry in entries if not entry.is_platform}
+    return [
+        entry for entry in entries if not entry.is_platform or entry.invocation not in explained
+    ]
+
+
+def _load_part[T](load: Callable[[], T]) -> T | Unavailable:
+    try:
+        return load()
+    except CliError as error:
+        return Unavailable(" ".join([*str(error).split(), *error.output.split()]))
+
+
+def _available[T, R](part: T | Unavailable, convert: Callable[[T], R]) -> R | None:
+    return None if isinstance(part, Unavailable) else convert(part)

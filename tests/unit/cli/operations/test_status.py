@@ -1,0 +1,72 @@
+"""Collecting the status of a deployment."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from djambda_cli.errors import CliError
+from djambda_cli.operations.status import Unavailable, collect_status
+from tests.unit.cli.aws_fakes import (
+    THREE,
+    FakeClient,
+    FakeDeployment,
+    deployment,
+    lambda_client,
+    refusal,
+)
+
+CREATED = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def restricted_deployment(**clients: FakeClient) -> FakeDeployment:
+    """A deployment whose credentials allow few operations."""
+    refused = refusal("AccessDeniedException")
+    stack = {
+        "StackName": "dev-shop",
+        "StackStatus": "UPDATE_COMPLETE",
+        "CreationTime": CREATED,
+        "Outputs": [{"OutputKey": "SiteUrl", "OutputValue": "https://shop.example.com/"}],
+    }
+    return deployment(
+        **{
+            "cloudformation": FakeClient(
+                describe_stacks={"Stacks": [stack]}, list_stack_resources=refused
+            ),
+            "lambda": lambda_client(*THREE, get_function_configuration=refused),
+            "rds": FakeClient(),
+            "cloudwatch": FakeClient(),
+            "logs": FakeClient(filter_log_events={"events": []}),
+            **clients,
+        }
+    )
+
+
+def test_denied_parts_are_unavailable_and_the_others_are_loaded() -> None:
+    status = collect_status(restricted_deployment())
+
+    assert status.url == "https://shop.example.com/"
+    assert status.errors == []
+    assert isinstance(status.database, Unavailable)
+    assert "AccessDeniedException" in status.database.reason
+    shown = status.as_json()
+    assert json.loads(json.dumps(shown["stack"], default=str))["status"] == "UPDATE_COMPLETE"
+    assert shown["live"]["number"] == 3
+    assert [version["number"] for version in shown["newer"]] == [4]
+    assert (shown["database"], shown["month"], shown["maintenance"]) == (None, None, None)
+
+
+def test_nothing_deployed() -> None:
+    missing = refusal("ValidationError", "Stack with id dev-shop does not exist")
+
+    with pytest.raises(CliError, match=r"dev-shop is not deployed in eu-west-1"):
+        collect_status(restricted_deployment(cloudformation=FakeClient(describe_stacks=missing)))
+
+
+def test_first_deploy_in_progress() -> None:
+    stack = {"StackName": "dev-shop", "StackStatus": "CREATE_IN_PROGRESS", "CreationTime": CREATED}
+
+    with pytest.raises(CliError, match=r"\(CREATE_IN_PROGRESS\)"):
+        collect_status(
+            restricted_deployment(cloudformation=FakeClient(describe_stacks={"Stacks": [stack]}))
+        )
