@@ -15,6 +15,7 @@ from awscdk.config import Config
 from awscdk.findings import acknowledge_wildcard
 from awscdk.functions import RUNTIME, acknowledge_runtime, create_log_group, create_role
 from awscdk.network import Network
+from djambda_common.names import BUILD_ID_VARIABLE
 
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
 
@@ -75,7 +76,7 @@ class DjangoFunction(Construct):
             memory_size=config.lambda_memory,
             timeout=Duration.seconds(config.lambda_timeout),
             reserved_concurrent_executions=config.lambda_concurrency,
-            environment={**environment, "RELEASE": code.build_id(staged, layer)},
+            environment={**environment, BUILD_ID_VARIABLE: code.build_id(staged, layer)},
             vpc=network.vpc,
             vpc_subnets=network.functions,
             security_groups=[network.functions_group],

@@ -19,6 +19,9 @@ SUPERUSER_PASSWORD = "superuser-password"  # noqa: S105 (a parameter's name)
 SECRET_PARAMETERS = (DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD)
 """The SSM parameters below a deployment's secrets path."""
 
+BUILD_ID_VARIABLE = "RELEASE"
+"""The Django function's environment variable with the hash of its code and layer."""
+
 MAINTENANCE_VARIABLE = "MAINTENANCE"
 """The proxy's environment variable with the SHA-256 of the bypass secret, in hexadecimal digits.
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from djambda_cli.aws.errors import aws_errors
-from djambda_common.names import ALIAS
+from djambda_common.names import ALIAS, BUILD_ID_VARIABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -153,7 +153,7 @@ def record_commit(client: "LambdaClient", function: str, newest: Version, commit
 def _version(listed: Any, tags: dict[str, str], *, live: str) -> Version:
     number = listed["Version"]
     environment = listed.get("Environment", {}).get("Variables", {})
-    build_id = environment.get("RELEASE", "")
+    build_id = environment.get(BUILD_ID_VARIABLE, "")
     tagged_build_id, _, commit = tags.get(f"{TAG}{number}", "").partition(" ")
     return Version(
         number=int(number),

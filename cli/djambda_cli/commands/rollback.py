@@ -22,6 +22,7 @@ from djambda_cli.operations.site import check_site
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr, stdout
+from djambda_common.names import BUILD_ID_VARIABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -123,7 +124,7 @@ def differences(live: Version, target: Version) -> list[str]:
     variables = sorted(
         name
         for name in live.environment.keys() | target.environment.keys()
-        if name != "RELEASE" and live.environment.get(name) != target.environment.get(name)
+        if name != BUILD_ID_VARIABLE and live.environment.get(name) != target.environment.get(name)
     )
     return lines + ([f"variables: {', '.join(variables)}"] if variables else [])
 
