@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 """They change nothing (RFC 9110, section 9.2.1), so repeating them is safe."""
 
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The page loads nothing; its style sheet is part of it."""
+
 NOT_PROCESSED = "Your request was not processed. Please go back and try again later."
 MAY_BE_PROCESSED = "Your request may have been processed. Please check before you send it again."
 
@@ -49,7 +54,12 @@ def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> 
     """Return the response that explains the problem to the sender of `event`."""
     safe = event["httpMethod"] in SAFE_METHODS
     advice = _advice(problem, safe=safe)
-    headers = {"Cache-Control": "no-store"}
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if _wants_html(event):

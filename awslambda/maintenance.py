@@ -26,12 +26,14 @@ def bypass_response(event: "GatewayEvent") -> "GatewayResponse | None":
     secret = (event.get("queryStringParameters") or {}).get(MAINTENANCE_BYPASS, "")
     if not secret or not _matches(secret, os.environ.get(MAINTENANCE_VARIABLE, "")):
         return None
+    # The local cloud has no TLS, and browsers would not send a Secure cookie to it.
+    secure = "; Secure" * (_header(event, "x-forwarded-proto") == "https")
     return {
         "statusCode": 303,
         "headers": {
             # Without the query, so that the next page's address does not contain the secret.
             "Location": event["requestContext"]["path"],
-            "Set-Cookie": f"{MAINTENANCE_BYPASS}={secret}; Path=/; HttpOnly; SameSite=Lax",
+            "Set-Cookie": f"{MAINTENANCE_BYPASS}={secret}; Path=/; HttpOnly; SameSite=Lax{secure}",
             "Cache-Control": "no-store",
             "Referrer-Policy": "no-referrer",
         },
@@ -41,11 +43,17 @@ def bypass_response(event: "GatewayEvent") -> "GatewayResponse | None":
 
 
 def _matches(secret: str, digest: str) -> bool:
-    return hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), digest)
+    # JSON may contain half a surrogate pair, which has no UTF-8 encoding.
+    encoded = secret.encode(errors="surrogatepass")
+    return hmac.compare_digest(hashlib.sha256(encoded).hexdigest(), digest)
 
 
 def _cookies(event: "GatewayEvent") -> list[str]:
     """Return the values of the bypass cookie (RFC 6265, section 4.2.1)."""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+    pairs = (pair.strip().partition("=") for pair in _header(event, "cookie").split(";"))
     return [value for name, _, value in pairs if name == MAINTENANCE_BYPASS]
+
+
+def _header(event: "GatewayEvent", name: str) -> str:
+    headers = event.get("headers") or {}
+    return next((value for key, value in headers.items() if key.lower() == name), "")

@@ -22,6 +22,11 @@ LOG_RETENTION_DAYS = (
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
 
+COMMON_VARIABLES = {
+    *("AWS_ACCOUNT", "AWS_ACCOUNT_ALIAS", "AWS_ACCOUNT_NAME", "AWS_DEFAULT_OUTPUT", "AWS_REGION"),
+}
+"""Variables of other tools that resemble settings."""
+
 SIMILARITY = 0.85
 """The ratio (1 is equal) from which an unknown variable counts as a misspelled setting."""
 
@@ -250,7 +255,7 @@ def _misspelled_names(environment: Mapping[str, str]) -> list[str]:
     """
     unset = [name for name in VARIABLES if not environment.get(name)]
     problems = []
-    for name in sorted(environment.keys() - VARIABLES.keys()):
+    for name in sorted(environment.keys() - VARIABLES.keys() - COMMON_VARIABLES):
         matches = difflib.get_close_matches(name, unset, n=1, cutoff=SIMILARITY)
         if matches:
             problems.append(f"{name} is not a setting: did you mean {matches[0]}?")

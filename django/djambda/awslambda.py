@@ -57,7 +57,9 @@ def start_django() -> WSGIApplication:
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 
-    application = load_application()
+    from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
+
+    application = reject_malformed_requests(load_application())
     get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)
     engines.all()
     gc.freeze()

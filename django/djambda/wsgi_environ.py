@@ -34,7 +34,7 @@ def environ_v1(event: Event) -> WSGIEnvironment:
         script_name = _prefix(event.get("resource"), event, gateway, path)
         path = path[len(script_name) :]
     elif whole.endswith(path):  # At a segment boundary: the path starts with a slash.
-        script_name = whole[: -len(path)]
+        script_name = whole[: -len(path)].rstrip("/")  # "//admin/" has an empty prefix.
     else:  # "/prod": the stage without a slash.
         script_name = whole if path == "/" else ""
     query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters")

@@ -201,3 +201,8 @@ def test_deprecated_name_works_with_a_warning() -> None:
     [warning] = deprecations(environment)
     assert "EPHEMERAL" in warning
     assert not Config.from_environment({**environment, "EPHEMERAL": "false"}).ephemeral
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCOUNT", "AWS_ACCOUNT_NAME", "AWS_REGION"])
+def test_variable_of_another_tool_is_no_typo(name: str) -> None:
+    assert Config.from_environment({**MINIMAL, name: "123456789012"})

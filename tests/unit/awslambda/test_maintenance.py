@@ -101,3 +101,30 @@ def test_api_client_gets_json(closed: FakeAws) -> None:
     )
 
     assert json.loads(response["body"])["error"] == "maintenance"
+
+
+def test_bypass_cookie_is_secure_over_https(closed: FakeAws) -> None:
+    event = {
+        "httpMethod": "GET",
+        "headers": {"X-Forwarded-Proto": "https"},
+        "queryStringParameters": {MAINTENANCE_BYPASS: SECRET},
+        "requestContext": {"requestId": "r", "path": "/prod/"},
+    }
+
+    response: Any = lambda_handler(event, FakeContext())  # type: ignore[arg-type]
+
+    assert "; Secure" in response["headers"]["Set-Cookie"]
+
+
+@pytest.mark.parametrize("secret", ["\ud83d", "\x00", "é" * 1000])
+def test_odd_secret_is_a_wrong_secret(closed: FakeAws, secret: str) -> None:
+    assert request(**{MAINTENANCE_BYPASS: secret})["statusCode"] == 503
+    assert request(cookie=f"{MAINTENANCE_BYPASS}={secret}")["statusCode"] == 503
+
+
+def test_page_cannot_be_framed_or_sniffed(closed: FakeAws) -> None:
+    headers = request()["headers"]
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]

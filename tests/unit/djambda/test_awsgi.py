@@ -338,6 +338,15 @@ def test_http_api_with_payload_1_0_has_the_stage_in_both_paths(
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
 
 
+def test_two_slashes_on_a_custom_domain_are_no_prefix() -> None:
+    event = make_v1_event(path="/admin/", stage="")
+    event["requestContext"]["path"] = "//admin/"
+
+    environ = environ_of(event)
+
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/admin/")
+
+
 def test_stage_without_a_slash() -> None:
     event = make_v1_event(path="/")
     event["requestContext"]["path"] = "/prod"

@@ -192,6 +192,26 @@ def test_upload_is_downloaded_unchanged() -> None:
     assert body_of(download) == content
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain; x*=nope'en'b", "text/plain; charset*=utf-99''x", "x/y; a*=undefined''%ff"],
+)
+def test_malformed_content_type_is_a_bad_request(content_type: str) -> None:
+    senders: list[object] = []
+
+    def record(**signal: object) -> None:
+        senders.append(signal["sender"])
+
+    request_finished.connect(record)
+    try:
+        response = Browser().post("/", b"x", ("Content-Type", content_type))
+    finally:
+        request_finished.disconnect(record)
+
+    assert response["statusCode"] == 400
+    assert len(senders) == 1
+
+
 def test_unknown_host_is_rejected() -> None:
     assert Browser(host="evil.example").get("/")["statusCode"] == 400
 
