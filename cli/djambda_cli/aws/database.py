@@ -1,19 +1,15 @@
 """The state of the stack's database cluster."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.aws.metrics import SECONDS_PER_MINUTE, capacity, load_datapoints
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_rds import RDSClient
-    from mypy_boto3_rds.type_defs import EventTypeDef
 
 CLUSTER_TYPE = "AWS::RDS::DBCluster"
 
@@ -56,8 +52,8 @@ def load_cluster_id(client: "CloudFormationClient", stack: str) -> str:
 
 def load_database(
     cloudformation: "CloudFormationClient",
-    rds: "RDSClient",
-    cloudwatch: "CloudWatchClient",
+    rds: Any,
+    cloudwatch: Any,
     stack: str,
 ) -> Database:
     """Return the state of the stack's cluster, without waking it. Raises `CliError`."""
@@ -89,7 +85,7 @@ def load_database(
 
 
 def database_state(
-    events: "Sequence[EventTypeDef]", acu: float | None
+    events: Sequence[dict[str, Any]], acu: float | None
 ) -> tuple[str, datetime | None]:
     """Return the state of an available cluster, and its beginning if an event shows it.
 

@@ -1,10 +1,7 @@
 """Metrics of CloudWatch."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
+from typing import Any, Literal, NamedTuple
 
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR, SECONDS_PER_DAY = 60, 3_600, 86_400
 
@@ -19,7 +16,7 @@ class Metric(NamedTuple):
 
 
 def load_datapoints(
-    client: "CloudWatchClient",
+    client: Any,
     metric: Metric,
     statistic: Literal["Average", "Sum"],
     *,
@@ -37,7 +34,7 @@ def load_datapoints(
         Statistics=[statistic],
     )
     datapoints = sorted(response["Datapoints"], key=lambda datapoint: datapoint["Timestamp"])
-    return [cast("float", datapoint[statistic]) for datapoint in datapoints]
+    return [datapoint[statistic] for datapoint in datapoints]
 
 
 def capacity(cluster: str) -> Metric:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from djambda_cli.aws.database import load_cluster_id
 from djambda_cli.aws.errors import aws_errors
@@ -16,7 +16,6 @@ from djambda_cli.aws.metrics import (
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_lambda import LambdaClient
 
 # Dollars in us-east-1, as in docs/costs.md.
@@ -64,7 +63,7 @@ class MonthlyUsage:
 def load_usage(
     cloudformation: "CloudFormationClient",
     lambda_: "LambdaClient",
-    cloudwatch: "CloudWatchClient",
+    cloudwatch: Any,
     stack: str,
     functions: tuple[str, str],
 ) -> MonthlyUsage:
@@ -85,7 +84,7 @@ def load_usage(
 
 
 def _load_function_usage(
-    lambda_: "LambdaClient", cloudwatch: "CloudWatchClient", function: str, since: datetime
+    lambda_: "LambdaClient", cloudwatch: Any, function: str, since: datetime
 ) -> FunctionUsage:
     configuration = lambda_.get_function_configuration(FunctionName=function)
     invocations, errors, milliseconds = (
