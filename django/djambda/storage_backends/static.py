@@ -8,7 +8,6 @@ missing, and one listing replaces hundreds of requests.
 import hashlib
 import json
 import logging
-import mimetypes
 import secrets
 import shutil
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 
 from djambda.static_manifest import ManifestUnavailable
+from djambda.storage_backends.content_types import content_type_of
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class StaticStorage(ManifestStaticFilesStorage):
                 Key=PREFIX + name,
                 Body=content,
                 CacheControl=HASHED if name in hashed else UNHASHED,
-                ContentType=mimetypes.guess_type(name)[0] or "application/octet-stream",
+                ContentType=content_type_of(name),
             )
             return True
 

@@ -4,13 +4,15 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage, storages
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
@@ -280,6 +282,54 @@ def test_upload_does_not_replace_another(aws: FakeAws, media: Storage) -> None:
     assert aws.objects["media/notes/a.txt"][0] == b"one"
     with media.open(second) as file:
         assert file.read() == b"two"
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("backup.tar.gz", "application/gzip"),
+        ("notes.txt.gz", "application/gzip"),
+        ("a.tgz", "application/gzip"),
+        ("a.svgz", "application/gzip"),
+        ("a.tar.bz2", "application/x-bzip2"),
+        ("a.csv.xz", "application/x-xz"),
+        ("a.js.br", "application/octet-stream"),
+        ("a.css.Z", "application/x-compress"),
+        ("a.zip", "application/zip"),
+        ("a.png", "image/png"),
+        ("unknown", "application/octet-stream"),
+    ],
+)
+def test_upload_is_stored_as_it_is(
+    aws: FakeAws, media: Storage, name: str, content_type: str
+) -> None:
+    media.save(name, ContentFile(b"\x1f\x8b compressed"))
+
+    content, headers = aws.objects[f"media/{name}"]
+    assert content == b"\x1f\x8b compressed"
+    assert headers["Content-Type"] == content_type
+    assert "Content-Encoding" not in headers
+
+
+def test_declared_content_type_is_kept(aws: FakeAws, media: Storage) -> None:
+    media.save("a.gz", SimpleUploadedFile("a.gz", b"x", content_type="application/x-own"))
+
+    assert aws.objects["media/a.gz"][1]["Content-Type"] == "application/x-own"
+
+
+def test_text_is_stored_as_utf_8(aws: FakeAws, media: Storage, tmp_path: Path) -> None:
+    text = "grüß 🐘\n" * 1000
+    (tmp_path / "latin.txt").write_text("grüß", encoding="latin-1")
+
+    media.save("content.txt", ContentFile(text))
+    media.save("buffer.txt", File(StringIO(text), name="buffer.txt"))
+    with (tmp_path / "latin.txt").open(encoding="latin-1") as file:
+        file.read()  # Not from its beginning.
+        media.save("latin.txt", File(file))
+
+    assert aws.objects["media/content.txt"][0] == text.encode()
+    assert aws.objects["media/buffer.txt"][0] == text.encode()
+    assert aws.objects["media/latin.txt"][0] == "grüß".encode("latin-1")
 
 
 def test_url_of_an_upload_is_signed_and_expires(aws: FakeAws, media: Any) -> None:
