@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 from django.utils.functional import SimpleLazyObject, lazy
 
-from djambda.logs import JsonSafeFilter
+from djambda.logs import protect
 from djambda.parameters import get_parameters
 from djambda.prefetch import PrefetchedValue
 from djambda.static_manifest import fetch_manifest, manifest_name
@@ -271,4 +271,4 @@ def _use_lambda_log(settings: MutableMapping[str, Any]) -> None:
         },
     )
     for handler in logging.getLogger().handlers:
-        handler.addFilter(JsonSafeFilter())
+        protect(handler)

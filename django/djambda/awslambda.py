@@ -5,6 +5,7 @@ memory size.
 """
 
 import gc
+import logging
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -54,12 +55,15 @@ def start_django() -> WSGIApplication:
     Freezing them keeps later collections from traversing them during requests.
     """
     gc.disable()
+    log_handlers = logging.getLogger().handlers.copy()
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 
+    from djambda.logs import log_failed_requests  # noqa: PLC0415
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
 
     application = reject_malformed_requests(load_application())
+    log_failed_requests(log_handlers)
     get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)
     engines.all()
     gc.freeze()

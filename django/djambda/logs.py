@@ -1,13 +1,16 @@
-"""Make Django's log records serializable for Lambda's JSON log.
+"""Keep the log complete and harmless: no failed request is missing, and no record breaks a request.
 
 Lambda's formatter writes a record's extra attributes and raises a TypeError if one is not JSON.
-Django attaches the request to the records of failed requests, so without this filter every 404 and
-500 would crash the function.
+Django attaches the request to the records of failed requests, so without the filter every 404 and
+500 would crash the function. A record with half a surrogate pair, which visitors can send, raises a
+UnicodeEncodeError in Lambda's log sink.
 """
 
+import contextlib
 import copy
 import json
 import logging
+from collections.abc import Iterator, Sequence
 
 STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
@@ -26,6 +29,59 @@ class JsonSafeFilter(logging.Filter):
             if name != "request":
                 setattr(record, name, str(value))
         return record
+
+
+def protect(handler: logging.Handler) -> None:
+    """Make a log handler accept every record: if it raises, it gets the record's text in ASCII."""
+    handler.addFilter(JsonSafeFilter())
+    emit = handler.emit
+
+    def emit_safely(record: logging.LogRecord) -> None:
+        try:
+            emit(record)
+        except Exception:  # noqa: BLE001 (a log call must not break a request)
+            with contextlib.suppress(Exception):
+                emit(_as_ascii(record))
+
+    handler.emit = emit_safely  # type: ignore[method-assign]
+
+
+def log_failed_requests(handlers: Sequence[logging.Handler]) -> None:
+    """Send the tracebacks of failed requests to `handlers`, whatever LOGGING configures.
+
+    A project's LOGGING may disable Django's loggers, or replace the handlers of Lambda's runtime.
+    """
+    logger = logging.getLogger("django.request")
+    logger.disabled = False
+    if not logger.isEnabledFor(logging.ERROR):
+        logger.setLevel(logging.ERROR)
+    attached = list(_handlers_of(logger))
+    for handler in handlers:
+        if handler not in attached:
+            logger.addHandler(handler)
+
+
+def _handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
+    """Yield the handlers of a logger and of those to which it propagates."""
+    current: logging.Logger | None = logger
+    while current:
+        yield from current.handlers
+        current = current.parent if current.propagate else None
+
+
+def _as_ascii(record: logging.LogRecord) -> logging.LogRecord:
+    try:
+        text = logging.Formatter().format(copy.copy(record))
+    except Exception:  # noqa: BLE001 (such as arguments that do not fit the message)
+        text = f"{record.msg!r} {record.args!r}"
+    return logging.makeLogRecord(
+        {
+            "name": record.name,
+            "levelno": record.levelno,
+            "levelname": record.levelname,
+            "msg": text.encode("ascii", "backslashreplace").decode(),
+        }
+    )
 
 
 def _is_json(value: object) -> bool:
