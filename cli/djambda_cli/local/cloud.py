@@ -36,6 +36,14 @@ STOP_SECONDS = 60
 NEEDED_BYTES = 500_000_000
 
 NOT_INHERITED = ("AWS_", "CDK_", "PG", "POSTGRES_", "DJANGO_", "PYTHON", "VIRTUAL_ENV")
+ISOLATION = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "127.0.0.1,localhost",
+    "no_proxy": "127.0.0.1,localhost",
+}
+"""Variables that keep AWS's tools from finding another account's credentials."""
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 """The machine names of operating systems, and Lambda's names for them."""
 
@@ -141,6 +149,7 @@ class LocalCloud:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=_inherited(os.environ, "PYTHONPATH") | ISOLATION,
                 start_new_session=True,
                 check=False,
             )
@@ -229,27 +238,17 @@ class LocalCloud:
         Even a call that ignored the endpoint could not reach a real account.
         """
         running = self.require_running()
-        inherited = {
-            name: value
-            for name, value in environ.items()
-            if not name.upper().startswith(NOT_INHERITED) and not name.upper().endswith("_PROXY")
-        }
-        return inherited | self.variables(running) | {"PATH": search_path()}
+        return _inherited(environ) | self.variables(running) | {"PATH": search_path()}
 
     def variables(self, running: Running) -> dict[str, str]:
         """Return the variables that select this cloud and the deployment in it."""
-        return {
+        return ISOLATION | {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{running.port}",
             "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.credentials.secret_access_key,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
             "AWS_ACCOUNT_ID": ACCOUNT,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1,localhost",
-            "no_proxy": "127.0.0.1,localhost",
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
             "ENVIRONMENT": "local",
@@ -264,6 +263,16 @@ class LocalCloud:
     def log_tail(self, lines: int = 30) -> str:
         """Return the last lines of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _inherited(environ: Mapping[str, str], *kept: str) -> dict[str, str]:
+    """Return the variables that cannot lead to another account; `kept` are exceptions."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in kept
+        or not (name.upper().startswith(NOT_INHERITED) or name.upper().endswith("_PROXY"))
+    }
 
 
 def machine_architecture() -> str:
