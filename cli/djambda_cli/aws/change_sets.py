@@ -46,7 +46,7 @@ class Change:
 
     @property
     def endangers_data(self) -> bool:
-        """Whether the resource's data is lost, or no longer managed by the stack."""
+        """True if the resource's data is lost, or no longer managed by the stack."""
         return self.kind in {"replace", "risk", "remove", "leave"} and self.type in HOLDS_DATA
 
 

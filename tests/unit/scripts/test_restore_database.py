@@ -53,7 +53,7 @@ RESTORED = {
     "Tags.Tag.1.Value": "shop",
     "MasterUserPassword": "the-password",
 }
-"""What a restored cluster has been given, apart from its source."""
+"""The options of a restored cluster, apart from its source."""
 
 MAINTENANCE_AND_CHECKS = [
     "djambda maintenance on",
