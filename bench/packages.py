@@ -26,7 +26,7 @@ from typing import NamedTuple
 from awscdk import code
 from bench import ROOT, environment
 from bench.report import Table
-from djambda_cli.local.cloud import machine_architecture
+from djambda_cli.local.environment import machine_architecture
 from djambda_cli.paths import LAYER, REQUIREMENTS
 from djambda_cli.project import layer
 

@@ -8,7 +8,6 @@ the endpoint and the credentials of this cloud, whatever the caller's environmen
 import http.client
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ import psutil
 from djambda_cli.errors import CliError
 from djambda_cli.local import ports, postgres, shutdown
 from djambda_cli.local.credentials import Credentials, load_or_create
+from djambda_cli.local.environment import ISOLATION, inherited, machine_architecture
 from djambda_cli.local.supervisor import RUNNING
 from djambda_cli.paths import DEFAULT_CLOUD, LOCAL, search_path
 
@@ -34,18 +34,6 @@ DATABASE_USER = DATABASE_NAME = "djambda"
 START_SECONDS = 60
 STOP_SECONDS = 60
 NEEDED_BYTES = 500_000_000
-
-NOT_INHERITED = ("AWS_", "CDK_", "PG", "POSTGRES_", "DJANGO_", "PYTHON", "VIRTUAL_ENV")
-ISOLATION = {
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "NO_PROXY": "127.0.0.1,localhost",
-    "no_proxy": "127.0.0.1,localhost",
-}
-"""Variables that keep AWS's tools from finding another account's credentials."""
-ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-"""The machine names of operating systems, and Lambda's names for them."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +137,7 @@ class LocalCloud:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_inherited(os.environ, "PYTHONPATH") | ISOLATION,
+                env=inherited(os.environ, "PYTHONPATH") | ISOLATION,
                 start_new_session=True,
                 check=False,
             )
@@ -238,7 +226,7 @@ class LocalCloud:
         Even a call that ignored the endpoint could not reach a real account.
         """
         running = self.require_running()
-        return _inherited(environ) | self.variables(running) | {"PATH": search_path()}
+        return inherited(environ) | self.variables(running) | {"PATH": search_path()}
 
     def variables(self, running: Running) -> dict[str, str]:
         """Return the variables that select this cloud and the deployment in it."""
@@ -263,27 +251,6 @@ class LocalCloud:
     def log_tail(self, lines: int = 30) -> str:
         """Return the last lines of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-
-def _inherited(environ: Mapping[str, str], *kept: str) -> dict[str, str]:
-    """Return the variables that cannot lead to another account; `kept` are exceptions."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name in kept
-        or not (name.upper().startswith(NOT_INHERITED) or name.upper().endswith("_PROXY"))
-    }
-
-
-def machine_architecture() -> str:
-    """Return Lambda's name of this machine's architecture. Raises `CliError` if it has none."""
-    machine = platform.machine()
-    try:
-        return ARCHITECTURES[machine.lower()]
-    except KeyError:
-        raise CliError(
-            f"The local cloud does not run on {machine} processors. Lambda has x86_64 and arm64."
-        ) from None
 
 
 def emulator_url(url: str, port: int) -> str:
