@@ -7,6 +7,7 @@ command's output as the reason, and the old version remains live.
 
 import json
 import re
+import time
 
 from custom_resource import Request, ResourceFailedError, Result, handle_event, log
 from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
@@ -15,11 +16,19 @@ from invocation import (
     FunctionTimedOut,
     InvocationError,
     NotReady,
+    Refused,
     Throttled,
     invoke,
 )
 from lambda_types import Context, CustomResourceEvent
-from retry import ApiError, request_json
+from retry import (
+    ACCESS_DENIED,
+    IAM_PAUSES,
+    AccessDeniedError,
+    ApiError,
+    call_with_retries,
+    request_json,
+)
 
 COMMANDS = (
     "wait_for_database",
@@ -94,10 +103,26 @@ def _run(command: str, version: str, seconds: float) -> None:
             "They have succeeded, so deploy again."
         )
     payload = json.dumps({"manage": command}).encode()
+    deadline = time.monotonic() + seconds
     try:
-        invoke(version, payload, seconds=seconds, wait_for=(NotReady, Throttled))
+        call_with_retries(
+            lambda: _invoke(version, payload, deadline - time.monotonic()),
+            on=(AccessDeniedError,),
+            pauses=IAM_PAUSES if seconds > 2 * sum(IAM_PAUSES) else (),
+        )
+    except AccessDeniedError as error:
+        raise ResourceFailedError(_reason(command, error)) from error
     except (InvocationError, NotSent, OutcomeUnknown) as error:
         raise ResourceFailedError(_reason(command, error)) from error
+
+
+def _invoke(version: str, payload: bytes, seconds: float) -> None:
+    try:
+        invoke(version, payload, seconds=seconds, wait_for=(NotReady, Throttled))
+    except Refused as error:  # Nothing ran.
+        if error.error_type in ACCESS_DENIED:
+            raise AccessDeniedError(error.error_type, error.message) from error
+        raise
 
 
 def _reason(command: str, error: Exception) -> str:

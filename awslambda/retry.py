@@ -14,6 +14,10 @@ from djambda_common.aws_api import NotSent, OutcomeUnknown, call, error_of
 
 PAUSES = (0.5, 1.0, 2.0)
 TIMEOUT = 10.0
+IAM_PAUSES = (2.0, 4.0, 8.0, 8.0, 8.0, 10.0, 10.0, 10.0)
+"""A minute in all: a new policy may not be in effect yet.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
+ACCESS_DENIED = {"AccessDenied", "AccessDeniedException"}
 BUSY = {"RequestLimitExceeded", "ThrottlingException", "TooManyRequestsException", "TooManyUpdates"}
 
 
@@ -29,6 +33,10 @@ class BusyError(ApiError):
     """AWS throttled the request or failed internally."""
 
 
+class AccessDeniedError(ApiError):
+    """The function's role lacks the permission, or its policy is not in effect yet."""
+
+
 def request_json(
     service: str,
     *,
@@ -37,7 +45,9 @@ def request_json(
     headers: Mapping[str, str] = {},
     body: bytes = b"",
 ) -> Any:
-    """Return the decoded JSON response of an AWS API, retrying if AWS is busy or unreachable.
+    """Return the decoded JSON response of an AWS API.
+
+    Retry if AWS is busy or unreachable, and for a minute if access is denied.
 
     Raises `ApiError`, `NotSent` or `OutcomeUnknown`.
     """
@@ -49,10 +59,15 @@ def request_json(
         if response.status < http.client.BAD_REQUEST:
             return json.loads(response.body)
         error_type, message = error_of(response)
+        if error_type in ACCESS_DENIED:
+            raise AccessDeniedError(error_type, message)
         busy = response.status >= http.client.INTERNAL_SERVER_ERROR or error_type in BUSY
         raise (BusyError if busy else ApiError)(error_type, message)
 
-    return call_with_retries(attempt, on=(NotSent, OutcomeUnknown, BusyError), pauses=PAUSES)
+    def attempt_when_busy() -> Any:
+        return call_with_retries(attempt, on=(NotSent, OutcomeUnknown, BusyError), pauses=PAUSES)
+
+    return call_with_retries(attempt_when_busy, on=(AccessDeniedError,), pauses=IAM_PAUSES)
 
 
 def call_with_retries[T](

@@ -47,12 +47,13 @@ class Release(Construct):
             log_days=config.log_retention_days,
         )
         function = django.function.function_arn
-        for action, resource in {
-            "lambda:GetAlias": function,
-            "lambda:InvokeFunction": f"{function}:*",
+        for action, resources in {
+            # Documented for the function; the request names the alias.
+            "lambda:GetAlias": [function, f"{function}:{ALIAS}"],
+            "lambda:InvokeFunction": [f"{function}:*"],
         }.items():
             releaser.function.add_to_role_policy(
-                iam.PolicyStatement(actions=[action], resources=[resource])
+                iam.PolicyStatement(actions=[action], resources=resources)
             )
         acknowledge_wildcard(
             releaser,

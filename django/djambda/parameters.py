@@ -4,14 +4,20 @@
 """
 
 import json
+import random
+import time
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from djambda_common.aws_api import call
+from djambda_common.aws_api import call, error_of
 
 TIMEOUT = 5.0
 """Seconds; SSM responds in about 0.05."""
+
+PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds, about, before a throttled request is repeated. SSM allows an account 40 reads a second:
+https://docs.aws.amazon.com/general/latest/gr/ssm.html#limits_ssm"""
 
 
 def get_parameters(path: str, names: set[str]) -> dict[str, str]:
@@ -41,13 +47,18 @@ def _get_page(path: str, token: str) -> Any:
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "AmazonSSM.GetParametersByPath",
     }
-    try:
-        response = call("ssm", headers=headers, body=json.dumps(query).encode(), timeout=TIMEOUT)
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"Could not read the secrets below {path}: SSM did not respond ({error}). The function "
-            "reaches SSM over IPv6: check its subnets' routes and its security group."
-        ) from error
+    body = json.dumps(query).encode()
+    for pause in (*PAUSES, None):
+        try:
+            response = call("ssm", headers=headers, body=body, timeout=TIMEOUT)
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"Could not read the secrets below {path}: SSM did not respond ({error}). The "
+                "function reaches SSM over IPv6: check its subnets' routes and its security group."
+            ) from error
+        if pause is None or error_of(response)[0] != "ThrottlingException":
+            break
+        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (spreads simultaneous starts)
     if response.status != 200:  # noqa: PLR2004
         details = json.loads(response.body)
         raise ImproperlyConfigured(

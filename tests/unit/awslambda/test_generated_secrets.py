@@ -67,6 +67,7 @@ class ParameterStore:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     with lambda_environment() as fake:
         monkeypatch.setattr(retry, "PAUSES", (0.01, 0.01))
+        monkeypatch.setattr(retry, "IAM_PAUSES", ())
         yield fake
 
 
@@ -130,6 +131,15 @@ class TestCreate:
         response = run(aws, store, "Create")
         assert response["Status"] == "SUCCESS"
         assert response["Data"]["DatabasePassword"] == store.values[f"{PATH}/database-password"]
+
+    def test_new_policy_may_not_be_in_effect_yet(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retry, "IAM_PAUSES", (0.01, 0.01))
+        store = ParameterStore()
+        denied = responds({"__type": "AccessDeniedException", "message": "not yet"}, 400)
+        aws.will(denied, denied)
+        assert run(aws, store, "Create")["Status"] == "SUCCESS"
 
     def test_reason_has_the_error_of_ssm(self, aws: FakeAws) -> None:
         store = ParameterStore()

@@ -41,6 +41,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     with lambda_environment() as fake:
         monkeypatch.setattr(invocation, "PAUSE_WHEN_NOT_READY", 0.01)
         monkeypatch.setattr(retry, "PAUSES", (0.01, 0.01))
+        monkeypatch.setattr(retry, "IAM_PAUSES", ())
         yield fake
 
 
@@ -160,6 +161,14 @@ class TestFailure:
         assert response["Status"] == "FAILED"
         assert response["Reason"].startswith(reason)
         assert commands(aws) == COMMANDS[:2]
+
+    def test_new_policy_may_not_be_in_effect_yet(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(release, "IAM_PAUSES", (0.01, 0.01))
+        denied = fails("AccessDeniedException", 403, "lambda:InvokeFunction")
+        response = run(aws, OLD, denied, DONE, denied, denied, DONE, DONE, DONE)
+        assert response["Status"] == "SUCCESS"
 
     def test_reason_names_the_denied_action(self, aws: FakeAws) -> None:
         response = run(aws, fails("AccessDeniedException", 403, "lambda:GetAlias"))

@@ -32,7 +32,7 @@ class FakeAws:
 
     It stores `parameters` and `objects` (key -> content and headers), and records `requests`, such
     as "GetParametersByPath" and "GET static/x.css". `ssm_errors` are the statuses of SSM's next
-    responses.
+    responses, and `throttled` is the number of requests that it throttles before.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,11 +41,15 @@ class FakeAws:
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
         self.requests: list[str] = []
         self.ssm_errors: list[int] = []
+        self.throttled = 0
 
     def parameters_below(self, query: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Return a status and a page with one parameter."""
         self.requests.append("GetParametersByPath")
         assert query.pop("WithDecryption") is True
+        if self.throttled:
+            self.throttled -= 1
+            return 400, {"__type": "ThrottlingException", "message": "Rate exceeded"}
         if self.ssm_errors:
             denied = {"__type": "AccessDeniedException", "message": "not allowed"}
             return self.ssm_errors.pop(), denied

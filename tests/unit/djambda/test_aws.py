@@ -13,6 +13,7 @@ from django.shortcuts import resolve_url
 from django.urls import set_script_prefix
 from django.utils.csp import CSP
 
+from djambda import parameters
 from djambda.aws import REQUIRED, configure
 from djambda.logs import JsonSafeFilter
 from djambda.prefetch import PrefetchedValue
@@ -324,6 +325,15 @@ def test_denied_access_names_the_needed_permission(deployed: dict[str, str], aws
     assert "/djambda/dev/mysite" in str(error.value)
     assert "AccessDeniedException: not allowed" in str(error.value)
     assert "ssm:GetParametersByPath" in str(error.value)
+
+
+def test_throttled_requests_are_repeated(
+    deployed: dict[str, str], aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parameters, "PAUSES", (0.01, 0.01))
+    aws.throttled = 2
+
+    assert str(configured()["SECRET_KEY"]) == SECRETS["secret-key"]
 
 
 def test_unreachable_ssm_names_the_things_to_check(
