@@ -132,7 +132,12 @@ class Cdk:
         return (
             os.environ
             | isolation
-            | {"CDK_HOME": str(HOME / ".cdk"), "PATH": search_path(), "NODE_NO_WARNINGS": "1"}
+            | {
+                "CDK_DISABLE_CLI_TELEMETRY": "true",
+                "CDK_HOME": str(HOME / ".cdk"),
+                "NODE_NO_WARNINGS": "1",
+                "PATH": search_path(),
+            }
         )
 
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from djambda_cli.aws import stacks
-from djambda_cli.deployment import Deployment, use_deployment
+from djambda_cli.deployment import use_deployment
 from djambda_cli.operations.access import load_access, write_variables
 from djambda_cli.operations.confirm import confirmation
+from djambda_cli.operations.interruption import report_continuation
 from djambda_cli.operations.rollout import roll_out
 from djambda_cli.operations.site import check_site
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
@@ -34,16 +34,8 @@ def deploy(
     """
     deployment = use_deployment(local=local, folder=folder)
     steps = Steps(stderr)
-    try:
+    with report_continuation(deployment, "the deploy"):
         deployed = roll_out(deployment, steps, confirmation(yes=yes))
-    except KeyboardInterrupt:
-        if not _is_in_progress(deployment):
-            raise
-        stderr.print(
-            "\nInterrupted, but CloudFormation continues the deploy. To follow it: "
-            f"{deployment.command('status')}"
-        )
-        raise typer.Exit(130) from None
     if deployment.local:
         write_variables(deployment.local, load_access(deployment))
     if deployed.changed:
@@ -55,8 +47,3 @@ def deploy(
         return
     stderr.print("" if deployed.changed else "\n  No changes since the last deploy.")
     stdout.print(f"  Site      {deployed.url}\n  Version   {deployed.version}", soft_wrap=True)
-
-
-def _is_in_progress(deployment: Deployment) -> bool:
-    stack = stacks.describe(deployment.client("cloudformation"), deployment.stack)
-    return stack is not None and stacks.is_busy(stack)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from djambda_cli.aws import stacks
 from djambda_cli.deployment import Deployment, use_deployment, verify_target
 from djambda_cli.errors import CliError
+from djambda_cli.operations.interruption import report_continuation
 from djambda_cli.operations.teardown import (
     STORAGE_COST,
     Inventory,
@@ -57,7 +58,8 @@ def destroy(
     inventory = load_inventory(deployment, stack)
     print_plan(deployment, inventory)
     require_name(deployment, confirm)
-    delete_stack(deployment, stack, inventory, steps)
+    with report_continuation(deployment, "the deletion"):
+        delete_stack(deployment, stack, inventory, steps)
     if deployment.local:
         deployment.local.reset_site()
     kept = load_kept_resources(deployment, inventory)
