@@ -38,6 +38,21 @@ def test_home_page_links_to_the_users_notes(client: Client) -> None:
     )
 
 
+@pytest.mark.parametrize("address", [HOME, LIST, reverse("core:note_create"), "/missing/"])
+def test_pages_of_signed_in_users_are_not_cached(client: Client, address: str) -> None:
+    directives = client.get(address).headers["Cache-Control"].split(", ")
+
+    assert {"private", "no-store"} <= set(directives)
+
+
+def test_page_of_a_visitor_may_be_cached(db: None) -> None:
+    assert "no-store" not in Client().get(HOME).headers.get("Cache-Control", "")
+
+
+def test_no_password_reset_without_mail(db: None) -> None:
+    assert Client().get("/accounts/password_reset/").status_code == 404
+
+
 def test_only_staff_see_the_link_to_the_admin(client: Client, admin_client: Client) -> None:
     assertContains(admin_client.get(HOME), reverse("admin:index"))
     assertNotContains(client.get(HOME), reverse("admin:index"))
