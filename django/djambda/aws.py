@@ -25,7 +25,6 @@ from djambda_common.names import (
     DATABASE_PASSWORD,
     SECRET_KEY,
     SECRET_PARAMETERS,
-    SUPERUSER_PASSWORD,
 )
 
 REQUIRED = (
@@ -117,11 +116,7 @@ def _require(names: tuple[str, ...]) -> None:
 
 
 def _fetch_secrets() -> dict[str, str]:
-    values = get_parameters(os.environ["SECRETS_PATH"], set(SECRET_PARAMETERS))
-    # For `createsuperuser --no-input`. It is set in time, because the command connects to the
-    # database first, which waits for the secrets.
-    os.environ.setdefault("DJANGO_SUPERUSER_PASSWORD", values[SUPERUSER_PASSWORD])
-    return values
+    return get_parameters(os.environ["SECRETS_PATH"], set(SECRET_PARAMETERS))
 
 
 def _database(project: Mapping[str, Any], password: object) -> dict[str, Any]:

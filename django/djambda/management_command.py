@@ -23,6 +23,9 @@ from typing import Any, TextIO
 from django.core.management import ManagementUtility
 from django.db import close_old_connections
 
+from djambda.parameters import get_parameters
+from djambda_common.names import SUPERUSER_PASSWORD
+
 OUTPUT_LIMIT = 5_500_000
 """Bytes of output, as JSON, that fit into Lambda's 6 MB with room for the rest."""
 
@@ -41,6 +44,9 @@ NO_INPUT_ERROR = (
     "CommandError: this command asks for input, which Lambda cannot provide. Pass everything as "
     "options (often --no-input; --help lists them), or use: shell -c"
 )
+
+SUPERUSER_COMMANDS = {"createsuperuser", "ensure_superuser"}
+PASSWORD_VARIABLE = "DJANGO_SUPERUSER_PASSWORD"  # noqa: S105 (the name of a variable)
 
 type Write = Callable[[bytes], None]
 
@@ -120,6 +126,7 @@ def execute(arguments: list[str], out: Write, err: Write, *, logged: float = mat
         contextlib.redirect_stdout(_stream(Tee(sys.stdout, out, logged), "surrogateescape")),
         contextlib.redirect_stderr(_stream(Tee(sys.stderr, err, logged), "backslashreplace")),
         _empty_stdin(),
+        _superuser_password(arguments[0]),
     ):
         try:
             ManagementUtility(["manage.py", *arguments]).execute()
@@ -132,6 +139,21 @@ def execute(arguments: list[str], out: Write, err: Write, *, logged: float = mat
                 traceback.print_exc()
             return 1
     return 0
+
+
+@contextlib.contextmanager
+def _superuser_password(command: str) -> Iterator[None]:
+    """Provide the generated password to a command that creates a superuser, and to no other."""
+    needed = command in SUPERUSER_COMMANDS and PASSWORD_VARIABLE not in os.environ
+    path = os.environ.get("SECRETS_PATH") if needed else None
+    if path is None:
+        yield
+        return
+    os.environ[PASSWORD_VARIABLE] = get_parameters(path, {SUPERUSER_PASSWORD})[SUPERUSER_PASSWORD]
+    try:
+        yield
+    finally:
+        del os.environ[PASSWORD_VARIABLE]
 
 
 class Tee(io.RawIOBase):

@@ -1,6 +1,7 @@
 """The handler with the real Django: requests as API Gateway sends them, and commands."""
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from http.cookies import SimpleCookie
@@ -24,7 +25,7 @@ from djambda.management_command import (
     omit_middle,
 )
 from tests.support.lambda_events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
-from tests.unit.djambda.conftest import FakeAws
+from tests.unit.djambda.conftest import SECRETS, FakeAws
 
 # Django closes connections at the end of a request, which ends a test's transaction.
 in_database = pytest.mark.django_db(transaction=True)
@@ -394,6 +395,19 @@ def test_createsuperuser_reads_the_password_variable(monkeypatch: pytest.MonkeyP
     manage("createsuperuser --no-input --username root --email root@example.com")
 
     assert User.objects.get().check_password("a-password")
+
+
+@in_database
+def test_only_commands_that_create_superusers_get_the_generated_password(
+    deployed: dict[str, str],
+) -> None:
+    show = "import os; print(os.environ.get('DJANGO_SUPERUSER_PASSWORD'))"
+
+    assert manage(shell(show))["output"] == "None\n"
+    manage("createsuperuser --no-input --username root --email root@example.com")
+
+    assert User.objects.get().check_password(SECRETS["superuser-password"])
+    assert "DJANGO_SUPERUSER_PASSWORD" not in os.environ
 
 
 @pytest.mark.parametrize("command", ["", "   ", [], [""]])
