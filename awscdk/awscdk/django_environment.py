@@ -5,6 +5,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 
 from awscdk import database
+from awscdk.api import STAGE
 from awscdk.config import Config
 
 
@@ -32,4 +33,6 @@ def django_environment(
         "POSTGRES_SERVICE_PORT": str(database.PORT),
         "POSTGRES_USER": database.USER,
         "SECRETS_PATH": config.secrets_path,
+        # For URLs in management commands, which have no request with the stage.
+        "SITE_PREFIX": "" if config.domain_name else f"/{STAGE}",
     }

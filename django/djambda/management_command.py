@@ -20,8 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from django.conf import settings
 from django.core.management import ManagementUtility
 from django.db import close_old_connections
+from django.urls import set_script_prefix
 
 from djambda.parameters import get_parameters
 from djambda_common.names import SUPERUSER_PASSWORD
@@ -127,6 +129,7 @@ def execute(arguments: list[str], out: Write, err: Write, *, logged: float = mat
         contextlib.redirect_stderr(_stream(Tee(sys.stderr, err, logged), "backslashreplace")),
         _empty_stdin(),
         _superuser_password(arguments[0]),
+        _site_prefix(),
     ):
         try:
             ManagementUtility(["manage.py", *arguments]).execute()
@@ -154,6 +157,21 @@ def _superuser_password(command: str) -> Iterator[None]:
         yield
     finally:
         del os.environ[PASSWORD_VARIABLE]
+
+
+@contextlib.contextmanager
+def _site_prefix() -> Iterator[None]:
+    """Let `reverse` return the URLs that visitors use, with the API's stage."""
+    prefix = os.environ.get("SITE_PREFIX")
+    if not prefix or settings.FORCE_SCRIPT_NAME:
+        yield
+        return
+    settings.FORCE_SCRIPT_NAME = prefix  # `ManagementUtility` sets the script prefix from it.
+    try:
+        yield
+    finally:
+        settings.FORCE_SCRIPT_NAME = None
+        set_script_prefix("/")
 
 
 class Tee(io.RawIOBase):

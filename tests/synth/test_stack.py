@@ -329,6 +329,14 @@ class TestFunctions:
 
         assert len(json.dumps(variables)) < 3000
 
+    @pytest.mark.parametrize(("name", "prefix"), [("default", "/prod"), ("everything", "")])
+    def test_commands_know_the_stage_unless_there_is_a_domain(
+        self, template: Templates, name: str, prefix: str
+    ) -> None:
+        variables = functions(template(name))["djambda-lambda"]["Environment"]["Variables"]
+
+        assert variables["SITE_PREFIX"] == prefix
+
     def test_custom_resources_are_not_retried(self, template: Templates) -> None:
         settings = resources(template("default"), "AWS::Lambda::EventInvokeConfig")
 

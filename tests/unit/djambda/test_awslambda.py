@@ -397,6 +397,15 @@ def test_createsuperuser_reads_the_password_variable(monkeypatch: pytest.MonkeyP
     assert User.objects.get().check_password("a-password")
 
 
+@pytest.mark.parametrize("prefix", ["", "/prod"])
+def test_commands_see_the_sites_urls(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_PREFIX", prefix)
+    code = "from django.urls import reverse; print(reverse('catalog:product_list'))"
+
+    assert manage(shell(code))["output"] == f"{prefix}/products/\n"
+    assert 'href="/products/"' in Browser(host="www.example.com", stage="").get("/")["body"]
+
+
 @in_database
 def test_only_commands_that_create_superusers_get_the_generated_password(
     deployed: dict[str, str],
