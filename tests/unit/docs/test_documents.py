@@ -147,11 +147,13 @@ def test_links_between_pages_work() -> None:
     "name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"]
 )
 def test_paths_exist(name: str) -> None:
-    folders = "awscdk|awslambda|cli|common|django|docs|layers|scripts|tests|bench"
+    """Layers are built, and the sample may be replaced with another project."""
+    folders = "awscdk|awslambda|cli|common|django|docs|scripts|tests|bench"
     paths = re.findall(rf"^(?:{folders})/[\w./-]*$", code(PAGES[name]), re.MULTILINE)
 
     assert paths
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    assert [path for path in missing if not path.startswith(("django/core", "django/mysite"))] == []
 
 
 def test_steps_of_make_up_are_those_of_the_code() -> None:
