@@ -10,6 +10,10 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from djambda import awsgi
+from djambda.logs import log_failed_requests
+
+LOG_HANDLERS = logging.getLogger().handlers.copy()
+"""Those of Lambda's runtime, before the project's LOGGING replaces them."""
 
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)
@@ -26,7 +30,10 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     if isinstance(event, dict) and "manage" in event:
         from djambda.management_command import manage  # noqa: PLC0415 (requests never need it)
 
-        return manage(event["manage"], context, event.get("run"))
+        try:
+            return manage(event["manage"], context, event.get("run"))
+        finally:  # Django has applied LOGGING again.
+            log_failed_requests(LOG_HANDLERS)
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
         f"Events with these keys are not supported: {keys or '(none)'}. Supported are "
@@ -55,15 +62,13 @@ def start_django() -> WSGIApplication:
     Freezing them keeps later collections from traversing them during requests.
     """
     gc.disable()
-    log_handlers = logging.getLogger().handlers.copy()
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 
-    from djambda.logs import log_failed_requests  # noqa: PLC0415
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
 
     application = reject_malformed_requests(load_application())
-    log_failed_requests(log_handlers)
+    log_failed_requests(LOG_HANDLERS)
     get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)
     engines.all()
     gc.freeze()

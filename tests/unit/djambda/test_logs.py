@@ -34,6 +34,9 @@ def fail(request):
     raise ZeroDivisionError("in a page")
 
 urls.urlpatterns.insert(0, path("fail", fail))
+if COMMAND:
+    lambda_handler({"manage": COMMAND}, CONTEXT)
+    Sink.lines.clear()
 response = lambda_handler(make_v1_event("GET", "/fail"), CONTEXT)
 print(json.dumps({"status": response["statusCode"], "lines": Sink.lines}))
 """
@@ -60,10 +63,15 @@ CONSOLE = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
     ],
     ids=["disabled", "console", "silenced"],
 )
+@pytest.mark.parametrize("command", ["", "check"], ids=["at first", "after a command"])
 def test_failed_request_is_logged_whatever_the_project_configures(
-    run_deployed: Callable[..., subprocess.CompletedProcess[str]], configuration: dict[str, Any]
+    run_deployed: Callable[..., subprocess.CompletedProcess[str]],
+    configuration: dict[str, Any],
+    command: str,
 ) -> None:
-    process = run_deployed(FAILING_PAGE.replace("LOGGING\n", f"{configuration!r}\n", 1))
+    code = FAILING_PAGE.replace("LOGGING\n", f"{configuration!r}\n", 1)
+
+    process = run_deployed(code.replace("COMMAND", repr(command)))
 
     assert process.returncode == 0, process.stderr
     printed = json.loads(process.stdout.splitlines()[-1])
