@@ -19,7 +19,8 @@ from djambda_cli.terminal import stderr, stdout
 def deploy(
     *,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, even if the deploy loses data.")
+        bool,
+        typer.Option("--yes", "-y", help="Do not ask, even if the deploy deletes data."),
     ] = False,
     local: Local = False,
     as_json: Json = False,

@@ -57,7 +57,7 @@ def logs(  # noqa: PLR0913 (its options)
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Show the logs of Django and the proxy, by time.
+    """Show the logs of Django and the proxy in chronological order.
 
     Example: `djambda logs --follow --errors`
     """

@@ -5,6 +5,7 @@ assets bucket. It survives this process and a lost connection, and never runs tw
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -49,10 +50,8 @@ def manage(
 
     Example: `djambda manage migrate --plan`
     """
-    if follow and (command or detach):
-        raise typer.BadParameter("--follow cannot be combined with a command or --detach.")
-    if not follow and not (command and command[0]):
-        raise typer.BadParameter("Give a command (`help` lists them) or --follow ID.")
+    if problem := usage_problem(command or [], follow=follow, detach=detach):
+        raise typer.BadParameter(problem)
     deployment = use_deployment(local=local, folder=folder)
     if command:
         alternative = alternative_to(
@@ -111,3 +110,19 @@ class LiveOutput:
         target = sys.stderr if stream == "err" else sys.stdout
         target.buffer.write(data)
         target.flush()
+
+
+def usage_problem(command: Sequence[str], *, follow: str | None, detach: bool) -> str:
+    """Return the reason why the arguments cannot be used, "" if they can.
+
+    After the command's name, djambda's own options would be passed to Django.
+    """
+    if follow and (command or detach):
+        return "--follow cannot be combined with a command or --detach."
+    if not follow and not (command and command[0]):
+        return "Give a command (`help` lists them) or --follow ID."
+    misplaced = [argument for argument in command[1:] if argument in {"--local", "--detach"}]
+    if misplaced:
+        options = " ".join(misplaced)
+        return f"{options} must precede the command: djambda manage {options} {command[0]}"
+    return ""

@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from djambda_cli.commands.manage import usage_problem
 from djambda_cli.main import app
 
 
@@ -20,3 +21,21 @@ def test_usage_errors(arguments: list[str], message: str) -> None:
 
     assert completed.exit_code == 2
     assert message in " ".join(completed.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "misplaced"),
+    [
+        (["shell", "--local"], "--local"),
+        (["migrate", "--plan", "--detach", "--local"], "--detach --local"),
+    ],
+)
+def test_options_of_djambda_after_the_command(command: list[str], misplaced: str) -> None:
+    problem = usage_problem(command, follow=None, detach=False)
+
+    assert f"djambda manage {misplaced} {command[0]}" in problem
+
+
+@pytest.mark.parametrize("command", [["check", "--tag=--local"], ["check", "--", "x"]])
+def test_options_of_django(command: list[str]) -> None:
+    assert usage_problem(command, follow=None, detach=False) == ""
