@@ -22,6 +22,7 @@ from djambda.parameters import get_parameters
 from djambda.prefetch import PrefetchedValue
 from djambda.static_manifest import fetch_manifest, manifest_name
 from djambda_common.names import (
+    BUILD_ID_VARIABLE,
     DATABASE_PASSWORD,
     SECRET_KEY,
     SECRET_PARAMETERS,
@@ -34,7 +35,7 @@ REQUIRED = (
     "POSTGRES_DB",
     "POSTGRES_SERVICE_HOST",
     "POSTGRES_USER",
-    "RELEASE",
+    BUILD_ID_VARIABLE,
 )
 
 RESUME_SECONDS = 25
@@ -166,7 +167,7 @@ def bucket_url() -> str:
 def _use_bucket(settings: MutableMapping[str, Any]) -> None:
     """Set the storages, and the settings of django-storages."""
     settings["STATIC_URL"] = static_url = f"{bucket_url()}/static/"
-    manifest = manifest_name(os.environ["RELEASE"])
+    manifest = manifest_name(os.environ[BUILD_ID_VARIABLE])
     settings["STORAGES"] = {
         **settings.get("STORAGES", {}),
         "default": {"BACKEND": "djambda.storage_backends.PrivateMediaStorage"},
