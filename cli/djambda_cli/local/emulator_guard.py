@@ -137,11 +137,15 @@ def _verify(
     credential = resolve_credential(signature.access_key_id, session_token=token)
     if not isinstance(credential, ResolvedCredential):
         raise RefusedError(credential.message)
-    expired = (
-        sigv4.presigned_request_is_expired(signature.amz_date, query["X-Amz-Expires"][0])
-        if presigned
-        else sigv4.request_time_failure(signature) is not None
-    )
+    expires = query.get("X-Amz-Expires", ["0"])[0]
+    try:
+        expired = (
+            sigv4.presigned_request_is_expired(signature.amz_date, expires)
+            if presigned
+            else sigv4.request_time_failure(signature) is not None
+        )
+    except ValueError:
+        raise RefusedError("its signature has a malformed time") from None
     if expired:
         raise RefusedError("its signature has expired")
     raw_path = scope.get("raw_path") or scope["path"].encode()
