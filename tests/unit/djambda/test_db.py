@@ -192,7 +192,7 @@ def test_backend_does_not_wait_for_a_missing_database() -> None:
 
     with pytest.raises(OperationalError, match="does not exist"):
         wrapper(NAME="nonsense", OPTIONS={"resume_seconds": 25}).ensure_connection()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.django_db
