@@ -1,6 +1,7 @@
-"""The assets bucket: public `static/`, and private `media/` with signed URLs.
+"""The assets bucket: public `static/` and `public/`, and private `media/` with signed URLs.
 
-The private `runs/` has the output of management commands for `djambda manage`.
+`public/` is empty unless the project has public media. The private `runs/` has the output of
+management commands for `djambda manage`.
 """
 
 from aws_cdk import Duration, RemovalPolicy
@@ -11,12 +12,13 @@ from constructs import Construct
 from awscdk.bucket_cleanup import add_bucket_cleanup
 from awscdk.config import Config
 from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
-from djambda_common.names import RUNS_PREFIX
+from djambda_common.names import MEDIA_PREFIX, PUBLIC_PREFIX, RUNS_PREFIX, STATIC_PREFIX
 
-STATIC = "static/*"
-MEDIA = "media/*"
-RUNS = f"{RUNS_PREFIX}*"
-PREFIXES = (STATIC, MEDIA, RUNS)
+STATIC, PUBLIC, MEDIA, RUNS = (
+    f"{prefix}*" for prefix in (STATIC_PREFIX, PUBLIC_PREFIX, MEDIA_PREFIX, RUNS_PREFIX)
+)
+FILES = (STATIC, PUBLIC, MEDIA)
+PREFIXES = (*FILES, RUNS)
 RUNS_RETENTION = Duration.days(7)
 
 
@@ -50,10 +52,10 @@ class Storage(Construct):
         )
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="StaticFilesForEverybody",
+                sid="PublicFilesForEverybody",
                 principals=[iam.AnyPrincipal()],
                 actions=["s3:GetObject"],
-                resources=[self.bucket.arn_for_objects(STATIC)],
+                resources=[self.bucket.arn_for_objects(prefix) for prefix in (STATIC, PUBLIC)],
             )
         )
         acknowledge(
@@ -64,7 +66,7 @@ class Storage(Construct):
         acknowledge(
             self.bucket,
             "AwsSolutions-S2",
-            "Only static/* is public: the site's CSS, JavaScript and images.",
+            "Only static/* and the media that the project publishes are public.",
         )
         if config.ephemeral:
             cleanup = add_bucket_cleanup(self, config, self.bucket, PREFIXES)
@@ -75,7 +77,7 @@ class Storage(Construct):
         for statement in (
             iam.PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                resources=[self.bucket.arn_for_objects(prefix) for prefix in (STATIC, MEDIA)],
+                resources=[self.bucket.arn_for_objects(prefix) for prefix in FILES],
             ),
             iam.PolicyStatement(
                 actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects(RUNS)]

@@ -30,8 +30,12 @@ Unset or empty if the site is not in maintenance.
 MAINTENANCE_BYPASS = "djambda-bypass"
 """The query parameter and the cookie that carry the bypass secret."""
 
+STATIC_PREFIX = "static/"
+PUBLIC_PREFIX = "public/"
+MEDIA_PREFIX = "media/"
 RUNS_PREFIX = "runs/"
-"""The prefix of management commands' output in the assets bucket: one folder per run."""
+"""The prefixes of the assets bucket: static files, public media, private media, and the output of
+management commands with one folder per run. Everyone can read the first two."""
 
 ASYNC_START_SECONDS = 300
 """The time that Lambda has to start an asynchronous management command before it drops it."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -236,7 +237,7 @@ class TestDatabase:
 
 
 class TestStorage:
-    def test_only_static_files_are_public(self, template: Templates) -> None:
+    def test_only_static_files_and_public_media_are_public(self, template: Templates) -> None:
         policy = only(template("default"), "AWS::S3::BucketPolicy")["PolicyDocument"]
         public = [
             statement
@@ -245,8 +246,21 @@ class TestStorage:
         ]
 
         assert [statement["Action"] for statement in public] == ["s3:GetObject"]
-        [resource] = [statement["Resource"]["Fn::Join"][1] for statement in public]
-        assert resource[1] == "/static/*"
+        [statement] = public
+        assert "Condition" not in statement
+        assert statement["Resource"] == [
+            {"Fn::Join": ["", [{"Fn::GetAtt": ANY}, path]]} for path in ("/public/*", "/static/*")
+        ]
+
+    def test_bucket_allows_a_public_policy_but_no_acls(self, template: Templates) -> None:
+        bucket = only(template("default"), "AWS::S3::Bucket")
+
+        assert bucket["PublicAccessBlockConfiguration"] == {
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": False,
+            "RestrictPublicBuckets": False,
+        }
 
     def test_plain_http_is_denied(self, template: Templates) -> None:
         policy = only(template("default"), "AWS::S3::BucketPolicy")["PolicyDocument"]

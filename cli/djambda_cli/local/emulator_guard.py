@@ -4,8 +4,8 @@ The emulator itself accepts every request. This ASGI middleware stands before it
 Signature Version 4 made with the local cloud's generated credentials (or with temporary ones that
 the emulated STS issued for them), so that neither a web page nor another user of this machine can
 call an API. Open without a signature are, as on AWS: the site, whose visitors are anonymous; the
-public static files; presigned URLs, which carry their signature; and the URLs with a random token
-to which custom resources respond.
+files that the bucket policy makes public; presigned URLs, which carry their signature; and the URLs
+with a random token to which custom resources respond.
 
 It runs with the emulator's interpreter and imports nothing of djambda.
 """
@@ -18,8 +18,13 @@ from uuid import uuid4
 
 from ministack.core import sigv4
 from ministack.core.iam_actions import access_denied_response
-from ministack.core.iam_evaluator import ResolvedCredential, resolve_credential
-from ministack.services import apigateway_v1
+from ministack.core.iam_evaluator import (
+    EvalContext,
+    ResolvedCredential,
+    evaluate_resource_policy,
+    resolve_credential,
+)
+from ministack.services import apigateway_v1, s3
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -28,8 +33,6 @@ type App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 READY_PATH = "/_ministack/ready"
 RESPONSE_PATH = re.compile(r"/_ministack/cfn-response/[^/]+")
-STATIC_PATH = re.compile(r"/[a-z0-9][a-z0-9.-]+/static/[^?]+")
-"""An object below `static/` of a bucket, which the bucket policy makes public."""
 
 CREDENTIAL_SERVICE = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]*)/")
 SIGNATURE = "X-Amz-Signature"
@@ -99,9 +102,29 @@ def _check_stage(api_id: str, path: str) -> None:
 
 
 def _is_open(method: str, path: str) -> bool:
-    if path == READY_PATH or STATIC_PATH.fullmatch(path):
-        return method in {"GET", "HEAD"}
+    if method in {"GET", "HEAD"}:
+        return path == READY_PATH or _is_public(path)
     return method == "PUT" and RESPONSE_PATH.fullmatch(path) is not None
+
+
+def _is_public(path: str) -> bool:
+    """Return whether the bucket's policy lets everyone read the object at this path."""
+    bucket, _, key = path.removeprefix("/").partition("/")
+    request = EvalContext(
+        principal_arn="*",
+        principal_type="Anonymous",
+        principal_account="",
+        action="s3:GetObject",
+        resource_arn=f"arn:aws:s3:::{bucket}/{key}",
+        region="",
+        source_ip="127.0.0.1",
+        secure_transport=True,  # The local cloud has no TLS.
+    )
+    return any(
+        evaluate_resource_policy(policy, request).decision == "Allow"
+        for (_account, name), policy in s3._bucket_policies._data.items()
+        if name == bucket
+    )
 
 
 def _check_origin(headers: dict[str, str], hosts: set[str]) -> None:

@@ -22,10 +22,10 @@ from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 
 from djambda.static_manifest import ManifestUnavailable
 from djambda.storage_backends.content_types import content_type_of
+from djambda_common.names import STATIC_PREFIX as PREFIX
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "static/"
 HASHED = "public, max-age=31536000, immutable"
 UNHASHED = "public, max-age=3600"
 
