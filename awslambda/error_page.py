@@ -7,6 +7,10 @@ visitor may know; the proxy's log has the rest under the same request ID.
 import html
 import json
 
+from cors import cors_headers, is_permitted_preflight
+from gateway_event import header, method
+from hsts import hsts_headers
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lambda_types import GatewayEvent, GatewayResponse
@@ -51,15 +55,15 @@ class Problem:
 
 
 def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> "GatewayResponse":
-    """Return the response that explains the problem to the sender of `event`."""
-    safe = event["httpMethod"] in SAFE_METHODS
+    """Return the response that explains the problem to the sender of `event`.
+
+    If the sender asks for permission to send a request, the request will get the explanation.
+    """
+    headers = own_headers(event)
+    if is_permitted_preflight(event):
+        return own_response(204, headers)
+    safe = method(event) in SAFE_METHODS
     advice = _advice(problem, safe=safe)
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-    }
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if _wants_html(event):
@@ -70,12 +74,24 @@ def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> 
         headers["Content-Type"] = "application/json"
         message = f"{problem.message} {advice}".rstrip()
         body = json.dumps({"error": problem.error, "message": message, "requestId": request_id})
+    return own_response(problem.status, headers, "" if method(event) == "HEAD" else body)
+
+
+def own_headers(event: "GatewayEvent") -> dict[str, str]:
+    """Return the headers that all of the proxy's own responses to `event` have."""
     return {
-        "statusCode": problem.status,
-        "headers": headers,
-        "body": "" if event["httpMethod"] == "HEAD" else body,
-        "isBase64Encoded": False,
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        **hsts_headers(event),
+        **cors_headers(event),
     }
+
+
+def own_response(status: int, headers: dict[str, str], body: str = "") -> "GatewayResponse":
+    """Return a response in the format that API Gateway expects."""
+    return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
 def _advice(problem: Problem, *, safe: bool) -> str:
@@ -88,8 +104,7 @@ def _advice(problem: Problem, *, safe: bool) -> str:
 
 def _wants_html(event: "GatewayEvent") -> bool:
     """Return whether a browser is navigating. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header"""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return headers.get("sec-fetch-mode") == "navigate" or "text/html" in headers.get("accept", "")
+    return header(event, "sec-fetch-mode") == "navigate" or "text/html" in header(event, "accept")
 
 
 STYLE = """

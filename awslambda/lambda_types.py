@@ -3,7 +3,7 @@
 The proxy imports them for the type checker only: importing `typing` would be a tenth of its start.
 """
 
-from typing import Protocol, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 
 class Context(Protocol):
@@ -32,15 +32,17 @@ class GatewayEvent(TypedDict):
 
     httpMethod: str
     headers: dict[str, str] | None
+    multiValueHeaders: NotRequired[dict[str, list[str]] | None]
     queryStringParameters: dict[str, str] | None
     requestContext: RequestContext
 
 
 class GatewayResponse(TypedDict):
-    """A REST API's proxy response; Django's has `multiValueHeaders` as well."""
+    """A REST API's proxy response: the proxy's own has `headers`, Django's `multiValueHeaders`."""
 
     statusCode: int
-    headers: dict[str, str]
+    headers: NotRequired[dict[str, str]]
+    multiValueHeaders: NotRequired[dict[str, list[str]]]
     body: str
     isBase64Encoded: bool
 

@@ -9,6 +9,8 @@ import hmac
 import os
 
 from djambda_common.names import MAINTENANCE_BYPASS, MAINTENANCE_VARIABLE
+from error_page import own_headers, own_response
+from gateway_event import header, is_https, request_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,26 +25,26 @@ def is_blocked(event: "GatewayEvent") -> bool:
 
 def bypass_response(event: "GatewayEvent") -> "GatewayResponse | None":
     """Return the response that sets the bypass cookie if the query has the secret, else None."""
-    secret = (event.get("queryStringParameters") or {}).get(MAINTENANCE_BYPASS, "")
+    query = event.get("queryStringParameters")
+    secret = query.get(MAINTENANCE_BYPASS) if isinstance(query, dict) else None
     if not secret or not _matches(secret, os.environ.get(MAINTENANCE_VARIABLE, "")):
         return None
     # The local cloud has no TLS, and browsers would not send a Secure cookie to it.
-    secure = "; Secure" * (_header(event, "x-forwarded-proto") == "https")
-    return {
-        "statusCode": 303,
-        "headers": {
-            # Without the query, so that the next page's address does not contain the secret.
-            "Location": event["requestContext"]["path"],
-            "Set-Cookie": f"{MAINTENANCE_BYPASS}={secret}; Path=/; HttpOnly; SameSite=Lax{secure}",
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",
-        },
-        "body": "",
-        "isBase64Encoded": False,
+    secure = "; Secure" * is_https(event)
+    # Without the query, so that the next page's address does not contain the secret. With one slash
+    # and no backslash, because "//host" is another site's address.
+    path = request_context(event).get("path")
+    headers = {
+        "Location": "/" + (path.lstrip("/\\") if isinstance(path, str) else ""),
+        "Set-Cookie": f"{MAINTENANCE_BYPASS}={secret}; Path=/; HttpOnly; SameSite=Lax{secure}",
+        "Referrer-Policy": "no-referrer",
     }
+    return own_response(303, own_headers(event) | headers)
 
 
-def _matches(secret: str, digest: str) -> bool:
+def _matches(secret: object, digest: str) -> bool:
+    if not isinstance(secret, str):
+        return False
     # JSON may contain half a surrogate pair, which has no UTF-8 encoding.
     encoded = secret.encode(errors="surrogatepass")
     return hmac.compare_digest(hashlib.sha256(encoded).hexdigest(), digest)
@@ -50,10 +52,7 @@ def _matches(secret: str, digest: str) -> bool:
 
 def _cookies(event: "GatewayEvent") -> list[str]:
     """Return the values of the bypass cookie (RFC 6265, section 4.2.1)."""
-    pairs = (pair.strip().partition("=") for pair in _header(event, "cookie").split(";"))
+    # HTTP/2 clients may send each cookie in a header of its own (RFC 9113, section 8.2.3).
+    cookies = header(event, "cookie", separator=";").split(";")
+    pairs = (cookie.strip().partition("=") for cookie in cookies)
     return [value for name, _, value in pairs if name == MAINTENANCE_BYPASS]
-
-
-def _header(event: "GatewayEvent", name: str) -> str:
-    headers = event.get("headers") or {}
-    return next((value for key, value in headers.items() if key.lower() == name), "")

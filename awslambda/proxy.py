@@ -13,6 +13,8 @@ import time
 
 from djambda_common.aws_api import NotSent, OutcomeUnknown, connect
 from error_page import Problem, error_response
+from gateway_event import method, request_context
+from hsts import remember_policy
 from invocation import (
     LEAST_SECONDS,
     FunctionFailed,
@@ -29,7 +31,7 @@ from maintenance import bypass_response, is_blocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lambda_types import Context, GatewayEvent, GatewayResponse, RequestContext
+    from lambda_types import Context, GatewayEvent, GatewayResponse
 
 GATEWAY_SECONDS = 28.0
 """API Gateway gives up 29 s after it received the request; the proxy needs a moment of that.
@@ -149,7 +151,7 @@ def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayRespons
     except tuple(PROBLEMS) as error:
         problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
         request_id = _request_id(event, context)
-        _log(problem, error, event["httpMethod"], request_id)
+        _log(problem, error, method(event), request_id)
         return error_response(problem, event, request_id)
 
 
@@ -163,25 +165,23 @@ def _invoke_django(event: "GatewayEvent", seconds: float) -> "GatewayResponse":
         raise InvalidResponseError(
             "InvalidResponse", f"a {type(result).__name__} without statusCode"
         )
+    remember_policy(result)
     return result
 
 
 def _seconds_left(event: "GatewayEvent", context: "Context") -> float:
     """Return the seconds that Django may take. API Gateway counts the proxy's cold start, too."""
-    now = time.time()
-    waited = now - _request_context(event).get("requestTimeEpoch", now * 1000) / 1000
-    if not 0 <= waited < GATEWAY_SECONDS:  # The clocks disagree.
+    received = request_context(event).get("requestTimeEpoch")
+    waited = int(time.time() * 1000) - received if isinstance(received, int) else 0
+    if not 0 <= waited < GATEWAY_SECONDS * 1000:  # The clocks disagree.
         waited = 0
     own = context.get_remaining_time_in_millis() / 1000 - OWN_SECONDS
-    return max(min(GATEWAY_SECONDS - waited, own), LEAST_SECONDS)
+    return max(min(GATEWAY_SECONDS - waited / 1000, own), LEAST_SECONDS)
 
 
 def _request_id(event: "GatewayEvent", context: "Context") -> str:
-    return _request_context(event).get("requestId") or context.aws_request_id
-
-
-def _request_context(event: "GatewayEvent") -> "RequestContext":
-    return event.get("requestContext") or {}
+    request_id = request_context(event).get("requestId")
+    return request_id if isinstance(request_id, str) and request_id else context.aws_request_id
 
 
 def _log(problem: Problem, error: Exception, method: str, request_id: str) -> None:

@@ -10,6 +10,7 @@ from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from awscdk.config import Config
+from awscdk.cors import share_errors
 from awscdk.findings import acknowledge
 
 STAGE = "prod"
@@ -49,6 +50,7 @@ class Api(Construct):
             ),
         )
         self.rest_api.node.try_remove_child("Endpoint")  # An output like the stack's SiteUrl.
+        share_errors(self.rest_api, config.cors_origins)
         self.url = self.rest_api.url
         if config.domain_name and config.hosted_zone_id:
             self._add_domain(config.domain_name, config.hosted_zone_id)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from awscdk.readers import flag, matching, number, one_of, optional
-from djambda_common.names import DJANGO_SUFFIX, PROXY_SUFFIX
+from awscdk.readers import flag, matching, number, one_of, optional, origins
+from djambda_common.names import CORS_VARIABLE, DJANGO_SUFFIX, PROXY_SUFFIX
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -87,6 +87,10 @@ VARIABLES = {
         "The domain's hosted zone in Route 53.",
         optional(matching(r"Z[A-Z0-9]{5,31}", "the ID of a hosted zone, e.g. Z2FDTNDATAQYW2")),
     ),
+    CORS_VARIABLE: Variable(
+        "Origins whose pages may read the proxy's errors, or * for all. Empty: the site's only.",
+        origins,
+    ),
     "DB_MAX_ACU": Variable(
         "The database's maximum size in Aurora capacity units (2 GiB of memory each).",
         number(1, 256, step=0.5, unit="ACU"),
@@ -153,6 +157,7 @@ class Config:
     aws_account_id: str | None = None
     domain_name: str | None = None
     hosted_zone_id: str | None = None
+    cors_origins: tuple[str, ...] = ()
     db_max_acu: float = 2
     db_pause_minutes: int = 5
     lambda_memory: int = 1024

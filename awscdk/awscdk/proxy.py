@@ -8,7 +8,7 @@ from constructs import Construct
 from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
 from awscdk.functions import HelperFunction
-from djambda_common.names import ALIAS
+from djambda_common.names import ALIAS, CORS_VARIABLE
 
 GATEWAY_TIMEOUT = Duration.seconds(29)
 
@@ -25,6 +25,9 @@ class Proxy(HelperFunction):
         django: DjangoFunction,
         alias: lambda_.IAlias,
     ) -> None:
+        environment = {"FUNCTION_NAME": alias.function_arn}
+        if config.cors_origins:
+            environment[CORS_VARIABLE] = ",".join(config.cors_origins)
         super().__init__(
             scope,
             id,
@@ -33,7 +36,7 @@ class Proxy(HelperFunction):
             description="The proxy: passes requests on to Django in the VPC",
             timeout=GATEWAY_TIMEOUT,
             log_days=config.log_retention_days,
-            environment={"FUNCTION_NAME": alias.function_arn},
+            environment=environment,
         )
         # Not by reference to the alias: so the policy is created before the alias, and IAM has
         # applied it by then.

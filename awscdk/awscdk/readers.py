@@ -42,6 +42,32 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+"""A serialized origin (RFC 6454, section 6.2), with a host in its ASCII form."""
+
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+LONGEST_LIST = 2048
+"""Characters. A function's environment variables have 4 KB in all."""
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Return origins that browsers send, or `("*",)` for all; none for empty text."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text else ()
+    if names == ("*",):
+        return names
+    for name in names:
+        port = DEFAULT_PORTS.get(name.partition(":")[0])
+        if not ORIGIN.fullmatch(name) or (port and name.endswith(port)):
+            raise ValueError(
+                "use origins as browsers send them, separated by commas, e.g. "
+                "https://app.example.com,http://localhost:5173: in lowercase, without a path, a "
+                f"trailing slash, a default port or a wildcard; or * for all ({name!r} is neither)"
+            )
+    if len(text) > LONGEST_LIST:
+        raise ValueError(f"use at most {LONGEST_LIST} characters")
+    return names
+
+
 def flag(text: str) -> bool:
     """Convert `true` or `false` to a bool."""
     return one_of("true", "false")(text) == "true"

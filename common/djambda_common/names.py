@@ -30,6 +30,9 @@ Unset or empty if the site is not in maintenance.
 MAINTENANCE_BYPASS = "djambda-bypass"
 """The query parameter and the cookie that carry the bypass secret."""
 
+CORS_VARIABLE = "CORS_ORIGINS"
+"""The setting, and the proxy's environment variable, with the origins that may read its errors."""
+
 STATIC_PREFIX = "static/"
 PUBLIC_PREFIX = "public/"
 MEDIA_PREFIX = "media/"

@@ -28,6 +28,7 @@ CONFIGURATIONS = {
         aws_account_id="123456789012",
         domain_name="www.example.com",
         hosted_zone_id="Z2FDTNDATAQYW2",
+        cors_origins=("https://app.example.com",),
         db_max_acu=8,
         db_pause_minutes=60,
         lambda_memory=2048,
@@ -40,7 +41,9 @@ CONFIGURATIONS = {
         django_superuser_email="root@example.com",
         debug=True,
     ),
-    "ephemeral": Config("mysite", "trial", "eu-west-1", egress="nat-instance", ephemeral=True),
+    "ephemeral": Config(
+        "mysite", "trial", "eu-west-1", cors_origins=("*",), egress="nat-instance", ephemeral=True
+    ),
 }
 
 

@@ -48,6 +48,17 @@ def test_names_contain_environment_and_app() -> None:
         ("AWS_DEFAULT_REGION", "virginia", "e.g. us-east-1"),
         ("AWS_ACCOUNT_ID", "1234", "12 digits"),
         ("HOSTED_ZONE_ID", "zone", "hosted zone"),
+        ("CORS_ORIGINS", "app.example.com", "https://app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/", "trailing slash"),
+        ("CORS_ORIGINS", "https://app.example.com/path", "path"),
+        ("CORS_ORIGINS", "https://App.example.com", "lowercase"),
+        ("CORS_ORIGINS", "https://*.example.com", "wildcard"),
+        ("CORS_ORIGINS", "https://app.example.com,*", "'*'"),
+        ("CORS_ORIGINS", "https://app.example.com:443", "default port"),
+        ("CORS_ORIGINS", "https://a.example https://b.example", "commas"),
+        ("CORS_ORIGINS", "https://a.example,", "''"),
+        ("CORS_ORIGINS", "null", "'null'"),
+        ("CORS_ORIGINS", ",".join(f"https://{n}.example.com" for n in range(100)), "2048"),
         ("DB_MAX_ACU", "0", "1 to 256 ACU"),
         ("DB_MAX_ACU", "1.3", "in steps of 0.5"),
         ("DB_MAX_ACU", "lots", "a number of ACU"),
@@ -70,6 +81,21 @@ def test_invalid_value_is_named_with_the_valid_ones(name: str, value: str, fact:
 
     assert problem.startswith(f"{name}={value}: use ")
     assert fact in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("*", ("*",)),
+        ("https://app.example.com", ("https://app.example.com",)),
+        (
+            " http://localhost:5173 , capacitor://localhost,http://[::1]:3000,http://localhost:5173",
+            ("http://localhost:5173", "capacitor://localhost", "http://[::1]:3000"),
+        ),
+    ],
+)
+def test_origins_are_a_list(text: str, origins: tuple[str, ...]) -> None:
+    assert Config.from_environment(MINIMAL | {"CORS_ORIGINS": text}).cors_origins == origins
 
 
 @pytest.mark.parametrize("domain", ["https://example.com", "example.com/", "Example.com", "com"])

@@ -8,7 +8,10 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from aws_cdk import Stack, assertions
+from aws_cdk import aws_apigateway as apigateway
 
+from awscdk.cors import share_errors
 from awscdk.stack import DjambdaStack
 from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
 
@@ -17,6 +20,7 @@ type Templates = Callable[[str], Template]
 FREE_WHILE_IDLE = {
     "AWS::ApiGateway::Account": "settings",
     "AWS::ApiGateway::Deployment": "per request",
+    "AWS::ApiGateway::GatewayResponse": "settings",
     "AWS::ApiGateway::Method": "per request",
     "AWS::ApiGateway::Resource": "per request",
     "AWS::ApiGateway::RestApi": "per request",
@@ -315,6 +319,15 @@ class TestPermissions:
         proxy = functions(template("default"))["proxy"]
         assert proxy["Environment"]["Variables"] == {"FUNCTION_NAME": {"Ref": alias}}
 
+    @pytest.mark.parametrize(
+        ("name", "origins"), [("everything", "https://app.example.com"), ("ephemeral", "*")]
+    )
+    def test_proxy_knows_the_origins_that_read_its_errors(
+        self, template: Templates, name: str, origins: str
+    ) -> None:
+        proxy = functions(template(name))["proxy"]
+        assert proxy["Environment"]["Variables"]["CORS_ORIGINS"] == origins
+
 
 class TestFunctions:
     def test_sizes_come_from_the_configuration(self, template: Templates) -> None:
@@ -410,6 +423,49 @@ class TestApi:
         assert api["BinaryMediaTypes"] == ["*/*"]
         assert stage["StageName"] == "prod"
         assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 100
+
+    @pytest.mark.parametrize(
+        ("name", "headers"),
+        [
+            ("default", None),
+            ("everything", {"Origin": "'https://app.example.com'", "Credentials": "'true'"}),
+            ("ephemeral", {"Origin": "'*'"}),
+        ],
+    )
+    def test_other_origins_read_the_gateways_errors(
+        self, template: Templates, name: str, headers: dict[str, str] | None
+    ) -> None:
+        responses = resources(template(name), "AWS::ApiGateway::GatewayResponse")
+        assert {
+            response["ResponseType"]: response["ResponseParameters"] for response in responses
+        } == (
+            {
+                kind: {
+                    f"gatewayresponse.header.Access-Control-Allow-{header}": value
+                    for header, value in headers.items()
+                }
+                for kind in ("DEFAULT_4XX", "DEFAULT_5XX")
+            }
+            if headers
+            else {}
+        )
+
+    def test_several_origins_read_the_gateways_errors_without_cookies(self) -> None:
+        api = apigateway.RestApi(Stack(), "Api", cloud_watch_role=False)
+        api.root.add_method("ANY")
+        share_errors(api, ("https://a.example", "https://b.example"))
+        template = assertions.Template.from_stack(Stack.of(api))
+        template.all_resources_properties(
+            "AWS::ApiGateway::GatewayResponse",
+            {
+                "ResponseParameters": {
+                    "gatewayresponse.header.Access-Control-Allow-Origin": "'*'",
+                    "gatewayresponse.header.Access-Control-Allow-Credentials": (
+                        assertions.Match.absent()
+                    ),
+                }
+            },
+        )
 
     def test_domain_has_certificate_and_records(self, template: Templates) -> None:
         everything = template("everything")

@@ -128,3 +128,46 @@ def test_page_cannot_be_framed_or_sniffed(closed: FakeAws) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_bypass_cookie_among_several_cookie_headers_is_found(closed: FakeAws) -> None:
+    closed.will(responds(HELLO))
+    event: Any = {
+        "httpMethod": "GET",
+        "headers": {"cookie": "last=1"},
+        "multiValueHeaders": {"cookie": [f"{MAINTENANCE_BYPASS}={SECRET}", "last=1"]},
+        "queryStringParameters": None,
+        "requestContext": {"path": "/"},
+    }
+
+    assert lambda_handler(event, FakeContext()) == HELLO
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("//evil.example/", "/evil.example/"),
+        ("/\\evil.example/", "/evil.example/"),
+        ("", "/"),
+        (None, "/"),
+    ],
+)
+def test_bypass_stays_on_the_site(closed: FakeAws, path: str | None, location: str) -> None:
+    event: Any = {
+        "httpMethod": "GET",
+        "headers": None,
+        "queryStringParameters": {MAINTENANCE_BYPASS: SECRET},
+        "requestContext": {"path": path},
+    }
+
+    response: Any = lambda_handler(event, FakeContext())
+
+    assert response["headers"]["Location"] == location
+
+
+def test_bypass_has_the_headers_of_the_page(closed: FakeAws) -> None:
+    headers = request(**{MAINTENANCE_BYPASS: SECRET})["headers"]
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cache-Control"] == "no-store"

@@ -1,0 +1,37 @@
+"""Read a REST API's proxy event, in which any field may be missing, null or of another type."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lambda_types import GatewayEvent, RequestContext
+
+
+def header(event: "GatewayEvent", name: str, *, separator: str = ",") -> str:
+    """Return a header's values, joined (RFC 9110, section 5.3), or "" if it is missing.
+
+    `name` is in lowercase. Event names have the case that the client sent.
+    """
+    headers = event.get("multiValueHeaders") or event.get("headers")
+    if not isinstance(headers, dict):
+        return ""
+    texts: list[object] = []
+    for key, values in headers.items():
+        if key.lower() == name:
+            texts += values if isinstance(values, list) else [values]
+    return separator.join(text for text in texts if isinstance(text, str))
+
+
+def method(event: "GatewayEvent") -> str:
+    """Return the request's method, or "" if it is malformed."""
+    name = event["httpMethod"]
+    return name if isinstance(name, str) else ""
+
+
+def request_context(event: "GatewayEvent") -> "RequestContext":
+    """Return API Gateway's own data about the request."""
+    context = event.get("requestContext")
+    return context if isinstance(context, dict) else {}
+
+
+def is_https(event: "GatewayEvent") -> bool:
+    """Return whether the client uses HTTPS. The header's last value is the gateway's."""
+    return header(event, "x-forwarded-proto").rpartition(",")[2].strip() == "https"
