@@ -112,7 +112,7 @@ def test_data_is_not_replaced_without_consent(cloud: Cloud, checkout: Checkout) 
 
     assert (deploy.returncode, deploy.stdout) == (1, "")
     assert "AWS::RDS::DBCluster DatabaseCluster" in deploy.stderr
-    assert "--yes" in deploy.stderr
+    assert "--allow-data-loss" in deploy.stderr
     after = cloud.call("cloudformation", "list_change_sets", StackName="local-djambda")
     assert after["Summaries"] == before["Summaries"]
 

@@ -20,7 +20,16 @@ def deploy(
     *,
     yes: Annotated[
         bool,
-        typer.Option("--yes", "-y", help="Do not ask, even if the deploy deletes data."),
+        typer.Option(
+            "--yes", "-y", help="Do not ask before bootstrapping the CDK. Does not allow data loss."
+        ),
+    ] = False,
+    allow_data_loss: Annotated[
+        bool,
+        typer.Option(
+            "--allow-data-loss",
+            help="Do not ask before a resource that holds data is replaced or removed.",
+        ),
     ] = False,
     local: Local = False,
     as_json: Json = False,
@@ -29,14 +38,20 @@ def deploy(
     """Deploy the checkout: layer, infrastructure, code, migrations, static files.
 
     The previous version stays live until the deploy has succeeded, and if it fails. You are asked
-    before a resource that holds data is replaced or removed.
+    before a resource that holds data is replaced or removed, and before the first deploy to an
+    account and region bootstraps the CDK there. Each question has an option of its own.
 
     Example: `djambda deploy`
     """
     deployment = use_deployment(local=local, folder=folder)
     steps = Steps(stderr)
     with report_continuation(deployment, "the deploy"):
-        deployed = roll_out(deployment, steps, confirmation(yes=yes))
+        deployed = roll_out(
+            deployment,
+            steps,
+            confirm=confirmation(given=yes, option="--yes"),
+            confirm_data_loss=confirmation(given=allow_data_loss, option="--allow-data-loss"),
+        )
     if deployment.local:
         write_variables(deployment.local, load_access(deployment))
     if deployed.changed:

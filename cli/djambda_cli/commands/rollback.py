@@ -71,7 +71,7 @@ def rollback(
             progress=progress,
         )
     print_differences(live, target, missing)
-    confirmation(yes=yes)(f"Make version {target.number} live?")
+    confirmation(given=yes, option="--yes")(f"Make version {target.number} live?")
     require_idle_stack(deployment)
     with steps.step(f"Make version {target.number} live"):
         move_alias(deployment, client, target, history.revision)

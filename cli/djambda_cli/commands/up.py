@@ -73,7 +73,15 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
 def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:
     """Deploy the checkout to the running cloud, and write its variables file."""
     deployment = use_deployment(local=True, folder=cloud.folder)
-    if roll_out(deployment, steps, confirmation(yes=True)).changed:
+    deployed = roll_out(
+        deployment,
+        steps,
+        confirm=confirmation(given=True, option=""),
+        confirm_data_loss=confirmation(
+            given=False, option="--allow-data-loss to `djambda deploy --local`"
+        ),
+    )
+    if deployed.changed:
         with steps.step("Save emulator state"):
             cloud.restart_emulator()
     access = load_access(deployment)

@@ -1,4 +1,4 @@
-"""Confirmation by the person at the terminal."""
+"""Confirmation by the person at the terminal, or by an option for each kind of change."""
 
 import sys
 from collections.abc import Callable
@@ -11,14 +11,17 @@ type Confirm = Callable[[str], None]
 """Asks a question. Raises `CliError` if the answer is no."""
 
 
-def confirmation(*, yes: bool) -> Confirm:
-    """Return a function that asks at the terminal, or agrees at once with `yes`."""
+def confirmation(*, given: bool, option: str) -> Confirm:
+    """Return a function that asks at the terminal, or agrees at once if it is `given`.
+
+    `option` is the option that gives it, which the error without a terminal names.
+    """
 
     def confirm(question: str) -> None:
-        if yes:
+        if given:
             return
         if not sys.stdin.isatty():
-            raise CliError(f"{question} Not a terminal. Pass --yes to confirm.")
+            raise CliError(f"{question} Not a terminal. To confirm, pass {option}.")
         if not typer.confirm(question, err=True):
             raise CliError("Nothing was changed.")
 

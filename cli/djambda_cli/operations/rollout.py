@@ -50,12 +50,18 @@ class Deployed:
     changed: bool
 
 
-def roll_out(deployment: Deployment, steps: Steps, confirm: Confirm) -> Deployed:
-    """Deploy the checkout. Raises `CliError`."""
+def roll_out(
+    deployment: Deployment, steps: Steps, *, confirm: Confirm, confirm_data_loss: Confirm
+) -> Deployed:
+    """Deploy the checkout. Raises `CliError`.
+
+    `confirm` is asked before the CDK's bootstrap, `confirm_data_loss` before a change that loses
+    data.
+    """
     verify_target(deployment)
     with temporary_assembly(deployment, steps) as assembly, _one_at_a_time(deployment, steps):
         bootstrap_if_needed(deployment, steps, confirm)
-        rollout = Rollout(deployment, cdk_of(deployment), assembly, steps, confirm)
+        rollout = Rollout(deployment, cdk_of(deployment), assembly, steps, confirm_data_loss)
         changed = rollout.run()
     live, newest = _record_commit(deployment)
     if not changed and newest > live:
@@ -95,7 +101,7 @@ class Rollout:
     cdk: Cdk
     assembly: Path
     steps: Steps
-    confirm: Confirm
+    confirm_data_loss: Confirm
     previous: str = ""
 
     def run(self) -> bool:
@@ -195,7 +201,7 @@ class Rollout:
                 f"{self._commands.destroy}, then {self._commands.deploy}"
             )
         if dangers:
-            self.confirm("This deploy loses the data named above. Deploy anyway?")
+            self.confirm_data_loss("This deploy loses the data named above. Deploy anyway?")
 
     def _execute(self, before: "StackTypeDef | None", change_set: str | None) -> None:
         # Otherwise, the site has never been live.

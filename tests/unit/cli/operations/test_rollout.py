@@ -12,7 +12,7 @@ from rich.console import Console
 from djambda_cli.aws import maintenance, stacks
 from djambda_cli.aws.cdk import Cdk
 from djambda_cli.errors import CliError
-from djambda_cli.operations.confirm import confirmation
+from djambda_cli.operations.confirm import Confirm, confirmation
 from djambda_cli.operations.rollout import Rollout, was_overtaken
 from djambda_cli.steps import Progress, Steps
 from tests.unit.cli.aws_fakes import refusal
@@ -28,6 +28,7 @@ from tests.unit.cli.stack_fakes import (
 )
 
 PREPARE, EXECUTE = "prepare-change-set", "execute-change-set"
+ALLOWED = confirmation(given=True, option="--allow-data-loss")
 RESUME, RETRY = f"{EXECUTE} --no-rollback", "direct --no-rollback"
 
 FUNCTION = {
@@ -87,7 +88,7 @@ def deploy(
     pages: Mapping[str, list[Item]],
     failures: Sequence[CliError | None] = (),
     *,
-    yes: bool = False,
+    data_loss: Confirm | None = None,
     live: Sequence[str] = ("7",),
 ) -> Result:
     """Deploy while the stack and the live version change as given."""
@@ -98,7 +99,11 @@ def deploy(
     console = Console(file=io.StringIO(), width=200)
     cdk = FakeCdk(isolated=False, methods=[], failures=list(failures))
     rollout = Rollout(
-        aws.deployment(), cdk, Path("assembly"), Steps(console), confirmation(yes=yes)
+        aws.deployment(),
+        cdk,
+        Path("assembly"),
+        Steps(console),
+        data_loss or confirmation(given=False, option="--allow-data-loss"),
     )
     result = Result("", cdk.methods, [])
     try:
@@ -159,13 +164,14 @@ def test_replacement_before_the_first_deploy_finished_is_refused() -> None:
 
 def test_replacing_data_needs_confirmation() -> None:
     declined = deploy([stack("UPDATE_COMPLETE")], changes(FUNCTION, DATABASE))
-    confirmed = deploy([stack("UPDATE_COMPLETE")], changes(FUNCTION, DATABASE), yes=True)
+    confirmed = deploy([stack("UPDATE_COMPLETE")], changes(FUNCTION, DATABASE), data_loss=ALLOWED)
 
     for result in (declined, confirmed):
         assert "replaced: the database (AWS::RDS::DBCluster DatabaseCluster)" in result.printed
     assert declined.methods == [PREPARE]
     assert declined.calls == ["delete_change_set prod-my-app"]
-    assert "--yes" in declined.error
+    assert "--allow-data-loss" in declined.error
+    assert "--yes" not in declined.error
     assert (confirmed.changed, confirmed.methods) == (True, [PREPARE, EXECUTE])
 
 
