@@ -5,15 +5,11 @@ memory size.
 """
 
 import gc
-import logging
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from djambda import awsgi
-from djambda.logs import log_failed_requests
-
-LOG_HANDLERS = logging.getLogger().handlers.copy()
-"""Those of Lambda's runtime, before the project's LOGGING replaces them."""
+from djambda.logs import log_failures
 
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)
@@ -30,10 +26,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     if isinstance(event, dict) and "manage" in event:
         from djambda.management_command import manage  # noqa: PLC0415 (requests never need it)
 
-        try:
-            return manage(event["manage"], context, event.get("run"))
-        finally:  # Django has applied LOGGING again.
-            log_failed_requests(LOG_HANDLERS)
+        return manage(event["manage"], context, event.get("run"))
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
         f"Events with these keys are not supported: {keys or '(none)'}. Supported are "
@@ -68,7 +61,7 @@ def start_django() -> WSGIApplication:
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
 
     application = reject_malformed_requests(load_application())
-    log_failed_requests(LOG_HANDLERS)
+    log_failures()
     get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)
     engines.all()
     gc.freeze()

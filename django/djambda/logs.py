@@ -10,7 +10,12 @@ import contextlib
 import copy
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+LAMBDA_HANDLERS = logging.getLogger().handlers.copy()
+"""Those of Lambda's runtime: this module is imported before the project's LOGGING replaces them."""
+
+LOGGERS_OF_FAILURES = ("django.request", "djambda.awsgi", "djambda.recorded_run")
 
 STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
@@ -41,27 +46,27 @@ def protect(handler: logging.Handler) -> None:
             emit(record)
         except Exception:  # noqa: BLE001 (a log call must not break a request)
             with contextlib.suppress(Exception):
-                emit(_as_ascii(record))
+                emit(as_ascii(record))
 
     handler.emit = emit_safely  # type: ignore[method-assign]
 
 
-def log_failed_requests(handlers: Sequence[logging.Handler]) -> None:
-    """Send the tracebacks of failed requests to `handlers`, whatever LOGGING configures.
+def log_failures() -> None:
+    """Send failures to Lambda's handlers, with their tracebacks, whatever LOGGING configures.
 
-    A project's LOGGING may disable Django's loggers, or replace the handlers of Lambda's runtime.
+    A project's LOGGING may disable existing loggers, or replace the handlers of Lambda's runtime.
     """
-    logger = logging.getLogger("django.request")
-    logger.disabled = False
-    if not logger.isEnabledFor(logging.ERROR):
-        logger.setLevel(logging.ERROR)
-    attached = list(_handlers_of(logger))
-    for handler in handlers:
-        if handler not in attached:
-            logger.addHandler(handler)
+    for logger in map(logging.getLogger, LOGGERS_OF_FAILURES):
+        logger.disabled = False
+        if not logger.isEnabledFor(logging.ERROR):
+            logger.setLevel(logging.ERROR)
+        attached = list(handlers_of(logger))
+        for handler in LAMBDA_HANDLERS:
+            if handler not in attached:
+                logger.addHandler(handler)
 
 
-def _handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
+def handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
     """Yield the handlers of a logger and of those to which it propagates."""
     current: logging.Logger | None = logger
     while current:
@@ -69,7 +74,8 @@ def _handlers_of(logger: logging.Logger) -> Iterator[logging.Handler]:
         current = current.parent if current.propagate else None
 
 
-def _as_ascii(record: logging.LogRecord) -> logging.LogRecord:
+def as_ascii(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record with the text of another in ASCII, even if that cannot be formatted."""
     try:
         text = logging.Formatter().format(copy.copy(record))
     except Exception:  # noqa: BLE001 (such as arguments that do not fit the message)

@@ -5,9 +5,7 @@ when it ends. A failing command fails the invocation, so that pipelines and sche
 `run` in the event, output and exit code go to the assets bucket instead: see `recorded_run`.
 """
 
-import codecs
 import contextlib
-import io
 import json
 import math
 import os
@@ -15,16 +13,16 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Buffer, Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from django.conf import settings
 from django.core.management import ManagementUtility
 from django.db import close_old_connections
 from django.urls import set_script_prefix
 
+from djambda.captured_output import Sink, captured_output
 from djambda.parameters import get_parameters
 from djambda_common.names import SUPERUSER_PASSWORD
 
@@ -50,8 +48,6 @@ NO_INPUT_ERROR = (
 SUPERUSER_COMMANDS = {"createsuperuser", "ensure_superuser"}
 PASSWORD_VARIABLE = "DJANGO_SUPERUSER_PASSWORD"  # noqa: S105 (the name of a variable)
 
-type Write = Callable[[bytes], None]
-
 
 class BadManageEvent(ValueError):  # noqa: N818 (as below)
     """The value of `manage` is not a command; the message has an example of one."""
@@ -72,9 +68,9 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
     arguments = parse_arguments(command)
     if run is not None:
         return _run_recorded(run, context, arguments)
-    chunks: list[bytes] = []
-    exit_code = execute(arguments, chunks.append, chunks.append)
-    output = b"".join(chunks).decode(errors="backslashreplace")
+    transcript = Transcript()
+    exit_code = execute(arguments, transcript, merged=True)
+    output = transcript.content.decode(errors="backslashreplace")
     location = f"log group {context.log_group_name}, request {context.aws_request_id}"
     if exit_code:
         output = omit_middle(output, ERROR_LIMIT, location)
@@ -91,7 +87,9 @@ def _run_recorded(run: object, context: Any, arguments: list[str]) -> dict[str, 
         raise BadManageEvent(
             "run: expected 8 to 64 lowercase letters, digits and hyphens, different in each event"
         )
-    return run_recorded(run, context, partial(execute, arguments, logged=LOGGED_CHARACTERS))
+    return run_recorded(
+        run, context, partial(execute, arguments, merged=False, logged=LOGGED_CHARACTERS)
+    )
 
 
 def parse_arguments(command: object) -> list[str]:
@@ -117,19 +115,31 @@ def parse_arguments(command: object) -> list[str]:
     return arguments
 
 
-def execute(arguments: list[str], out: Write, err: Write, *, logged: float = math.inf) -> int:
+class Transcript(Sink):
+    """Keeps all output."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, _stream: str, data: bytes) -> None:
+        """Add output, whatever its stream."""
+        self.content += data
+
+    def wait(self) -> None:
+        """Do nothing: there is no limit."""
+
+
+def execute(arguments: list[str], sink: Sink, *, merged: bool, logged: float = math.inf) -> int:
     """Run one management command and return its exit code.
 
-    `out` and `err` get the output while the command runs; about `logged` characters of each stream
-    go to the log, too.
+    `captured_output` describes the other arguments.
     """
     close_old_connections()
     with (
-        contextlib.redirect_stdout(_stream(Tee(sys.stdout, out, logged), "surrogateescape")),
-        contextlib.redirect_stderr(_stream(Tee(sys.stderr, err, logged), "backslashreplace")),
-        _empty_stdin(),
+        captured_output(sink, merged=merged, logged=logged),
         _superuser_password(arguments[0]),
         _site_prefix(),
+        _same_logging(),
     ):
         try:
             ManagementUtility(["manage.py", *arguments]).execute()
@@ -160,6 +170,16 @@ def _superuser_password(command: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _same_logging() -> Iterator[None]:
+    """Keep `ManagementUtility` from applying LOGGING again, which may disable existing loggers."""
+    configure, settings.LOGGING_CONFIG = settings.LOGGING_CONFIG, None
+    try:
+        yield
+    finally:
+        settings.LOGGING_CONFIG = configure
+
+
+@contextlib.contextmanager
 def _site_prefix() -> Iterator[None]:
     """Let `reverse` return the URLs that visitors use, with the API's stage."""
     prefix = os.environ.get("SITE_PREFIX")
@@ -172,54 +192,6 @@ def _site_prefix() -> Iterator[None]:
     finally:
         settings.FORCE_SCRIPT_NAME = None
         set_script_prefix("/")
-
-
-class Tee(io.RawIOBase):
-    """Pass bytes on to `write` and, up to `logged` characters, as text to the log."""
-
-    def __init__(self, log: TextIO, write: Write, logged: float) -> None:
-        self._log = log
-        self._write = write
-        self._logged = logged
-        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-
-    def write(self, data: Buffer) -> int:
-        copy = bytes(data)
-        self._write(copy)
-        if self._logged > 0:
-            text = self._decoder.decode(copy)
-            self._log.write(text)
-            self._logged -= len(text)
-            if self._logged <= 0:
-                self._log.write("\n[... the rest of this output is not logged ...]\n")
-        return len(copy)
-
-    def flush(self) -> None:
-        if not self._log.closed:  # Garbage collection may call this method.
-            self._log.flush()
-
-    def writable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Leave the log open: it belongs to the caller."""
-
-
-def _stream(tee: Tee, errors: str) -> TextIO:
-    """Return a stream like those of `python -u`, which have a `.buffer`, too."""
-    return io.TextIOWrapper(tee, encoding="utf-8", errors=errors, write_through=True)  # type: ignore[type-var]
-
-
-@contextlib.contextmanager
-def _empty_stdin() -> Iterator[None]:
-    """Replace stdin with an empty file: reading input raises EOFError at once."""
-    before = sys.stdin
-    with Path(os.devnull).open() as empty:
-        sys.stdin = empty
-        try:
-            yield
-        finally:
-            sys.stdin = before
 
 
 def _exit_code(exit_request: SystemExit) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from djambda.captured_output import Sink
 from djambda_common.names import RUNS_PREFIX
 
 logger = logging.getLogger(__name__)
@@ -34,12 +35,15 @@ PART_BYTES = 1_000_000
 BACKLOG_BYTES = 4_000_000
 """The limit of output waiting to be stored; a command with more has to wait."""
 
-type Write = Callable[[bytes], None]
+BACKLOG_SECONDS = 10.0
+"""The longest wait: a log handler that writes to the output is locked meanwhile, and storing a part
+may log something through the same handler."""
+
 type Put = Callable[[str, object], None]
 
 
-def run_recorded(run: str, context: Any, command: Callable[[Write, Write], int]) -> dict[str, Any]:
-    """Call `command(out, err)`, which returns an exit code, and store the output that it writes.
+def run_recorded(run: str, context: Any, command: Callable[[Sink], int]) -> dict[str, Any]:
+    """Call `command(sink)`, which returns an exit code, and store the output that it writes.
 
     Return `{"run": id, "exit_code": int}`; without the code, and without calling the command, if
     the run has been started before. Raises botocore's errors if the bucket cannot be written to; if
@@ -52,7 +56,7 @@ def run_recorded(run: str, context: Any, command: Callable[[Write, Write], int])
             return {"run": run}
         parts = Parts(folder.put)
         try:
-            exit_code = command(parts.writer("out"), parts.writer("err"))
+            exit_code = command(parts)
         finally:
             complete = parts.close()
         if exit_code:
@@ -105,7 +109,7 @@ class RunFolder:
                 return True
 
 
-class Parts:
+class Parts(Sink):
     """Stores output in parts: `[["out", text], ["err", text], ...]` in each.
 
     The text is decoded as UTF-8 with `surrogateescape`, which preserves every byte.
@@ -123,25 +127,28 @@ class Parts:
         self._thread = threading.Thread(target=self._store, name="parts", daemon=True)
         self._thread.start()
 
-    def writer(self, stream: str) -> Write:
-        """Return a function that writes to the stream; after `close`, it ignores its input."""
+    def write(self, stream: str, data: bytes) -> None:
+        """Add output of the stream, unless it comes late or from storing a part."""
+        if get_ident() == self._thread.ident:
+            return  # Errors while storing are only logged.
+        with self._lock:
+            if self._closed:  # A thread, for example, has outlived the command.
+                return
+            if not self._waiting or self._waiting[-1][0] != stream:
+                self._waiting.append((stream, bytearray()))
+            self._waiting[-1][1].extend(data)
+            self._size += len(data)
+            if self._size >= PART_BYTES:
+                self._changed.notify_all()
 
-        def write(data: bytes) -> None:
-            if get_ident() == self._thread.ident:
-                return  # Errors while storing are only logged.
-            with self._lock:
-                while self._size >= BACKLOG_BYTES:
-                    self._changed.wait()
-                if self._closed:  # A log handler, for example, has kept the stream.
-                    return
-                if not self._waiting or self._waiting[-1][0] != stream:
-                    self._waiting.append((stream, bytearray()))
-                self._waiting[-1][1].extend(data)
-                self._size += len(data)
-                if self._size >= PART_BYTES:
-                    self._changed.notify_all()
-
-        return write
+    def wait(self) -> None:
+        """Block while too much output is waiting to be stored, at most `BACKLOG_SECONDS`."""
+        if get_ident() == self._thread.ident:
+            return
+        with self._lock:
+            self._changed.wait_for(
+                lambda: self._closed or self._size < BACKLOG_BYTES, timeout=BACKLOG_SECONDS
+            )
 
     def close(self) -> bool:
         """Store the rest and return whether all of the output was stored."""

@@ -67,7 +67,7 @@ def test_failing_command_is_logged_as_an_error(
     monkeypatch.setenv("AWS_STORAGE_BUCKET_NAME", "the-bucket")
     monkeypatch.setattr("boto3.client", lambda _: s3)
 
-    run_recorded("the-run", CONTEXT, lambda _out, _err: 3)
+    run_recorded("the-run", CONTEXT, lambda _: 3)
 
     assert [(entry.levelname, entry.getMessage()) for entry in caplog.records] == [
         ("ERROR", "Run the-run failed with exit code 3")
@@ -89,9 +89,8 @@ def test_claim_raises_other_errors(folder: RunFolder, s3: FakeS3) -> None:
 
 def test_streams_are_stored_in_the_order_of_their_output(folder: RunFolder, s3: FakeS3) -> None:
     parts = Parts(folder.put)
-    out, err = parts.writer("out"), parts.writer("err")
-    for write, text in ((out, b"1\n"), (out, b"2\n"), (err, b"3\n"), (out, b"4\n")):
-        write(text)
+    for stream, data in (("out", b"1\n"), ("out", b"2\n"), ("err", b"3\n"), ("out", b"4\n")):
+        parts.write(stream, data)
 
     assert parts.close() is True
     assert stored(s3) == {"00001.json": [["out", "1\n2\n"], ["err", "3\n"], ["out", "4\n"]]}
@@ -106,7 +105,7 @@ def test_output_is_stored_while_the_command_runs() -> None:
     part_stored = threading.Event()
     parts = Parts(lambda *_: part_stored.set(), pause=0.01)
 
-    parts.writer("out")(b"so far")
+    parts.write("out", b"so far")
 
     assert part_stored.wait(5)
     parts.close()
@@ -116,7 +115,7 @@ def test_large_part_is_stored_at_once() -> None:
     part_stored = threading.Event()
     parts = Parts(lambda *_: part_stored.set(), pause=3600)
 
-    parts.writer("out")(b"x" * PART_BYTES)
+    parts.write("out", b"x" * PART_BYTES)
 
     assert part_stored.wait(5)
     parts.close()
@@ -133,13 +132,12 @@ def test_command_waits_while_the_backlog_is_full() -> None:
         sizes.append(sum(len(text) for _, text in content))
 
     parts = Parts(put, pause=0.01)
-    write = parts.writer("out")
 
     def command() -> None:
-        write(b"x")
+        parts.write("out", b"x")
         assert is_storing.wait(5)
-        write(b"x" * BACKLOG_BYTES)
-        write(b"x")
+        parts.write("out", b"x" * BACKLOG_BYTES)
+        parts.wait()
         printed.set()
 
     threading.Thread(target=command).start()
@@ -147,7 +145,7 @@ def test_command_waits_while_the_backlog_is_full() -> None:
     may_store.set()
     assert printed.wait(5)
     assert parts.close() is True
-    assert sizes == [1, BACKLOG_BYTES, 1]
+    assert sizes == [1, BACKLOG_BYTES]
 
 
 def test_command_continues_if_its_output_cannot_be_stored(
@@ -155,9 +153,9 @@ def test_command_continues_if_its_output_cannot_be_stored(
 ) -> None:
     s3.fails = True
     parts = Parts(folder.put)
-    write = parts.writer("out")
     for _ in range(10):
-        write(b"x" * PART_BYTES)
+        parts.write("out", b"x" * PART_BYTES)
+        parts.wait()
 
     assert parts.close() is False
     assert "Could not store" in caplog.text
@@ -165,9 +163,9 @@ def test_command_continues_if_its_output_cannot_be_stored(
 
 def test_output_after_the_run_is_ignored(folder: RunFolder, s3: FakeS3) -> None:
     parts = Parts(folder.put)
-    write = parts.writer("err")
     parts.close()
 
-    write(b"late")
+    parts.write("err", b"late")
+    parts.wait()
 
     assert stored(s3) == {}

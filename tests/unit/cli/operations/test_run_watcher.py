@@ -129,10 +129,9 @@ def test_every_byte_arrives() -> None:
     data = bytes(range(256)) + "é😀".encode() + "\ud83d".encode(errors="surrogatepass") + b"\xf0"
     stored: list[tuple[float, str, Any]] = []
     parts = Parts(lambda name, content: stored.append((0, name, as_read(content))))
-    write = parts.writer("out")
     for byte in data:  # Also cuts characters in two.
-        write(bytes([byte]))
-        parts.writer("err")(b".")
+        parts.write("out", bytes([byte]))
+        parts.write("err", b".")
     parts.close()
     shown = Shown()
 
