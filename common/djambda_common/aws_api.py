@@ -194,14 +194,19 @@ def sign(request: Request, service: str, endpoint: str, *, at: float) -> dict[st
     )
     scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{_sha256(canonical)}"
+    signed["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={_required('AWS_ACCESS_KEY_ID')}/{scope}, "
+        f"SignedHeaders={names}, Signature={signature(scope, to_sign)}"
+    )
+    return signed
+
+
+def signature(scope: str, to_sign: str) -> str:
+    """Return a Signature Version 4 by the environment's credentials, in hexadecimal digits."""
     key = f"AWS4{_required('AWS_SECRET_ACCESS_KEY')}".encode()
     for part in (*scope.split("/"), to_sign):
         key = hmac.digest(key, part.encode(), "sha256")
-    signed["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={_required('AWS_ACCESS_KEY_ID')}/{scope}, "
-        f"SignedHeaders={names}, Signature={key.hex()}"
-    )
-    return signed
+    return key.hex()
 
 
 def _exchange(

@@ -17,10 +17,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 from django.utils.functional import SimpleLazyObject, lazy
 
+from djambda.bucket import bucket_url, use_bucket
 from djambda.logs import protect
 from djambda.parameters import get_parameters
 from djambda.prefetch import PrefetchedValue
-from djambda.static_manifest import fetch_manifest, manifest_name
 from djambda_common.names import (
     BUILD_ID_VARIABLE,
     DATABASE_PASSWORD,
@@ -45,20 +45,11 @@ CONNECTION_SECONDS = 50
 """The age until which a connection is reused: less than the server's `idle_session_timeout` (60 s),
 so that a function that was frozen does not use a connection that the server has closed."""
 
-SIGNED_URL_SECONDS = 300
-
 POSTGRES_ENGINES = ("django.db.backends.postgresql", "djambda.db")
 
 UNUSABLE_OPTIONS = {"passfile", "pool", "service"}
 """Options of a database that name files of another machine, or a pool, whose threads a frozen
 function stops."""
-
-STORAGE_CREDENTIALS = (
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    *("AWS_S3_ACCESS_KEY_ID", "AWS_S3_SECRET_ACCESS_KEY", "AWS_S3_SESSION_PROFILE"),
-    *("AWS_S3_ENDPOINT_URL", "AWS_S3_CUSTOM_DOMAIN"),
-)
-"""Settings of django-storages that name another account or endpoint than the function's own."""
 
 SITE_PATHS = {
     "LOGIN_URL": "/accounts/login/",
@@ -103,7 +94,7 @@ def configure(settings: MutableMapping[str, Any]) -> None:
         **databases,
         "default": _database(databases.get("default", {}), password),
     }
-    _use_bucket(settings)
+    use_bucket(settings)
     _use_gateway(settings)
     _use_lambda_log(settings)
 
@@ -153,41 +144,6 @@ def _database(project: Mapping[str, Any], password: object) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
-
-
-def bucket_url() -> str:
-    """Return the assets bucket's URL for browsers, without a trailing slash."""
-    bucket, region = os.environ["AWS_STORAGE_BUCKET_NAME"], os.environ["AWS_REGION"]
-    if local := os.environ.get("AWS_ENDPOINT_URL"):
-        return f"{local.rstrip('/')}/{bucket}"
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"https://{bucket}.s3.dualstack.{region}.{domain}"
-
-
-def _use_bucket(settings: MutableMapping[str, Any]) -> None:
-    """Set the storages, and the settings of django-storages."""
-    settings["STATIC_URL"] = static_url = f"{bucket_url()}/static/"
-    manifest = manifest_name(os.environ[BUILD_ID_VARIABLE])
-    settings["STORAGES"] = {
-        **settings.get("STORAGES", {}),
-        "default": {"BACKEND": "djambda.storage_backends.PrivateMediaStorage"},
-        "staticfiles": {
-            "BACKEND": "djambda.storage_backends.StaticStorage",
-            "OPTIONS": {
-                "bucket": os.environ["AWS_STORAGE_BUCKET_NAME"],
-                "manifest_name": manifest,
-                "manifest": PrefetchedValue(lambda: fetch_manifest(f"{static_url}{manifest}")),
-            },
-        },
-    }
-    settings["AWS_STORAGE_BUCKET_NAME"] = os.environ["AWS_STORAGE_BUCKET_NAME"]
-    settings["AWS_S3_REGION_NAME"] = os.environ["AWS_REGION"]
-    settings["AWS_S3_SIGNATURE_VERSION"] = "s3v4"
-    settings.setdefault("AWS_QUERYSTRING_EXPIRE", SIGNED_URL_SECONDS)
-    for setting in STORAGE_CREDENTIALS:
-        settings.pop(setting, None)
-    if os.environ.get("AWS_ENDPOINT_URL"):
-        settings["AWS_S3_ADDRESSING_STYLE"] = "path"
 
 
 def _use_gateway(settings: MutableMapping[str, Any]) -> None:

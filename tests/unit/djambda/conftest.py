@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+from pytest_django import Settings
 
+from djambda.aws import configure
 from djambda_common import aws_api
 
 DJANGO = Path(__file__).parents[3] / "django"
@@ -194,3 +196,19 @@ def run_deployed(environment: dict[str, str]) -> Callable[..., subprocess.Comple
         )
 
     return run
+
+
+@pytest.fixture
+def on_aws(deployed: dict[str, str], settings: Settings, aws: FakeAws) -> None:
+    """Set the settings for storages to those of a deployed function."""
+    set_storages(settings)
+    settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
+    aws.requests.clear()
+
+
+def set_storages(settings: Settings, **project: Any) -> None:
+    """Set the settings for storages to those of a deployed function with the project's."""
+    configure(project)
+    for name, value in project.items():
+        if name.startswith(("AWS_", "MEDIA_", "STATIC_", "STORAGES")):
+            setattr(settings, name, value)

@@ -1,49 +1,25 @@
-"""The storages for static files and uploads, with HTTP to a fake S3."""
+"""The storage for static files, with HTTP to a fake S3."""
 
 import json
 import subprocess
 import tempfile
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.core.files.base import ContentFile, File
-from django.core.files.storage import Storage, storages
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from djambda import storage_backends
-from djambda.aws import configure
 from djambda.static_manifest import ManifestUnavailable, fetch_manifest, manifest_name
-from djambda.storage_backends import static
 from djambda.storage_backends.static import StaticStorage
-from tests.unit.djambda.conftest import SECRETS, SHOP, FakeAws
+from tests.unit.djambda.conftest import SHOP, FakeAws, set_storages
 
 MANIFEST = "static/staticfiles-0123456789ab.json"
 
 
 def manifest(paths: dict[str, str]) -> tuple[bytes, dict[str, str]]:
     return json.dumps({"version": "1.1", "paths": paths}).encode(), {}
-
-
-@pytest.fixture
-def on_aws(deployed: dict[str, str], settings: Settings, aws: FakeAws) -> None:
-    """Set the settings for storages to those of a deployed function."""
-    set_storages(settings)
-    settings.STORAGES["staticfiles"]["OPTIONS"]["manifest"]._thread.join()
-    aws.requests.clear()
-
-
-def set_storages(settings: Settings) -> None:
-    configured: dict[str, Any] = {}
-    configure(configured)
-    for name, value in configured.items():
-        if name.startswith(("AWS_", "STATIC_", "STORAGES")):
-            setattr(settings, name, value)
 
 
 def static_storage(aws: FakeAws, release: str = "0123456789ab") -> StaticStorage:
@@ -137,7 +113,7 @@ from djambda.awslambda import lambda_handler
 from tests.support.lambda_events import CONTEXT, make_v1_event
 
 response = lambda_handler(make_v1_event(path="/"), CONTEXT)
-slow = sorted({"boto3", "botocore", "storages"} & {name.split(".")[0] for name in sys.modules})
+slow = sorted({"boto3", "botocore", "s3transfer"} & {name.split(".")[0] for name in sys.modules})
 print(json.dumps({"status": response["statusCode"], "body": response["body"], "slow": slow}))
 """
 
@@ -263,106 +239,3 @@ def test_collectstatic_deletes_its_temporary_files() -> None:
 
     left = set(Path(tempfile.gettempdir()).iterdir()) - before
     assert not [folder for folder in left if "bucket" in folder.name]
-
-
-# Uploads
-
-
-@pytest.fixture
-def media(on_aws: None) -> Storage:
-    return storages["default"]
-
-
-def test_upload_does_not_replace_another(aws: FakeAws, media: Storage) -> None:
-    first = media.save("notes/a.txt", ContentFile(b"one"))
-    second = media.save("notes/a.txt", ContentFile(b"two"))
-
-    assert first == "notes/a.txt"
-    assert second != first
-    assert aws.objects["media/notes/a.txt"][0] == b"one"
-    with media.open(second) as file:
-        assert file.read() == b"two"
-
-
-@pytest.mark.parametrize(
-    ("name", "content_type"),
-    [
-        ("backup.tar.gz", "application/gzip"),
-        ("notes.txt.gz", "application/gzip"),
-        ("a.tgz", "application/gzip"),
-        ("a.svgz", "application/gzip"),
-        ("a.tar.bz2", "application/x-bzip2"),
-        ("a.csv.xz", "application/x-xz"),
-        ("a.js.br", "application/octet-stream"),
-        ("a.css.Z", "application/x-compress"),
-        ("a.zip", "application/zip"),
-        ("a.png", "image/png"),
-        ("unknown", "application/octet-stream"),
-    ],
-)
-def test_upload_is_stored_as_it_is(
-    aws: FakeAws, media: Storage, name: str, content_type: str
-) -> None:
-    media.save(name, ContentFile(b"\x1f\x8b compressed"))
-
-    content, headers = aws.objects[f"media/{name}"]
-    assert content == b"\x1f\x8b compressed"
-    assert headers["Content-Type"] == content_type
-    assert "Content-Encoding" not in headers
-
-
-def test_declared_content_type_is_kept(aws: FakeAws, media: Storage) -> None:
-    media.save("a.gz", SimpleUploadedFile("a.gz", b"x", content_type="application/x-own"))
-
-    assert aws.objects["media/a.gz"][1]["Content-Type"] == "application/x-own"
-
-
-def test_text_is_stored_as_utf_8(aws: FakeAws, media: Storage, tmp_path: Path) -> None:
-    text = "grüß 🐘\n" * 1000
-    (tmp_path / "latin.txt").write_text("grüß", encoding="latin-1")
-
-    media.save("content.txt", ContentFile(text))
-    media.save("buffer.txt", File(StringIO(text), name="buffer.txt"))
-    with (tmp_path / "latin.txt").open(encoding="latin-1") as file:
-        file.read()  # Not from its beginning.
-        media.save("latin.txt", File(file))
-
-    assert aws.objects["media/content.txt"][0] == text.encode()
-    assert aws.objects["media/buffer.txt"][0] == text.encode()
-    assert aws.objects["media/latin.txt"][0] == "grüß".encode("latin-1")
-
-
-def test_url_of_an_upload_is_signed_and_expires(aws: FakeAws, media: Any) -> None:
-    url = urlsplit(
-        media.url("notes/a b.txt", parameters={"ResponseContentDisposition": "attachment"})
-    )
-    query = parse_qs(url.query)
-
-    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{aws.url}/bucket/media/notes/a%20b.txt"
-    assert query["X-Amz-Expires"] == ["300"]
-    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
-    assert len(query["X-Amz-Signature"][0]) == 64
-    assert query["response-content-disposition"] == ["attachment"]
-
-
-def test_url_of_an_upload_on_aws(
-    deployed: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
-    monkeypatch.setattr("djambda.aws.get_parameters", lambda _path, _names: SECRETS)
-    set_storages(settings)
-
-    url = urlsplit(storages["default"].url("a.txt"))
-
-    assert (url.scheme, url.netloc, url.path) == (
-        "https",
-        "bucket.s3.dualstack.eu-west-1.amazonaws.com",
-        "/media/a.txt",
-    )
-
-
-def test_unknown_storage_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Other'"):
-        storage_backends.Other  # noqa: B018
-    assert static.StaticStorage is storage_backends.StaticStorage

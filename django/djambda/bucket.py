@@ -1,0 +1,126 @@
+"""Settings for the assets bucket: static files, and the storages of uploads.
+
+A storage on disk becomes a `MediaStorage`, because the function's disk is read-only, and so does
+one of django-storages' own for S3, with its options. The project's own classes remain.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from djambda.prefetch import PrefetchedValue
+from djambda.static_manifest import fetch_manifest, manifest_name
+from djambda_common.names import BUILD_ID_VARIABLE, MEDIA_PREFIX, PUBLIC_PREFIX, STATIC_PREFIX
+
+MEDIA_STORAGE = "djambda.storage_backends.MediaStorage"
+DISK_STORAGES = (
+    "django.core.files.storage.FileSystemStorage",
+    "django.core.files.storage.filesystem.FileSystemStorage",
+)
+S3_STORAGES = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
+
+OTHER_BUCKETS = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_S3_ACCESS_KEY_ID", "AWS_S3_SECRET_ACCESS_KEY", "AWS_S3_SESSION_PROFILE"),
+    "AWS_S3_ENDPOINT_URL",
+)
+"""Settings of django-storages that name another account or endpoint than the function's own."""
+
+
+def bucket_url() -> str:
+    """Return the assets bucket's URL for browsers, without a trailing slash."""
+    bucket, region = os.environ["AWS_STORAGE_BUCKET_NAME"], os.environ["AWS_REGION"]
+    if local := os.environ.get("AWS_ENDPOINT_URL"):
+        return f"{local.rstrip('/')}/{bucket}"
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{bucket}.s3.dualstack.{region}.{domain}"
+
+
+def usable_domain(domain: str | None) -> str | None:
+    """Return a CDN's domain, but not an address of S3 itself, which names another bucket.
+
+    The local cloud's files are in the local cloud only.
+    """
+    host = (domain or "").partition("/")[0]
+    is_s3 = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return None if is_s3 or os.environ.get("AWS_ENDPOINT_URL") else domain
+
+
+def use_bucket(settings: MutableMapping[str, Any]) -> None:
+    """Set the storages, and the settings of django-storages."""
+    settings["STATIC_URL"] = static_url = f"{bucket_url()}/{STATIC_PREFIX}"
+    manifest = manifest_name(os.environ[BUILD_ID_VARIABLE])
+    storages = {"default": {"BACKEND": DISK_STORAGES[0]}, **settings.get("STORAGES", {})}
+    storages = {alias: _storage(alias, storage, settings) for alias, storage in storages.items()}
+    settings["STORAGES"] = {
+        **storages,
+        "staticfiles": {
+            "BACKEND": "djambda.storage_backends.StaticStorage",
+            "OPTIONS": {
+                "bucket": os.environ["AWS_STORAGE_BUCKET_NAME"],
+                "manifest_name": manifest,
+                "manifest": PrefetchedValue(lambda: fetch_manifest(f"{static_url}{manifest}")),
+            },
+        },
+    }
+    settings["AWS_STORAGE_BUCKET_NAME"] = os.environ["AWS_STORAGE_BUCKET_NAME"]
+    settings["AWS_S3_REGION_NAME"] = os.environ["AWS_REGION"]
+    settings["AWS_S3_SIGNATURE_VERSION"] = "s3v4"
+    for setting in OTHER_BUCKETS:
+        settings.pop(setting, None)
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        settings["AWS_S3_ADDRESSING_STYLE"] = "path"
+    _set_media_url(settings)
+
+
+def media_location(location: str, *, public: bool) -> str:
+    """Return the prefix of a storage's files: `location` below `media/` or `public/`."""
+    root = (PUBLIC_PREFIX if public else MEDIA_PREFIX).rstrip("/")
+    folder = location.strip("/")
+    return folder if folder.partition("/")[0] == root else f"{root}/{folder}".rstrip("/")
+
+
+def public_url(custom_domain: str | None, protocol: str) -> str:
+    """Return the URL of the bucket, or of a CDN in front of it, without a trailing slash."""
+    domain = usable_domain(custom_domain)
+    return f"{protocol}//{domain}" if domain else bucket_url()
+
+
+def _storage(
+    alias: str, storage: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return a project's storage, or the one in the bucket that replaces it."""
+    backend, options = storage.get("BACKEND"), storage.get("OPTIONS", {})
+    if backend in DISK_STORAGES and not _is_temporary(options.get("location")):
+        location = {} if alias == "default" else {"location": alias}
+        overwrite = {"file_overwrite": True} if options.get("allow_overwrite") else {}
+        return {"BACKEND": MEDIA_STORAGE, "OPTIONS": {**location, **overwrite}}
+    if backend in S3_STORAGES and (alias == "default" or "bucket_name" not in options):
+        overwrite = {"file_overwrite": settings.get("AWS_S3_FILE_OVERWRITE", True)}
+        return {"BACKEND": MEDIA_STORAGE, "OPTIONS": {**overwrite, **options}}
+    return storage
+
+
+def _is_temporary(location: object) -> bool:
+    """Return whether a folder is below `/tmp`, which is writable."""
+    return str(location or "").startswith(tempfile.gettempdir())
+
+
+def _set_media_url(settings: MutableMapping[str, Any]) -> None:
+    """Set MEDIA_URL if all files of the default storage are public."""
+    default = settings["STORAGES"]["default"]
+    if default["BACKEND"] != MEDIA_STORAGE:
+        return
+    options = default.get("OPTIONS", {})
+
+    def option(name: str, setting: str, fallback: Any) -> Any:
+        return options.get(name, settings.get(setting, fallback))
+
+    if not option("querystring_auth", "AWS_QUERYSTRING_AUTH", True):
+        location = media_location(option("location", "AWS_LOCATION", ""), public=True)
+        base = public_url(
+            option("custom_domain", "AWS_S3_CUSTOM_DOMAIN", None),
+            option("url_protocol", "AWS_S3_URL_PROTOCOL", "https:"),
+        )
+        settings["MEDIA_URL"] = f"{base}/{location}/"
