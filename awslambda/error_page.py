@@ -1,57 +1,19 @@
-"""The proxy's own responses when Django has none: a page for browsers, JSON for API clients.
-
-The page is one file without scripts, light or dark as the visitor prefers. It contains only what a
-visitor may know; the proxy's log has the rest under the same request ID.
-"""
-
-import html
-import json
+"""The proxy's own responses when Django has none: a page for browsers, JSON for API clients."""
 
 from cors import cors_headers, is_permitted_preflight
+from djambda_common.problem import (
+    CONTENT_SECURITY_POLICY,
+    SAFE_METHODS,
+    Problem,
+    render_json,
+    render_page,
+)
 from gateway_event import header, method
 from hsts import hsts_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lambda_types import GatewayEvent, GatewayResponse
-
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
-"""They change nothing (RFC 9110, section 9.2.1), so repeating them is safe."""
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""The page loads nothing; its style sheet is part of it."""
-
-NOT_PROCESSED = "Your request was not processed. Please go back and try again later."
-MAY_BE_PROCESSED = "Your request may have been processed. Please check before you send it again."
-
-
-class Problem:
-    """A reason why Django has no response, and the response to send instead.
-
-    `error` is its code in JSON and in the log. `may_have_run` is true if Django may have processed
-    the request. `retry_after` is that header's value in seconds, None if retrying does not help.
-    """
-
-    __slots__ = ("error", "may_have_run", "message", "retry_after", "status", "title")
-
-    def __init__(  # noqa: PLR0913 (one row of a table)
-        self,
-        status: int,
-        error: str,
-        title: str,
-        message: str,
-        *,
-        may_have_run: bool = False,
-        retry_after: int | None = None,
-    ) -> None:
-        self.status = status
-        self.error = error
-        self.title = title
-        self.message = message
-        self.may_have_run = may_have_run
-        self.retry_after = retry_after
 
 
 def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> "GatewayResponse":
@@ -63,17 +25,14 @@ def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> 
     if is_permitted_preflight(event):
         return own_response(204, headers)
     safe = method(event) in SAFE_METHODS
-    advice = _advice(problem, safe=safe)
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if _wants_html(event):
         headers["Content-Type"] = "text/html; charset=utf-8"
-        can_reload = safe and (problem.may_have_run or problem.retry_after is not None)
-        body = _page(problem, advice, request_id, can_reload=can_reload)
+        body = render_page(problem, request_id, safe=safe)
     else:
         headers["Content-Type"] = "application/json"
-        message = f"{problem.message} {advice}".rstrip()
-        body = json.dumps({"error": problem.error, "message": message, "requestId": request_id})
+        body = render_json(problem, request_id, safe=safe)
     return own_response(problem.status, headers, "" if method(event) == "HEAD" else body)
 
 
@@ -94,63 +53,6 @@ def own_response(status: int, headers: dict[str, str], body: str = "") -> "Gatew
     return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
-def _advice(problem: Problem, *, safe: bool) -> str:
-    if safe:
-        return ""
-    if problem.may_have_run:
-        return MAY_BE_PROCESSED
-    return NOT_PROCESSED if problem.retry_after is not None else ""
-
-
 def _wants_html(event: "GatewayEvent") -> bool:
     """Return whether a browser is navigating. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header"""
     return header(event, "sec-fetch-mode") == "navigate" or "text/html" in header(event, "accept")
-
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6876; --paper: #f4f6f8;
-  --card: #fff; --line: #dfe5ea; --accent: #0c6b58 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8edf2; --soft: #9aa7b4;
-  --paper: #12181f; --card: #1a222b; --line: #2b3641; --accent: #5cc9b0 } }
-* { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
-  background: var(--paper); color: var(--ink); line-height: 1.55;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
-main { width: 100%; max-width: 32rem; padding: 2.5rem; background: var(--card);
-  border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: 12px }
-.status { margin: 0; color: var(--accent); font-weight: 600; letter-spacing: .04em }
-h1 { margin: .25rem 0 1rem; font-size: 1.6rem; line-height: 1.25 }
-p { margin: 0 0 1rem }
-.button { display: inline-block; margin: .5rem 0 1rem; padding: .6rem 1.2rem; border-radius: 8px;
-  background: var(--accent); color: var(--card); font-weight: 600; text-decoration: none }
-.button:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px }
-footer { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line);
-  color: var(--soft); font-size: .875rem }
-code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wrap: anywhere }
-"""
-
-
-def _page(problem: Problem, advice: str, request_id: str, *, can_reload: bool) -> str:
-    paragraphs = "\n".join(f"<p>{text}</p>" for text in (problem.message, advice) if text)
-    # An empty href is the page's own address.
-    button = '<a class="button" href="">Try again</a>' if can_reload else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{problem.title}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<p class="status">{problem.status}</p>
-<h1>{problem.title}</h1>
-{paragraphs}
-{button}
-<footer>Request ID: <code>{html.escape(request_id)}</code></footer>
-</main>
-</body>
-</html>
-"""

@@ -12,7 +12,9 @@ import os
 import time
 
 from djambda_common.aws_api import NotSent, OutcomeUnknown, connect
-from error_page import Problem, error_response
+from djambda_common.names import ERROR_HEADER
+from djambda_common.problem import REPORT, RESPONSE_TOO_LARGE, Problem
+from error_page import error_response
 from gateway_event import method, request_context
 from hsts import remember_policy
 from invocation import (
@@ -50,8 +52,6 @@ class InvalidResponseError(InvocationError):
     """The Django Lambda returned something other than an HTTP response."""
 
 
-REPORT = "If it happens again, please send the site's operator the request ID below."
-
 CLOSED = Problem(
     503,
     "maintenance",
@@ -82,13 +82,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "The site did not respond in time.",
         may_have_run=True,
     ),
-    ResponseTooLarge: Problem(
-        502,
-        "response_too_large",
-        "This page is too large",
-        f"The site sent more than 6 MB, which cannot be delivered. {REPORT}",
-        may_have_run=True,
-    ),
+    ResponseTooLarge: RESPONSE_TOO_LARGE,
     InvalidResponseError: Problem(
         502,
         "invalid_response",
@@ -165,8 +159,19 @@ def _invoke_django(event: "GatewayEvent", seconds: float) -> "GatewayResponse":
         raise InvalidResponseError(
             "InvalidResponse", f"a {type(result).__name__} without statusCode"
         )
+    _raise_reported(result)
     remember_policy(result)
     return result
+
+
+def _raise_reported(result: "GatewayResponse") -> None:
+    """Raise the error that the Django Lambda's handler, and not Django, has reported."""
+    headers = result.get("multiValueHeaders")
+    values = headers.get(ERROR_HEADER) if isinstance(headers, dict) else None
+    if isinstance(values, list) and values and isinstance(values[0], str):
+        error, _, request_id = values[0].partition(" ")
+        if error == RESPONSE_TOO_LARGE.error:
+            raise ResponseTooLarge(error, "see the Django function's log", request_id)
 
 
 def _seconds_left(event: "GatewayEvent", context: "Context") -> float:

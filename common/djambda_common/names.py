@@ -45,3 +45,6 @@ ASYNC_START_SECONDS = 300
 
 OMISSION = "\n[...]\n"
 """Marks the omitted part of a failure reason that is too long for CloudFormation."""
+
+ERROR_HEADER = "x-djambda-error"
+"""The header with which the Django function reports an error code and its request ID."""

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pybase64 import b64encode_as_string
 
 from djambda.wsgi_environ import environ_alb, environ_v1, environ_v2
+from djambda_common.names import ERROR_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -49,7 +50,7 @@ ALB_LIMIT = 1_048_576
 """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html"""
 
 HEADERS_LIMIT = 20_000
-"""Bytes reserved for everything but the body: API Gateway accepts 10,240 bytes of headers."""
+"""More bytes than everything but the body usually takes: API Gateway accepts 10,240 of headers."""
 
 LONGEST_ESCAPE = 6
 """Bytes of JSON that one byte of text may take ("\\u0000")."""
@@ -117,9 +118,10 @@ def response(
         )
     environ["awsgi.event"] = event
     environ["awsgi.context"] = context
+    limit = event_format.limit
     method, path = environ["REQUEST_METHOD"], environ["SCRIPT_NAME"] + environ["PATH_INFO"]
     try:
-        status, headers, body = _call(application, environ)
+        status, headers, body = _call(application, environ, limit)
     finally:
         # Frameworks keep the environ in reference cycles, which would keep the event alive, too.
         environ.pop("awsgi.event", None)
@@ -133,12 +135,19 @@ def response(
     code = result["statusCode"]
     if not body or method == "HEAD" or code < 200 or code in {204, 304}:  # noqa: PLR2004
         return result
-    text = _as_text(body, values, base64_content_types, event_format.limit)
+    if len(body) * LONGEST_ESCAPE > limit - HEADERS_LIMIT:
+        limit -= _json_size(result)
+    text = None if len(body) > limit else _as_text(body, values, base64_content_types, limit)
     if text is None:
         result["isBase64Encoded"] = True
+        # Base64 encodes 3 bytes as 4 characters.
+        if (len(body) + 2) // 3 * 4 > limit:
+            logger.error(
+                "Response too large: %s %s (%d bytes or more, content type %s)",
+                *(method, path, len(body), values.get("content-type", [""])[0]),
+            )
+            return _too_large(event_format, environ, values, context)
         text = b64encode_as_string(body)
-        if len(text) > event_format.limit - HEADERS_LIMIT:
-            return _too_large(event_format, f"{method} {path}", len(body))
     result["body"] = text
     return result
 
@@ -158,8 +167,13 @@ def _format_of(event: object) -> _Format | None:
 # The call (PEP 3333)
 
 
-def _call(application: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, Headers, bytes]:
-    """Return status, headers and body of the application's response, and close it."""
+def _call(
+    application: WSGIApplication, environ: WSGIEnvironment, limit: int
+) -> tuple[str, Headers, bytes]:
+    """Return status, headers and body of the application's response, and close it.
+
+    A body that exceeds `limit` bytes is not read further: it may be endless.
+    """
     started: tuple[str, Headers] | None = None
     body: list[bytes] = []
 
@@ -178,7 +192,12 @@ def _call(application: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, 
 
     chunks: Iterable[bytes] = application(environ, start_response)
     try:
-        body.extend(chunks)
+        size = sum(map(len, body))
+        for chunk in chunks:
+            body.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                break
     finally:
         # Here Django sends request_finished, which releases the database connection.
         if hasattr(chunks, "close"):
@@ -246,10 +265,14 @@ def _as_text(
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    limit -= HEADERS_LIMIT
-    if len(body) * LONGEST_ESCAPE > limit and len(json.dumps(text)) > limit:
+    if len(body) * LONGEST_ESCAPE > limit and _json_size(text) - len('""') > limit:
         return None
     return text
+
+
+def _json_size(value: object) -> int:
+    """Return the size as Lambda's runtime encodes it: in UTF-8, without escapes of letters."""
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace"))
 
 
 @lru_cache(maxsize=256)
@@ -266,15 +289,42 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _too_large(event_format: _Format, request: str, size: int) -> Response:
-    logger.error("The response to %s has %d bytes, which is too large for Lambda", request, size)
-    return _plain(
-        event_format,
-        HTTPStatus.BAD_GATEWAY,
-        f"The response has {size} bytes. The limit for text is {event_format.limit / 1e6:.1f} MB, "
-        "for other content three quarters of that. Store large files in the site's file storage "
-        "and redirect to their URL.\n",
+def _too_large(
+    event_format: _Format,
+    environ: WSGIEnvironment,
+    values: dict[str, list[str]],
+    context: object,
+) -> Response:
+    """Return the response of the proxy, which replaces this one, for APIs that have no proxy.
+
+    It keeps the headers that let pages of other origins read it.
+    """
+    from djambda_common import problem  # noqa: PLC0415 (rarely needed)
+
+    request_id = str(getattr(context, "aws_request_id", ""))
+    safe = environ["REQUEST_METHOD"] in problem.SAFE_METHODS
+    error = problem.RESPONSE_TOO_LARGE
+    is_page = environ.get("HTTP_SEC_FETCH_MODE") == "navigate" or "text/html" in environ.get(
+        "HTTP_ACCEPT", ""
     )
+    render = problem.render_page if is_page else problem.render_json
+    headers = {
+        name: texts
+        for name, texts in values.items()
+        if name.startswith("access-control-") or name in {"strict-transport-security", "vary"}
+    } | {
+        "cache-control": ["no-store"],
+        "content-security-policy": [problem.CONTENT_SECURITY_POLICY],
+        "content-type": ["text/html; charset=utf-8" if is_page else "application/json"],
+        "x-content-type-options": ["nosniff"],
+        "x-frame-options": ["DENY"],
+        ERROR_HEADER: [f"{error.error} {request_id}"],
+    }
+    status = HTTPStatus(error.status)
+    return {
+        **event_format.convert_response(f"{status} {status.phrase}", headers),
+        "body": render(error, request_id, safe=safe),
+    }
 
 
 def _plain(event_format: _Format, status: HTTPStatus, text: str) -> Response:

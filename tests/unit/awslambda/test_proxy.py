@@ -13,7 +13,9 @@ import pytest
 
 import invocation
 import proxy
-from error_page import Problem, error_response
+from djambda_common.names import ERROR_HEADER
+from djambda_common.problem import Problem
+from error_page import error_response
 from lambda_types import GatewayEvent
 from proxy import PROBLEMS, UnknownEventError, lambda_handler
 from tests.support.fake_aws import (
@@ -123,6 +125,17 @@ FAILURES: dict[str, tuple[Reply, int, str]] = {
     ),
     "response too large": (
         function_fails("Function.ResponseSizeTooLarge", "Response payload size exceeded"),
+        502,
+        "response_too_large",
+    ),
+    "response too large for Django's handler": (
+        responds(
+            {
+                "statusCode": 502,
+                "multiValueHeaders": {ERROR_HEADER: ["response_too_large the-invocation"]},
+                "body": "",
+            }
+        ),
         502,
         "response_too_large",
     ),

@@ -14,6 +14,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from wsgiref.validate import validator
 
 import pytest
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
 from djambda import awsgi, wsgi_environ
 from tests.support.lambda_events import (
@@ -887,25 +888,49 @@ LARGEST = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "limit", "factor", "content_type"), LARGEST)
-def test_largest_responses(kind: Kind, limit: int, factor: float, content_type: str) -> None:
-    body = b"x" * int((limit - 30_000) / factor)
+def encoded_size(response: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return the size of a response as Lambda's runtime sends it."""
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.13")
+    encoded, _ = LambdaMarshaller().marshal_response(response)
+    return len(encoded.encode())
 
-    response = response_of(responding(body, headers=[("Content-Type", content_type)]), kind)
+
+@pytest.mark.parametrize(("kind", "limit", "factor", "content_type"), LARGEST)
+def test_limit_is_exact(
+    kind: Kind,
+    limit: int,
+    factor: float,
+    content_type: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    headers = [("Content-Type", content_type), ("X-Long", "x" * 30_000)]
+    empty = encoded_size(response_of(responding(b"", headers=headers), kind), monkeypatch)
+    largest = b"x" * int((limit - empty) // (4 * (factor > 1) or 1) * (3 if factor > 1 else 1))
+
+    response = response_of(responding(largest, headers=headers), kind)
 
     assert response["statusCode"] == 200
     assert response["isBase64Encoded"] is (factor > 1)
-    assert len(json.dumps(response)) <= limit
-    assert received(response).body == body
+    assert limit - 4 <= encoded_size(response, monkeypatch) <= limit
+    assert received(response).body == largest
+    assert response_of(responding(largest + b"x", headers=headers), kind)["statusCode"] == 502
 
 
-def test_text_with_many_escapes_is_base64() -> None:
-    body = b'"' * 4_000_000  # 8 MB of JSON, 5.3 MB of base64.
-
+@pytest.mark.parametrize(
+    ("body", "is_base64"),
+    [
+        (b'"' * 4_000_000, True),  # 8 MB of JSON, 5.3 MB of base64.
+        ("Ж".encode() * 3_000_000, False),  # 6.0 MB of JSON, 8.0 MB of base64.
+    ],
+    ids=["escapes", "letters"],
+)
+def test_large_text_is_sent_in_the_form_that_fits(
+    body: bytes, is_base64: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     response = response_of(responding(body))
 
-    assert response["isBase64Encoded"] is True
-    assert len(json.dumps(response)) <= LAMBDA
+    assert response["isBase64Encoded"] is is_base64
+    assert encoded_size(response, monkeypatch) <= LAMBDA
     assert received(response).body == body
 
 
@@ -914,17 +939,64 @@ def test_response_that_is_too_large(
     kind: Kind, limit: int, factor: float, content_type: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = b"x" * int((limit + 1) / factor)
-    application = responding(body, headers=[("Content-Type", content_type), ("Set-Cookie", "a=1")])
+    cross_origin = ("Access-Control-Allow-Origin", "https://spa.example")
+    application = responding(
+        body, headers=[("Content-Type", content_type), ("Set-Cookie", "a=1"), cross_origin]
+    )
 
     response = response_of(application, kind, path="/big", query=[("token", "secret")])
 
     status, headers, cookies, text = received(response)
     assert (status, cookies) == (502, [])
-    assert headers == {"content-type": "text/plain; charset=utf-8"}
-    assert f"{len(body)} bytes" in text.decode()
-    assert "redirect" in text.decode()
-    assert f"GET {kind.prefix}/big" in caplog.text
+    assert headers["content-type"] == "application/json"
+    assert headers["access-control-allow-origin"] == "https://spa.example"
+    assert json.loads(text).keys() == {"error", "message", "requestId"}
+    assert json.loads(text)["error"] == "response_too_large"
+    assert json.loads(text)["requestId"] == CONTEXT.aws_request_id
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert f"GET {kind.prefix}/big" in record.getMessage()
+    assert str(len(body)) in record.getMessage()
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("header", [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")])
+@each_kind
+def test_browser_gets_a_page_for_a_response_that_is_too_large(
+    kind: Kind, header: tuple[str, str]
+) -> None:
+    response = response_of(responding(b"x" * 7_000_000), kind, headers=[header])
+
+    status, headers, _, text = received(response)
+    assert (status, headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "too large" in text.decode()
+    assert CONTEXT.aws_request_id in text.decode()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_endless_response_is_closed_at_the_limit(method: str) -> None:
+    class Endless:
+        sent = 0
+        closed = 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                self.sent += 1
+                yield b"x" * 1_000_000
+
+        def close(self) -> None:
+            self.closed += 1
+
+    endless = Endless()
+
+    def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        return endless
+
+    response = response_of(application, method=method)
+
+    assert response["statusCode"] == (502 if method == "GET" else 200)
+    assert (endless.sent, endless.closed) == (7, 1)
 
 
 # Secrets and imports
