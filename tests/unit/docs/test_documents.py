@@ -211,10 +211,11 @@ def test_every_variable_is_documented_with_its_default() -> None:
 
 
 def test_every_error_of_the_proxy_is_documented() -> None:
-    source = (ROOT / "awslambda" / "proxy.py").read_text()
+    sources = [ROOT / "awslambda" / "proxy.py", ROOT / "common" / "djambda_common" / "problem.py"]
     problems = {
         (str(call.args[0].value), str(call.args[1].value))
-        for call in ast.walk(ast.parse(source))
+        for source in sources
+        for call in ast.walk(ast.parse(source.read_text()))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
         and call.func.id == "Problem"
