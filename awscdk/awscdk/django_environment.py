@@ -22,7 +22,9 @@ def django_environment(
         "ALLOWED_HOSTS": ",".join(filter(None, hosts)),
         "APP_NAME": config.app_name,
         "AWS_STORAGE_BUCKET_NAME": bucket.bucket_name,
-        "AWS_USE_DUALSTACK_ENDPOINT": "true",
+        # Without IPv4, only dual-stack endpoints can be reached. With a NAT, boto3 must not refuse
+        # the services that have none.
+        "AWS_USE_DUALSTACK_ENDPOINT": "true" if config.egress == "ipv6" else "false",
         "DEBUG": "1" if config.debug else "",
         "DJANGO_SETTINGS_MODULE": settings_module,
         "DJANGO_SUPERUSER_EMAIL": config.superuser_email,

@@ -9,6 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from awscdk.findings import acknowledge
+from awscdk.nat_instance import nat_instance_provider, wait_for_nat_instances
 
 AVAILABILITY_ZONES = 2  # The minimum of an Aurora subnet group.
 
@@ -66,6 +67,7 @@ class Network(Construct):
             "Flow logs are billed per GB, and this VPC accepts no connections from outside.",
         )
         if isinstance(nat, ec2.NatInstanceProviderV2):
+            wait_for_nat_instances(nat)
             nat.connections.allow_from(
                 self.functions_group, ec2.Port.all_traffic(), "The Django function"
             )
@@ -82,13 +84,6 @@ def _nat_provider(egress: str) -> ec2.NatProvider | None:
         case "nat-gateway":
             return ec2.NatProvider.gateway()
         case "nat-instance":
-            return ec2.NatProvider.instance_v2(
-                instance_type=ec2.InstanceType.of(ec2.InstanceClass.T4G, ec2.InstanceSize.NANO),
-                machine_image=ec2.MachineImage.latest_amazon_linux2023(
-                    cpu_type=ec2.AmazonLinuxCpuType.ARM_64
-                ),
-                associate_public_ip_address=True,  # The CDK's dual-stack subnets assign none.
-                default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
-            )
+            return nat_instance_provider()
         case _:
             return None

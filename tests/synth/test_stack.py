@@ -168,6 +168,16 @@ class TestNetwork:
         assert [route for route in routes if "EgressOnlyInternetGatewayId" in route]
         assert [route for route in routes if {"NatGatewayId", "InstanceId"} & route.keys()]
 
+    @pytest.mark.parametrize(
+        ("name", "required"), [("default", "true"), ("everything", "false"), ("ephemeral", "false")]
+    )
+    def test_dual_stack_endpoints_are_required_only_without_ipv4(
+        self, template: Templates, name: str, required: str
+    ) -> None:
+        django = functions(template(name))["djambda-lambda"]
+
+        assert django["Environment"]["Variables"]["AWS_USE_DUALSTACK_ENDPOINT"] == required
+
     def test_nat_instance_forwards_only_for_the_functions(self, template: Templates) -> None:
         instance = only(template("ephemeral"), "AWS::EC2::Instance")
         [interface] = instance["NetworkInterfaces"]
