@@ -11,6 +11,7 @@ import time
 
 from custom_resource import Request, ResourceFailedError, Result, handle_event, log
 from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
+from djambda_common.names import START_FAILURE
 from invocation import (
     FunctionFailed,
     FunctionTimedOut,
@@ -135,11 +136,9 @@ def _reason(command: str, error: Exception) -> str:
             )
         case FunctionFailed() if f"`{command}`" in error.message:
             return BLANK_LINES.sub("\n\n", FRAMES.sub("", error.message))
-        case FunctionFailed() if command == COMMANDS[0]:
-            return (
-                f"Django failed to start: {error}\nTo find the cause, run on your machine: python "
-                "django/manage.py check"
-            )
+        case FunctionFailed() if error.error_type == START_FAILURE or command == COMMANDS[0]:
+            cause = error.message if error.error_type == START_FAILURE else error
+            return f"Django failed to start: {cause}"
         case FunctionFailed():
             return f"`{command}` failed: {error}"
         case OutcomeUnknown():

@@ -48,3 +48,6 @@ OMISSION = "\n[...]\n"
 
 ERROR_HEADER = "x-djambda-error"
 """The header with which the Django function reports an error code and its request ID."""
+
+START_FAILURE = "DjangoFailedToStart"
+"""The type of the Django function's error if Django does not start."""

@@ -34,6 +34,10 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     )
 
 
+class DjangoFailedToStart(Exception):  # noqa: N818 (Lambda shows the name as errorType)
+    """The message is the description of `start_failure`."""
+
+
 def load_application() -> WSGIApplication:
     """Return the project's WSGI application: `WSGI_APPLICATION`, or Django's default without it."""
     from django.conf import settings  # noqa: PLC0415 (see `start_django`)
@@ -69,4 +73,10 @@ def start_django() -> WSGIApplication:
     return application
 
 
-application = start_django()
+try:
+    application = start_django()
+except (Exception, SystemExit) as error:
+    from djambda.start_failure import describe
+
+    # Not the error itself: Lambda's runtime shows no traceback of an ImportError, and no causes.
+    raise DjangoFailedToStart(describe(error)) from error

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from djambda_cli.aws.platform_events import PlatformEvent, json_fields, parse_platform_event
+from djambda_common.names import START_FAILURE
 
 ERROR_LEVELS = frozenset({"ERROR", "CRITICAL", "FATAL"})
 
@@ -184,7 +185,8 @@ def _record_fields(record: dict[str, Any]) -> dict[str, Any]:
         str(record[name]) for name in ("errorType", "errorMessage") if record.get(name)
     )
     message, _, rest = as_text(record.get("message") or error).partition("\n")
-    frames = record.get("stackTrace")
+    # The message of a failed start has the frames that matter.
+    frames = None if record.get("errorType") == START_FAILURE else record.get("stackTrace")
     trace = [str(frame).rstrip("\n") for frame in frames] if isinstance(frames, list) else []
     if trace and record.get("message"):
         trace.append(error)

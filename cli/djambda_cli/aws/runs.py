@@ -19,10 +19,10 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from djambda_cli.aws.errors import NOT_READY, aws_errors
-from djambda_cli.aws.platform_events import invocation_ending
+from djambda_cli.aws.platform_events import invocation_ending, json_fields
 from djambda_cli.errors import CliError
 from djambda_cli.terminal import stderr
-from djambda_common.names import ALIAS, RUNS_PREFIX
+from djambda_common.names import ALIAS, RUNS_PREFIX, START_FAILURE
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -187,17 +187,30 @@ class RunFolder:
 
     def load_ending(self, request: str) -> str | None:
         """Return the status in Lambda's report of the request, or None if there is none."""
-        pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self._log_group,
-            filterPattern=f'"{request}"',
-            startTime=int((self._sent - CLOCK_MARGIN).timestamp() * 1000),
-        )
-        try:
-            messages = [event["message"] for page in pages for event in page["events"]]
-        except (BotoCoreError, ClientError):  # The permission to read the log is optional.
-            return None
+        messages = self._load_messages(f'"{request}"')
         endings = (invocation_ending(message, request) for message in messages)
         return next((ending for ending in endings if ending), None)
+
+    def load_start_failure(self) -> str:
+        """Return why Django has not started since the run was sent, or "" if it has."""
+        fields = map(json_fields, self._load_messages(f'"{START_FAILURE}"'))
+        failures = [
+            str(field.get("errorMessage", ""))
+            for field in fields
+            if field.get("errorType") == START_FAILURE
+        ]
+        return failures[-1] if failures else ""
+
+    def _load_messages(self, pattern: str) -> list[str]:
+        try:
+            pages = self._logs.get_paginator("filter_log_events").paginate(
+                logGroupName=self._log_group,
+                filterPattern=pattern,
+                startTime=int((self._sent - CLOCK_MARGIN).timestamp() * 1000),
+            )
+            return [event["message"] for page in pages for event in page["events"]]
+        except (BotoCoreError, ClientError):  # The permission to read the log is optional.
+            return []
 
     def wait(self, seconds: float) -> None:
         """Sleep."""

@@ -40,6 +40,9 @@ class RunSource(Protocol):
     def load_ending(self, request: str) -> str | None:
         """Return the status with which the invocation ended, or None."""
 
+    def load_start_failure(self) -> str:
+        """Return why Django does not start, or ""."""
+
     def wait(self, seconds: float) -> None:
         """Let time pass."""
 
@@ -78,7 +81,8 @@ def watch_run(
     """
     started: dict[str, Any] = {}
     last_change, deadline = run.sent, run.sent + START_LIMIT
-    last_part, pause, failure = "", PAUSES[0], ""
+    last_part, pause = "", PAUSES[0]
+    failure: CliError | None = None
     while True:
         snapshot = source.load_snapshot(last_part)
         for name in snapshot.parts:
@@ -94,15 +98,16 @@ def watch_run(
         if step is NextStep.FINISH:
             return _exit_code(source.load(RESULT))
         if failure:
-            raise CliError(failure)
+            raise failure
         if step is not NextStep.WAIT:
             ending = source.load_ending(request) if request else None
             if started and ending == SUCCESS:
                 # The second delivery of an event finds the run started, and ends successfully.
                 ending = None
             if ending or step is NextStep.GIVE_UP:
-                failure = _failure(
-                    run, logs, request=request, ending=ending, has_started=bool(started)
+                failure = CliError(
+                    _failure(run, logs, request=request, ending=ending, has_started=bool(started)),
+                    output="" if started else source.load_start_failure(),
                 )
                 continue  # The result may have been stored in the meantime.
             last_change = snapshot.now

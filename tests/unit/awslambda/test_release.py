@@ -134,6 +134,11 @@ class TestFailure:
             "  Applying core.0002...\npsycopg2.errors.UndefinedTable: no such relation\n"
         )
 
+    def test_reason_has_the_frames_of_a_failed_start(self, aws: FakeAws) -> None:
+        message = "KeyError: 'X'\n  File \"settings.py\", line 5, in <module>\n    os.environ['X']"
+        response = run(aws, OLD, function_fails("DjangoFailedToStart", message))
+        assert response["Reason"] == f"Django failed to start: {message}"
+
     @pytest.mark.parametrize(
         ("reply", "reason"),
         [

@@ -44,6 +44,22 @@ def test_printed_traceback_and_its_causes_are_one_entry() -> None:
     assert second.details == "\n".join(lines[:-1])
 
 
+def test_failed_start_shows_the_frames_of_its_message_only() -> None:
+    failure = {
+        "level": "ERROR",
+        "errorType": "DjangoFailedToStart",
+        "errorMessage": "KeyError: 'X'\n  File settings.py",
+        "requestId": "",
+        "stackTrace": ["  File awslambda.py"],
+    }
+
+    [entry] = parse_events(events(failure), {})
+
+    assert entry.is_error
+    assert entry.message == "DjangoFailedToStart: KeyError: 'X'"
+    assert entry.details == "  File settings.py"
+
+
 def test_truncated_traceback_ends_at_a_platform_event() -> None:
     lines = ["Traceback (most recent call last):", '  File "a.py", line 1, in f', END]
 

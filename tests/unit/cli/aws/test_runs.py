@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from djambda_cli.aws.runs import (
     MAX_PAYLOAD,
+    RunFolder,
     RunUnreachableError,
     encode_payload,
     new_run,
@@ -16,6 +17,7 @@ from djambda_cli.aws.runs import (
     retry_while_offline,
 )
 from djambda_cli.errors import CliError
+from tests.unit.cli.aws_fakes import FakeClient, refusal
 
 SENT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 RUN = parse_run("20261124t093000-3f9a2c41")
@@ -52,6 +54,19 @@ def test_command_too_large_for_lambda() -> None:
 def test_argument_that_is_not_utf8() -> None:
     with pytest.raises(CliError, match="UTF-8"):
         encode_payload(["shell", "-c", "print('\udce9')"], RUN)
+
+
+def test_reason_of_a_failed_start_is_in_the_log() -> None:
+    failure = {"errorType": "DjangoFailedToStart", "errorMessage": "KeyError: 'X'"}
+    lines = ["DjangoFailedToStart", json.dumps(failure), json.dumps({"errorType": "Other"})]
+    log = FakeClient(filter_log_events={"events": [{"message": line} for line in lines]})
+    denied = FakeClient(filter_log_events=refusal("AccessDeniedException"))
+
+    def reason(client: FakeClient) -> str:
+        return RunFolder(RUN, FakeClient(), "bucket", client, "function").load_start_failure()  # type: ignore[arg-type]
+
+    assert reason(log) == "KeyError: 'X'"
+    assert reason(denied) == ""
 
 
 def test_lost_connection_is_retried(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,9 @@ class FakeSource:
         ]
         return content
 
+    def load_start_failure(self) -> str:
+        return "KeyError: 'PAYMENT_KEY'"
+
     def load_ending(self, request: str) -> str | None:
         assert request == REQUEST
         self.log_checks.append(self.time)
@@ -238,6 +241,7 @@ def test_function_that_failed_before_the_command_is_detected_by_its_report() -> 
 
     assert "was not started" in str(error.value)
     assert "Runtime.ExitError" in str(error.value)
+    assert error.value.output == "KeyError: 'PAYMENT_KEY'"
     assert f"djambda logs --request {REQUEST}" in str(error.value)
     assert source.time < 20
 
