@@ -7,6 +7,7 @@ one of django-storages' own for S3, with its options. The project's own classes 
 import os
 import tempfile
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from djambda.prefetch import PrefetchedValue
@@ -20,12 +21,16 @@ DISK_STORAGES = (
 )
 S3_STORAGES = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
 
-OTHER_BUCKETS = (
+UNUSABLE_SETTINGS = (
+    *("AWS_BUCKET_ACL", "AWS_DEFAULT_ACL", "AWS_S3_ENDPOINT_URL"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     *("AWS_S3_ACCESS_KEY_ID", "AWS_S3_SECRET_ACCESS_KEY", "AWS_S3_SESSION_PROFILE"),
-    "AWS_S3_ENDPOINT_URL",
 )
-"""Settings of django-storages that name another account or endpoint than the function's own."""
+"""Settings of django-storages that name another account or endpoint than the function's own, or
+ACLs, which S3 rejects in new buckets.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+"""
 
 
 def bucket_url() -> str:
@@ -67,8 +72,10 @@ def use_bucket(settings: MutableMapping[str, Any]) -> None:
     settings["AWS_STORAGE_BUCKET_NAME"] = os.environ["AWS_STORAGE_BUCKET_NAME"]
     settings["AWS_S3_REGION_NAME"] = os.environ["AWS_REGION"]
     settings["AWS_S3_SIGNATURE_VERSION"] = "s3v4"
-    for setting in OTHER_BUCKETS:
+    for setting in UNUSABLE_SETTINGS:
         settings.pop(setting, None)
+    if not usable_domain(settings.get("AWS_S3_CUSTOM_DOMAIN")):
+        settings.pop("AWS_S3_CUSTOM_DOMAIN", None)
     if os.environ.get("AWS_ENDPOINT_URL"):
         settings["AWS_S3_ADDRESSING_STYLE"] = "path"
     _set_media_url(settings)
@@ -104,7 +111,7 @@ def _storage(
 
 def _is_temporary(location: object) -> bool:
     """Return whether a folder is below `/tmp`, which is writable."""
-    return str(location or "").startswith(tempfile.gettempdir())
+    return bool(location) and Path(str(location)).is_relative_to(tempfile.gettempdir())
 
 
 def _set_media_url(settings: MutableMapping[str, Any]) -> None:

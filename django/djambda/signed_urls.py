@@ -27,11 +27,7 @@ def signed_url(
 
     `parameters` are added to the query string. Raises `ValueError` if S3 does not accept `expire`.
     """
-    if not 1 <= expire <= MAX_SECONDS:
-        raise ValueError(
-            f"A signed URL cannot be valid for {expire} seconds: S3 accepts 1 to {MAX_SECONDS} "
-            "(7 days). Set AWS_QUERYSTRING_EXPIRE, or make the files public."
-        )
+    check_expiry(expire)
     now = int(time.time())
     timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now - now % max(1, expire // 2)))
     scope = f"{timestamp[:8]}/{os.environ['AWS_REGION']}/s3/aws4_request"
@@ -61,6 +57,15 @@ def signed_url(
     digest = hashlib.sha256(request.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{digest}"
     return f"{url}?{canonical_query}&X-Amz-Signature={signature(scope, to_sign)}"
+
+
+def check_expiry(seconds: int) -> None:
+    """Raise `ValueError` unless S3 accepts a signature for so many seconds."""
+    if not 1 <= seconds <= MAX_SECONDS:
+        raise ValueError(
+            f"A signed URL cannot be valid for {seconds} seconds: S3 accepts 1 to {MAX_SECONDS} "
+            "(7 days). Set AWS_QUERYSTRING_EXPIRE, or make the files public."
+        )
 
 
 def encoded_key(key: str) -> str:

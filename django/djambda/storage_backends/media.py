@@ -136,6 +136,10 @@ class MediaStorage(BaseStorage):
 
     # Access to the files
 
+    def load(self) -> None:
+        """Import boto3 and check the options. Otherwise the first access to a file does this."""
+        self._s3  # noqa: B018
+
     @cached_property
     def _s3(self) -> Storage:
         from djambda.storage_backends.s3_files import S3Files  # noqa: PLC0415 (imports boto3)

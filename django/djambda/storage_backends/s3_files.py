@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from djambda.storage_backends.media import MediaStorage
 
 ACL_PARAMETERS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
-"""S3 rejects these: ACLs are disabled in new buckets.
-
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
-"""
+"""Parameters of an upload that S3 rejects, because ACLs are disabled in new buckets."""
 
 
 class S3Files(S3Storage):
@@ -37,7 +34,7 @@ class S3Files(S3Storage):
         return self._media.get_object_parameters(name)
 
     def _save(self, name: str, content: "File[Any]") -> str:
-        saved: str = super()._save(name, _as_bytes(content))  # type: ignore[no-untyped-call]
+        saved: str = super()._save(name, _as_bytes(name, content))  # type: ignore[no-untyped-call]
         return saved
 
     def _get_write_parameters(self, name: str, content: Any = None) -> dict[str, Any]:
@@ -54,7 +51,7 @@ class S3Files(S3Storage):
         return parameters
 
 
-def _as_bytes(content: "File[Any]") -> "File[Any]":
+def _as_bytes(name: str, content: "File[Any]") -> "File[Any]":
     """Encode text content: S3 needs its size in bytes, and django-storages counts characters.
 
     https://github.com/jschneier/django-storages/issues/1357
@@ -65,6 +62,8 @@ def _as_bytes(content: "File[Any]") -> "File[Any]":
         return content
     encoding = getattr(content, "encoding", None) or "utf-8"
     encoded = ContentFile(content.read().encode(encoding), name=content.name)
-    if content_type := getattr(content, "content_type", None):
-        encoded.content_type = content_type  # type: ignore[attr-defined]
+    media_type = getattr(content, "content_type", None) or content_type_of(name)
+    if media_type.startswith("text/") and ";" not in media_type:
+        media_type += f"; charset={encoding}"
+    encoded.content_type = media_type  # type: ignore[attr-defined]
     return encoded

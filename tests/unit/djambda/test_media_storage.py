@@ -112,6 +112,8 @@ def test_text_is_stored_as_utf_8(aws: FakeAws, media: Storage, tmp_path: Path) -
     assert aws.objects["media/content.txt"][0] == text.encode()
     assert aws.objects["media/buffer.txt"][0] == text.encode()
     assert aws.objects["media/latin.txt"][0] == "grüß".encode("latin-1")
+    assert aws.objects["media/content.txt"][1]["Content-Type"] == "text/plain; charset=utf-8"
+    assert aws.objects["media/latin.txt"][1]["Content-Type"].lower().endswith("=latin-1")
 
 
 def read(storage: Storage, name: str) -> bytes:

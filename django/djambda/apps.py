@@ -1,0 +1,25 @@
+"""The runtime as a Django app: its management commands and its checks."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, register
+
+from djambda.aws import is_deployed
+
+
+class DjambdaConfig(AppConfig):
+    """Checks the project's storages on Lambda, where a release runs Django's checks."""
+
+    name = "djambda"
+
+    def ready(self) -> None:
+        if is_deployed():
+            register(check_storages)
+
+
+def check_storages(**_: Any) -> list[CheckMessage]:
+    """Return a message for each storage that cannot work on Lambda."""
+    from djambda.storage_checks import storage_messages  # noqa: PLC0415 (requests need none)
+
+    return storage_messages()
