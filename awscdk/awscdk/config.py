@@ -8,9 +8,9 @@ that nothing is created from an incomplete configuration. `VARIABLES` is the onl
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
-from awscdk.readers import flag, matching, number, one_of, optional, origins
+from awscdk.readers import flag, matching, number, one_of, optional, origins, zones
 from djambda_common.names import CORS_VARIABLE, DJANGO_SUFFIX, PROXY_SUFFIX
 
 LOG_RETENTION_DAYS = (
@@ -18,6 +18,9 @@ LOG_RETENTION_DAYS = (
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+ZONES = 2
+"""The minimum of an Aurora subnet group."""
 
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
@@ -73,6 +76,11 @@ VARIABLES = {
     "AWS_ACCOUNT_ID": Variable(
         "The account to deploy to; credentials of others are rejected. Empty: any account.",
         optional(matching(r"[0-9]{12}", "the account's 12 digits")),
+    ),
+    "AVAILABILITY_ZONES": Variable(
+        "The network's two zones, e.g. us-east-1a,us-east-1b; never change them. Empty: AWS's "
+        "first two.",
+        zones(ZONES),
     ),
     "DOMAIN_NAME": Variable(
         "The site's domain, with HOSTED_ZONE_ID. Empty: API Gateway's URL.",
@@ -155,6 +163,7 @@ class Config:
     environment: str
     aws_default_region: str
     aws_account_id: str | None = None
+    availability_zones: tuple[str, ...] = ()
     domain_name: str | None = None
     hosted_zone_id: str | None = None
     cors_origins: tuple[str, ...] = ()
@@ -243,6 +252,12 @@ def _invalid_combinations(values: Mapping[str, object]) -> list[str]:
     domain, zone = (values.get(name, "invalid") for name in ("domain_name", "hosted_zone_id"))
     if bool(domain) != bool(zone):
         problems.append("DOMAIN_NAME and HOSTED_ZONE_ID belong together: set both or neither")
+    region = values.get("aws_default_region")
+    names = cast("tuple[str, ...]", values.get("availability_zones", ()))
+    if region and any(name[:-1] != region for name in names):
+        problems.append(
+            f"AVAILABILITY_ZONES={','.join(names)}: use zones of AWS_DEFAULT_REGION={region}"
+        )
     name = f"{values.get('environment', '')}-{values.get('app_name', '')}"
     if len(name) + len(DJANGO_SUFFIX) > FUNCTION_NAME_LIMIT:
         limit = FUNCTION_NAME_LIMIT - len(DJANGO_SUFFIX) - 1

@@ -8,10 +8,9 @@ gateway, and S3 through a free gateway endpoint. `EGRESS` adds a NAT for IPv4-on
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from awscdk.config import ZONES
 from awscdk.findings import acknowledge
 from awscdk.nat_instance import nat_instance_provider, wait_for_nat_instances
-
-AVAILABILITY_ZONES = 2  # The minimum of an Aurora subnet group.
 
 NAT_INSTANCE_FINDINGS = {
     "EC26": "The NAT instance stores nothing: its volume is the operating system's.",
@@ -33,7 +32,7 @@ class Network(Construct):
             self,
             "Vpc",
             ip_protocol=ec2.IpProtocol.DUAL_STACK,
-            max_azs=AVAILABILITY_ZONES,
+            max_azs=ZONES,
             create_internet_gateway=nat is not None,
             nat_gateways=1 if nat else 0,
             nat_gateway_provider=nat,

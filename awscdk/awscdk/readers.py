@@ -68,6 +68,21 @@ def origins(text: str) -> tuple[str, ...]:
     return names
 
 
+ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
+
+
+def zones(count: int) -> Callable[[str], tuple[str, ...]]:
+    """Return a reader of the names of `count` availability zones; none for empty text."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in text.split(",")) if text else ()
+        if names and not (len(names) == len({*names}) == count and all(map(ZONE.fullmatch, names))):
+            raise ValueError(f"use {count} different zones, e.g. us-east-1a,us-east-1b")
+        return names
+
+    return read
+
+
 def flag(text: str) -> bool:
     """Convert `true` or `false` to a bool."""
     return one_of("true", "false")(text) == "true"

@@ -6,11 +6,11 @@ from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
 from constructs import Construct
 
 from awscdk.api import Api
-from awscdk.config import Config
+from awscdk.config import ZONES, Config
 from awscdk.database import Database
 from awscdk.django_environment import django_environment
 from awscdk.django_function import DjangoFunction
-from awscdk.network import AVAILABILITY_ZONES, Network
+from awscdk.network import Network
 from awscdk.project import settings_module
 from awscdk.proxy import Proxy
 from awscdk.release import Release
@@ -29,6 +29,7 @@ class DjambdaStack(Stack):
             description=f"djambda: {config.app_name}, {config.environment}",
             termination_protection=not config.ephemeral,
         )
+        self._zones = config.availability_zones
         network = Network(self, "Network", egress=config.egress)
         secrets = Secrets(self, "Secrets", config)
         database = Database(
@@ -70,8 +71,9 @@ class DjambdaStack(Stack):
 
     @property
     def availability_zones(self) -> list[str]:
-        """The region's first zones, resolved by CloudFormation: a lookup at synth needs AWS."""
-        return [Fn.select(zone, Fn.get_azs()) for zone in range(AVAILABILITY_ZONES)]
+        """The configured zones, or the region's first: a lookup at synth needs AWS."""
+        first = [Fn.select(zone, Fn.get_azs()) for zone in range(ZONES)]
+        return list(self._zones) or first
 
     def _output(self, key: str, value: str, description: str) -> None:
         CfnOutput(self, key, value=value, description=description)

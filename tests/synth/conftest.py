@@ -26,6 +26,7 @@ CONFIGURATIONS = {
         "prod",
         "us-east-1",
         aws_account_id="123456789012",
+        availability_zones=("us-east-1b", "us-east-1d"),
         domain_name="www.example.com",
         hosted_zone_id="Z2FDTNDATAQYW2",
         cors_origins=("https://app.example.com",),

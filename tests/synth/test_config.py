@@ -47,6 +47,10 @@ def test_names_contain_environment_and_app() -> None:
         ("ENVIRONMENT", "dev/1", "lowercase letters"),
         ("AWS_DEFAULT_REGION", "virginia", "e.g. us-east-1"),
         ("AWS_ACCOUNT_ID", "1234", "12 digits"),
+        ("AVAILABILITY_ZONES", "us-east-1a", "2 different zones"),
+        ("AVAILABILITY_ZONES", "us-east-1a,us-east-1a", "2 different zones"),
+        ("AVAILABILITY_ZONES", "us-east-1a us-east-1b", "2 different zones"),
+        ("AVAILABILITY_ZONES", "us-east-1a,us-west-2a", "AWS_DEFAULT_REGION=us-east-1"),
         ("HOSTED_ZONE_ID", "zone", "hosted zone"),
         ("CORS_ORIGINS", "app.example.com", "https://app.example.com"),
         ("CORS_ORIGINS", "https://app.example.com/", "trailing slash"),
@@ -96,6 +100,12 @@ def test_invalid_value_is_named_with_the_valid_ones(name: str, value: str, fact:
 )
 def test_origins_are_a_list(text: str, origins: tuple[str, ...]) -> None:
     assert Config.from_environment(MINIMAL | {"CORS_ORIGINS": text}).cors_origins == origins
+
+
+def test_zones_are_a_list() -> None:
+    config = Config.from_environment(MINIMAL | {"AVAILABILITY_ZONES": "us-east-1b, us-east-1d"})
+
+    assert config.availability_zones == ("us-east-1b", "us-east-1d")
 
 
 @pytest.mark.parametrize("domain", ["https://example.com", "example.com/", "Example.com", "com"])

@@ -148,6 +148,15 @@ class TestNetwork:
         assert all("EgressOnlyInternetGatewayId" in route for route in routes)
         assert {route["DestinationIpv6CidrBlock"] for route in routes} == {"::/0"}
 
+    def test_zones_are_the_first_or_the_configured_ones(self, template: Templates) -> None:
+        first, configured = (
+            [subnet["AvailabilityZone"] for subnet in resources(template(name), "AWS::EC2::Subnet")]
+            for name in ("default", "everything")
+        )
+
+        assert first[:2] == [{"Fn::Select": [zone, {"Fn::GetAZs": ""}]} for zone in (0, 1)]
+        assert set(configured) == {"us-east-1b", "us-east-1d"}
+
     def test_s3_endpoint_is_dual_stack(self, template: Templates) -> None:
         endpoint = only(template("default"), "AWS::EC2::VPCEndpoint")
 

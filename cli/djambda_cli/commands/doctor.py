@@ -16,12 +16,17 @@ from djambda_cli.deployment import VARIABLES_FILE, Deployment, use_deployment
 from djambda_cli.errors import CliError
 from djambda_cli.operations.checks_account import (
     check_bootstrap,
-    check_cluster_quota,
     check_concurrency,
     check_credentials,
     check_domain,
+)
+from djambda_cli.operations.checks_first_deploy import (
+    check_cluster_quota,
+    check_database_role,
     check_plan,
+    check_public_access,
     check_vpc_quota,
+    check_zones,
 )
 from djambda_cli.operations.checks_machine import check_configuration, check_machine
 from djambda_cli.operations.checks_stack import NOT_DEPLOYED, check_stack
@@ -96,6 +101,9 @@ def check_aws(deployment: Deployment) -> Report:
                 "the number of VPCs": check_vpc_quota,
                 "the number of database clusters": check_cluster_quota,
                 "the account's plan": check_plan,
+                "S3's Block Public Access": check_public_access,
+                "the role of RDS": check_database_role,
+                "the availability zones": check_zones,
             }
         for subject, check in checks.items():
             account += run_check(subject, partial(check, deployment))

@@ -243,6 +243,7 @@ class LocalCloud:
             "APP_NAME": "djambda",
             "EPHEMERAL": "true",
             "LAMBDA_ARCHITECTURE": machine_architecture(),
+            "AVAILABILITY_ZONES": "",
             "DOMAIN_NAME": "",  # The emulator has no hosted zones.
             "HOSTED_ZONE_ID": "",
             "DJANGO_SUPERUSER_USERNAME": "admin",

@@ -1,9 +1,6 @@
-"""Checks of the AWS account: credentials, quotas, bootstrap and the domain's zone."""
+"""Checks of the AWS account: credentials, bootstrap, concurrency and the domain's zone."""
 
-import contextlib
 from collections.abc import Iterator
-
-from botocore.exceptions import ClientError
 
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.deployment import BOOTSTRAP_VERSION, Deployment
@@ -16,8 +13,7 @@ MIN_UNRESERVED = 100
 """The concurrency that an account keeps unreserved, unless its limit is lower:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 SMALL_CONCURRENCY = 50
-VPC_QUOTA = ("vpc", "L-F678F1CE")
-DEFAULT_VPC_QUOTA = 5
+CONCURRENCY_QUOTA = "L-B99A9384"
 
 
 def check_credentials(deployment: Deployment) -> Iterator[Finding]:
@@ -81,7 +77,10 @@ def rate_concurrency(limit: int, *, available: int, requested: int) -> Finding:
 
     `available` is unreserved, or reserved by the function already.
     """
-    action = "Request an increase: Service Quotas, AWS Lambda, Concurrent executions."
+    action = (
+        "Request an increase: aws service-quotas request-service-quota-increase --service-code "
+        f"lambda --quota-code {CONCURRENCY_QUOTA} --desired-value 1000"
+    )
     unreserved = min(MIN_UNRESERVED, limit)
     if requested and available - requested < unreserved:
         return problem(
@@ -113,57 +112,3 @@ def check_domain(deployment: Deployment) -> Iterator[Finding]:
         yield ok(f"{domain} is in the zone {zone}")
     else:
         yield problem(f"{domain} is not in the zone {zone} ({zone_id})", "Correct HOSTED_ZONE_ID.")
-
-
-def check_vpc_quota(deployment: Deployment) -> Iterator[Finding]:
-    """Check that another VPC can be created."""
-    pages = deployment.client("ec2").get_paginator("describe_vpcs").paginate()
-    used = sum(len(page["Vpcs"]) for page in pages)
-    service, code = VPC_QUOTA
-    quotas = deployment.client("service-quotas")
-    limit = DEFAULT_VPC_QUOTA
-    with contextlib.suppress(ClientError):
-        quota = quotas.get_service_quota(ServiceCode=service, QuotaCode=code)
-        limit = int(quota["Quota"]["Value"])
-    yield rate_quota(
-        "VPCs",
-        used,
-        limit,
-        "Delete one, or request an increase: Service Quotas, VPC, VPCs per Region.",
-    )
-
-
-def check_cluster_quota(deployment: Deployment) -> Iterator[Finding]:
-    """Check that another database cluster can be created."""
-    for quota in deployment.client("rds").describe_account_attributes()["AccountQuotas"]:
-        if quota["AccountQuotaName"] == "DBClusters":
-            yield rate_quota(
-                "database clusters",
-                quota["Used"],
-                quota["Max"],
-                "Request an increase: Service Quotas, RDS.",
-            )
-
-
-def rate_quota(resources: str, used: int, limit: int, action: str) -> Finding:
-    """Return whether another resource fits into the quota."""
-    usage = f"{used} of {limit} {resources}"
-    return ok(usage) if used < limit else problem(f"{usage}: the quota is used up", action)
-
-
-def check_plan(deployment: Deployment) -> Iterator[Finding]:
-    """Check that the account's plan includes Aurora."""
-    # The API has a single region.
-    freetier = deployment.client("freetier", region_name="us-east-1")
-    try:
-        plan = freetier.get_account_plan_state()
-    except freetier.exceptions.ResourceNotFoundException:
-        return  # Accounts older than AWS's plans have none.
-    if plan["accountPlanType"] == "FREE":
-        yield problem(
-            "the account is on AWS's Free plan, which does not include this kind of Aurora",
-            "Upgrade: Billing and Cost Management, Upgrade plan. An idle site still costs about "
-            "$0.",
-        )
-    else:
-        yield ok("paid plan")

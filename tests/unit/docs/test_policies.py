@@ -25,6 +25,7 @@ ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",
+    "s3control:GetPublicAccessBlock": "s3:GetAccountPublicAccessBlock",
 }
 """Actions whose names differ from those of the calls that need them."""
 NO_PERMISSION = {"sts:GetCallerIdentity"}

@@ -4,10 +4,15 @@ from djambda_cli.commands.doctor import check_aws, render_report, report_as_json
 from djambda_cli.operations.findings import Level, ok, problem, warning
 from tests.unit.cli.aws_fakes import FakeClient, deployment, refusal
 
-REFUSED = (
-    "An error occurred (AccessDeniedException) when calling the describe_account_attributes "
-    "operation: not authorized to do that"
-)
+
+def refused_call(operation: str) -> str:
+    """Return the message of an error."""
+    return (
+        f"An error occurred (AccessDeniedException) when calling the {operation} operation: not "
+        "authorized to do that"
+    )
+
+
 ME = {"Account": "123456789012", "Arn": "arn:aws:sts::123456789012:assumed-role/dev/ann"}
 
 
@@ -30,7 +35,9 @@ def test_new_account_is_checked_for_the_first_deploy() -> None:
             sts=FakeClient(get_caller_identity=ME),
             cloudformation=FakeClient(describe_stacks=missing),
             ssm=FakeClient(get_parameter=refusal("ParameterNotFound")),
-            ec2=FakeClient(describe_vpcs={"Vpcs": [{}]}),
+            ec2=FakeClient(describe_vpcs={"Vpcs": [{}]}, describe_availability_zones=refused),
+            iam=FakeClient(get_role=refusal("NoSuchEntity")),
+            s3control=FakeClient(get_public_access_block=refused),
             rds=FakeClient(describe_account_attributes=refused),
             freetier=FakeClient(get_account_plan_state={"accountPlanType": "FREE"}),
             **{
@@ -51,11 +58,28 @@ def test_new_account_is_checked_for_the_first_deploy() -> None:
         (Level.OK, "1 of 5 VPCs"),
         (
             Level.WARNING,
-            f"could not check the number of database clusters: {REFUSED}",
+            "could not check the number of database clusters: "
+            + refused_call("describe_account_attributes"),
         ),
         (
             Level.PROBLEM,
             "the account is on AWS's Free plan, which does not include this kind of Aurora",
+        ),
+        (
+            Level.WARNING,
+            "could not check S3's Block Public Access: " + refused_call("get_public_access_block"),
+        ),
+        (
+            Level.WARNING,
+            (
+                "the account has no AWSServiceRoleForRDS: RDS creates this role with the first "
+                "cluster, which may fail because the role is not ready"
+            ),
+        ),
+        (
+            Level.WARNING,
+            "could not check the availability zones: "
+            + refused_call("describe_availability_zones"),
         ),
     ]
     assert report["Stack"] == [warning("nothing is deployed", "djambda deploy")]

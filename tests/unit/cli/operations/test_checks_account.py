@@ -7,12 +7,9 @@ import pytest
 
 from djambda_cli.operations.checks_account import (
     check_bootstrap,
-    check_cluster_quota,
     check_concurrency,
     check_credentials,
     check_domain,
-    check_plan,
-    check_vpc_quota,
 )
 from djambda_cli.operations.findings import Check, Level, ok
 from tests.unit.cli.aws_fakes import CONFIG, FakeClient, deployment, refusal
@@ -113,42 +110,3 @@ def test_hosted_zone(zone: Any, level: Level) -> None:
 
 def test_no_domain() -> None:
     assert levels(check_domain) == []
-
-
-@pytest.mark.parametrize(
-    ("quota", "finding"),
-    [
-        ({"Quota": {"Value": 5.0}}, (Level.PROBLEM, "5 of 5 VPCs: the quota is used up")),
-        ({"Quota": {"Value": 20.0}}, (Level.OK, "5 of 20 VPCs")),
-        (refusal("AccessDenied"), (Level.PROBLEM, "5 of 5 VPCs: the quota is used up")),
-    ],
-)
-def test_vpc_quota(quota: Any, finding: tuple[Level, str]) -> None:
-    ec2 = FakeClient(describe_vpcs={"Vpcs": [{}] * 5})
-    quotas = FakeClient(get_service_quota=quota)
-
-    assert levels(check_vpc_quota, ec2=ec2, **{"service-quotas": quotas}) == [finding]
-
-
-def test_cluster_quota() -> None:
-    quotas = [
-        {"AccountQuotaName": "DBInstances", "Used": 40, "Max": 40},
-        {"AccountQuotaName": "DBClusters", "Used": 1, "Max": 40},
-    ]
-    rds = FakeClient(describe_account_attributes={"AccountQuotas": quotas})
-
-    assert levels(check_cluster_quota, rds=rds) == [(Level.OK, "1 of 40 database clusters")]
-
-
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        ({"accountPlanType": "FREE"}, [Level.PROBLEM]),
-        ({"accountPlanType": "PAID"}, [Level.OK]),
-        (refusal("ResourceNotFoundException"), []),
-    ],
-)
-def test_plan(state: Any, expected: list[Level]) -> None:
-    freetier = FakeClient(get_account_plan_state=state)
-
-    assert [level for level, _ in levels(check_plan, freetier=freetier)] == expected
