@@ -56,6 +56,8 @@ def log_failures() -> None:
 
     A project's LOGGING may disable existing loggers, or replace the handlers of Lambda's runtime.
     """
+    if logging.root.manager.disable >= logging.ERROR:
+        logging.disable(logging.WARNING)
     for logger in map(logging.getLogger, LOGGERS_OF_FAILURES):
         logger.disabled = False
         if not logger.isEnabledFor(logging.ERROR):

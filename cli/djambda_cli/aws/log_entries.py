@@ -9,7 +9,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -105,6 +105,7 @@ def parse_events(events: Iterable[LogEvent], invocations: dict[str, str]) -> lis
     entries = []
     for (source, stream), stream_events in streams.items():
         lines = [event.message.rstrip() for event in stream_events]
+        parsed: list[LogEntry] = []
         position = 0
         while position < len(lines):
             begin, position = position, _entry_end(lines, position)
@@ -118,8 +119,21 @@ def parse_events(events: Iterable[LogEvent], invocations: dict[str, str]) -> lis
             if not fields.get("invocation"):
                 fields["invocation"] = invocations.get(stream, "")
             timestamp = stream_events[begin].timestamp
-            entries.append(LogEntry(timestamp, source, raw=message, **fields))
+            parsed.append(LogEntry(timestamp, source, raw=message, **fields))
+        entries += _with_invocations(parsed)
     return sorted(entries, key=lambda entry: entry.timestamp)
+
+
+def _with_invocations(entries: list[LogEntry]) -> list[LogEntry]:
+    """Assign errors of a function's start, which have no id, to the invocation that started it."""
+    assigned: list[LogEntry] = []
+    invocation = ""
+    for entry in reversed(entries):
+        if entry.is_platform and entry.invocation:
+            invocation = entry.invocation
+        is_from_start = entry.is_error and not entry.invocation
+        assigned.append(replace(entry, invocation=invocation) if is_from_start else entry)
+    return assigned[::-1]
 
 
 def is_proxy_error(fields: dict[str, Any]) -> bool:

@@ -27,10 +27,9 @@ PER_ACU_HOUR = 0.12
 
 @dataclass(frozen=True)
 class FunctionUsage:
-    """A function's invocations, errors and seconds this month; `memory` is in MB."""
+    """A function's invocations and seconds this month; `memory` is in MB."""
 
     invocations: int
-    errors: int
     seconds: float
     memory: int
     architecture: str
@@ -87,7 +86,7 @@ def _load_function_usage(
     lambda_: "LambdaClient", cloudwatch: Any, function: str, since: datetime
 ) -> FunctionUsage:
     configuration = lambda_.get_function_configuration(FunctionName=function)
-    invocations, errors, milliseconds = (
+    invocations, milliseconds = (
         sum(
             load_datapoints(
                 cloudwatch,
@@ -97,11 +96,10 @@ def _load_function_usage(
                 period=SECONDS_PER_DAY,
             )
         )
-        for name in ("Invocations", "Errors", "Duration")
+        for name in ("Invocations", "Duration")
     )
     return FunctionUsage(
         int(invocations),
-        int(errors),
         round(milliseconds / 1000, 1),
         configuration["MemorySize"],
         configuration["Architectures"][0],

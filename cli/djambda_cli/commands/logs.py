@@ -1,5 +1,6 @@
 """`djambda logs`: the logs of Django and the proxy, merged by time."""
 
+import contextlib
 import json
 import re
 from datetime import datetime, timedelta
@@ -8,15 +9,17 @@ from typing import Annotated
 import typer
 
 from djambda_cli.aws.log_entries import LogEntry, LogSource
+from djambda_cli.aws.log_errors import distinct_errors
 from djambda_cli.aws.log_reader import LogFilter, follow_entries, load_request, read_entries
 from djambda_cli.deployment import use_deployment
-from djambda_cli.operations.log_rendering import render_entry
+from djambda_cli.operations.log_rendering import render_entry, render_error_count
 from djambda_cli.operations.logs import deployment_logs
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stderr, stdout
 
 DEFAULT_SINCE = "10m"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+AGO = re.compile(r"(\d{1,9})([smhdw])")
 PAUSE = 2.0
 LOCAL_PAUSE = 0.5
 
@@ -70,32 +73,34 @@ def logs(  # noqa: PLR0913 (its options)
     all_logs = deployment_logs(use_deployment(local=local, folder=folder))
     selected = [log for log in all_logs if function in {None, log.source}]
     log_filter = LogFilter(errors=only_errors, text=grep, platform=everything)
-    if request:
-        entries = load_request(all_logs, request, start)
-        batches = iter([_select(entries, function, log_filter)])
-    elif follow:
+    if follow:
         pause = LOCAL_PAUSE if local else PAUSE
-        batches = follow_entries(selected, start, log_filter, pause=pause)
+        # Ctrl-C is the regular way to end it.
+        with contextlib.suppress(KeyboardInterrupt):
+            for batch in follow_entries(selected, start, log_filter, pause=pause):
+                _print_entries(batch, as_json=as_json)
+        return
+    if request:
+        shown = _select(load_request(all_logs, request, start), function, log_filter)
     else:
-        batches = iter([read_entries(selected, start, log_filter)])
-    is_empty = True
-    try:
-        for batch in batches:
-            is_empty = is_empty and not batch
-            for entry in batch:
-                _print_entry(entry, as_json=as_json)
-    except KeyboardInterrupt:
-        if not follow:
-            raise
-        return  # The regular way to end it.
-    if is_empty:
+        shown = read_entries(selected, start, log_filter)
+    _print_entries(shown, as_json=as_json)
+    if not shown:
         longer = "" if request or since else f" in the last {DEFAULT_SINCE}. Longer: --since 1d"
         stderr.print(f"No matching entries{longer or '.'}", style="dim")
+    elif only_errors and not request:
+        _print_error_count(shown, (since or DEFAULT_SINCE).strip())
+
+
+def _print_error_count(entries: list[LogEntry], since: str) -> None:
+    count = render_error_count(len(distinct_errors(entries)))
+    period = f"in the last {since}" if AGO.fullmatch(since) else f"since {since}"
+    stderr.print(f"{count} {period}", style="dim")
 
 
 def milliseconds(since: str, present: datetime) -> int:
     """Return the time of `--since` in ms since 1970. Raises `typer.BadParameter`."""
-    ago = re.fullmatch(r"(\d{1,9})([smhdw])", since.strip())
+    ago = AGO.fullmatch(since.strip())
     try:
         time = (
             present - timedelta(**{UNITS[ago[2]]: int(ago[1])})
@@ -119,8 +124,9 @@ def _select(
     ]
 
 
-def _print_entry(entry: LogEntry, *, as_json: bool) -> None:
-    if as_json:
-        stdout.out(json.dumps(entry.as_json()), highlight=False)
-    else:
-        stdout.print(render_entry(entry, datetime.now().astimezone()), soft_wrap=True)
+def _print_entries(entries: list[LogEntry], *, as_json: bool) -> None:
+    for entry in entries:
+        if as_json:
+            stdout.out(json.dumps(entry.as_json()), highlight=False)
+        else:
+            stdout.print(render_entry(entry, datetime.now().astimezone()), soft_wrap=True)

@@ -11,8 +11,10 @@ from djambda_cli.aws.metrics import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_P
 from djambda_cli.aws.usage import MonthlyUsage
 from djambda_cli.aws.versions import Version
 from djambda_cli.deployment import use_deployment
-from djambda_cli.operations.log_rendering import render_entry
+from djambda_cli.operations.log_rendering import render_entry, render_error_count
 from djambda_cli.operations.status import (
+    ERROR_SINCE,
+    SHOW_ERRORS,
     DeploymentStatus,
     StackStatus,
     Unavailable,
@@ -39,13 +41,19 @@ def status(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
     else:
         title = Text.assemble((deployment.stack, "bold"), f" {deployment.location}\n")
         present = datetime.now().astimezone()
-        stdout.print(title + render_status(collected, present, stdout.width), soft_wrap=True)
+        table = render_status(collected, present, stdout.width, deployment.command(SHOW_ERRORS))
+        stdout.print(title + table, soft_wrap=True)
 
 
-def render_status(status: DeploymentStatus, present: datetime, width: int) -> Text:
-    """Return a table wrapped to `width`, and the last errors. Times have the zone of `present`."""
+def render_status(
+    status: DeploymentStatus, present: datetime, width: int, show_errors: str
+) -> Text:
+    """Return a table wrapped to `width`, and the last errors. Times have the zone of `present`.
+
+    `show_errors` is the command line that lists all errors.
+    """
     table = Text()
-    for label, value in _rows(status, present).items():
+    for label, value in _rows(status, present, show_errors).items():
         table.append(f"\n  {label}".ljust(INDENT + 1), "dim")
         lines = value.wrap(stdout, max(INDENT, width - INDENT))
         table.append_text(Text("\n" + " " * INDENT).join(lines))
@@ -55,7 +63,7 @@ def render_status(status: DeploymentStatus, present: datetime, width: int) -> Te
     return table
 
 
-def _rows(status: DeploymentStatus, present: datetime) -> dict[str, Text]:
+def _rows(status: DeploymentStatus, present: datetime, show_errors: str) -> dict[str, Text]:
     history, month = status.history, status.month
     rows = {"Site": Text(status.url, style=f"link {status.url}")}
     if isinstance(history, Unavailable):
@@ -78,7 +86,7 @@ def _rows(status: DeploymentStatus, present: datetime) -> dict[str, Text]:
     else:
         rows["Requests"] = _requests(month)
         rows["Costs"] = _costs(month)
-    rows["Errors"] = _errors(status.errors)
+    rows["Errors"] = _errors(status.errors, show_errors)
     return rows
 
 
@@ -129,11 +137,8 @@ def _requests(month: MonthlyUsage) -> Text:
     usage = {"Django": month.django, "proxy": month.proxy}
     if not month.proxy.invocations:  # The local cloud does not count them.
         del usage["proxy"]
-    counts = [
-        f"{name} {function.invocations:,}, {function.errors:,} failed"
-        for name, function in usage.items()
-    ]
-    return Text("; ".join(counts) + " (this month)")
+    counts = [f"{name} {function.invocations:,}" for name, function in usage.items()]
+    return Text(", ".join(counts) + " (this month)")
 
 
 def _costs(month: MonthlyUsage) -> Text:
@@ -146,13 +151,14 @@ def _costs(month: MonthlyUsage) -> Text:
     )
 
 
-def _errors(errors: list[LogEntry] | Unavailable) -> Text:
+def _errors(errors: list[LogEntry] | Unavailable, show_errors: str) -> Text:
     if isinstance(errors, Unavailable):
         return _unavailable(errors)
-    if not errors:
-        return Text("none in 24 hours", style="green")
-    count = f", the last {SHOWN_ERRORS}:" if len(errors) > SHOWN_ERRORS else ":"
-    return Text.assemble((f"{len(errors)} in 24 hours", "red"), count)
+    count = Text(
+        f"{render_error_count(len(errors))} in the last {ERROR_SINCE}",
+        style="red" if errors else "green",
+    )
+    return Text.assemble(count, f". Show them: {show_errors}") if errors else count
 
 
 def ago(moment: datetime, present: datetime) -> str:

@@ -6,7 +6,15 @@ from djambda_cli.aws.database import Database
 from djambda_cli.aws.versions import History
 from djambda_cli.deployment import Deployment
 from djambda_cli.operations.findings import Finding, ok, problem, warning
-from djambda_cli.operations.status import StackStatus, Unavailable, collect_status, load_stack
+from djambda_cli.operations.log_rendering import render_error_count
+from djambda_cli.operations.status import (
+    ERROR_SINCE,
+    SHOW_ERRORS,
+    StackStatus,
+    Unavailable,
+    collect_status,
+    load_stack,
+)
 from djambda_common.names import ALIAS
 
 NOT_DEPLOYED = "nothing is deployed"
@@ -35,7 +43,7 @@ def check_stack(deployment: Deployment) -> Iterator[Finding]:
     if status.in_maintenance is True:
         yield warning("the site is closed for maintenance", deployment.command("maintenance off"))
     if not isinstance(status.errors, Unavailable):
-        yield rate_errors(len(status.errors), deployment.command("logs --errors --since 1d"))
+        yield rate_errors(len(status.errors), deployment.command(SHOW_ERRORS))
     for part in (status.history, status.database, status.in_maintenance, status.errors):
         if isinstance(part, Unavailable):
             yield warning(part.reason)
@@ -90,6 +98,5 @@ def rate_database(database: Database) -> Finding:
 
 def rate_errors(count: int, logs: str) -> Finding:
     """Return the finding for the errors of the last 24 hours. `logs` shows them."""
-    if count:
-        return warning(f"{count} error{'s' * (count > 1)} in 24 hours", logs)
-    return ok("no errors in 24 hours")
+    message = f"{render_error_count(count)} in the last {ERROR_SINCE}"
+    return warning(message, logs) if count else ok(message)

@@ -42,6 +42,11 @@ def render_entry(entry: LogEntry, present: datetime) -> Text:
     return line
 
 
+def render_error_count(count: int) -> str:
+    """Return a number of errors in words: "no errors", "1 error", "2 errors"."""
+    return f"{count:,} error{'s' * (count > 1)}" if count else "no errors"
+
+
 def printable(text: str) -> str:
     """Escape what could control the terminal: visitors determine a part of what is logged."""
     return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

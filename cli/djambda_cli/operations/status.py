@@ -13,6 +13,7 @@ from typing import Any
 from djambda_cli.aws import stacks
 from djambda_cli.aws.database import Database, load_database
 from djambda_cli.aws.log_entries import LogEntry
+from djambda_cli.aws.log_errors import distinct_errors
 from djambda_cli.aws.log_reader import LogFilter, read_entries
 from djambda_cli.aws.maintenance import load_digest
 from djambda_cli.aws.usage import MonthlyUsage, load_usage
@@ -23,6 +24,9 @@ from djambda_cli.operations.history import require_history
 from djambda_cli.operations.logs import deployment_logs
 
 ERROR_PERIOD = timedelta(hours=24)
+ERROR_SINCE = "24h"
+SHOW_ERRORS = f"logs --errors --since {ERROR_SINCE}"
+"""The command that lists the errors that the status counts."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +128,6 @@ def load_stack(deployment: Deployment) -> StackStatus | None:
         return None
     changed = stack.get("LastUpdatedTime", stack["CreationTime"])
     return StackStatus(stack["StackName"], stack["StackStatus"], changed, stacks.is_busy(stack))
-
-
-def distinct_errors(entries: list[LogEntry]) -> list[LogEntry]:
-    """Return the errors without Lambda's reports of invocations that have logged the reason."""
-    explained = {entry.invocation for entry in entries if not entry.is_platform}
-    return [
-        entry for entry in entries if not entry.is_platform or entry.invocation not in explained
-    ]
 
 
 def _load_part[T](load: Callable[[], T]) -> T | Unavailable:

@@ -11,8 +11,8 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 def test_dollars_by_service() -> None:
     month = MonthlyUsage(
-        django=FunctionUsage(3000, 2, 900.0, 1024, "arm64"),
-        proxy=FunctionUsage(3000, 0, 900.0, 256, "x86_64"),
+        django=FunctionUsage(3000, 900.0, 1024, "arm64"),
+        proxy=FunctionUsage(3000, 900.0, 256, "x86_64"),
         acu_hours=17.5,
     )
 
@@ -22,7 +22,7 @@ def test_dollars_by_service() -> None:
 def test_usage_is_summed_over_the_month() -> None:
     def statistics(**request: Any) -> dict[str, Any]:
         statistic = request["Statistics"][0]
-        amount = {"Invocations": 10, "Errors": 1, "Duration": 1500, "ServerlessDatabaseCapacity": 2}
+        amount = {"Invocations": 10, "Duration": 1500, "ServerlessDatabaseCapacity": 2}
         return {
             "Datapoints": [
                 {"Timestamp": NOW + timedelta(hours=hour), statistic: amount[request["MetricName"]]}
@@ -40,7 +40,7 @@ def test_usage_is_summed_over_the_month() -> None:
         ),
         "cloudwatch": FakeClient(get_metric_statistics=statistics),
     }
-    usage = FunctionUsage(20, 2, 3.0, 512, "x86_64")
+    usage = FunctionUsage(20, 3.0, 512, "x86_64")
 
     assert load_usage(
         clients["cloudformation"],
