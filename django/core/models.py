@@ -4,7 +4,6 @@ The content of an attachment is in the default storage, which is private on AWS.
 size and type, so that listing attachments needs no request to the storage.
 """
 
-import mimetypes
 from collections.abc import Iterable
 from typing import Self
 from uuid import uuid4
@@ -17,6 +16,8 @@ from django.db.models import Count, Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.urls import reverse
+
+from djambda.storage_backends.content_types import content_type_of
 
 type Upload = UploadedFile[bytes]
 
@@ -71,7 +72,7 @@ class Note(models.Model):
                 file=upload,
                 name=name,
                 size=upload.size or 0,
-                content_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+                content_type=content_type_of(name),
             )
 
 

@@ -132,9 +132,13 @@ def test_static_files_are_public_and_nothing_else_is(
     [stylesheet] = [part for part in page.split('"') if part.endswith(".css")]
 
     assert request("GET", stylesheet).status_code == 200
-    for path in ("", "?list-type=2", "static/?list-type=2", "media/x.txt", "static/../media/x"):
+    for path in (
+        *("", "?list-type=2", "static/?list-type=2", "public/?list-type=2", "public?list-type=2"),
+        *("media/x.txt", "runs/x", "public", "public/", "publicly/x", "static/../media/x"),
+    ):
         assert request("GET", f"{endpoint}{bucket}/{path}").status_code in {403, 404}, path
-    assert request("PUT", f"{endpoint}{bucket}/static/x.css", content=b"x").status_code == 403
+    for path in ("static/x.css", "public/x.css"):
+        assert request("PUT", f"{endpoint}{bucket}/{path}", content=b"x").status_code == 403
     assert request("DELETE", stylesheet).status_code == 403
 
 

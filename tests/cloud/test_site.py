@@ -36,19 +36,25 @@ def test_login_sets_both_cookies(admin: httpx.Client) -> None:
     assert admin.get("admin/").status_code == 200
 
 
-def test_uploads_are_private_and_unchanged(admin: httpx.Client) -> None:
-    content = bytes(range(256)) * 400
-    form = admin.get("products/new/")
-
+def add_product(
+    admin: httpx.Client, name: str, **files: tuple[str, bytes] | tuple[str, bytes, str]
+) -> str:
+    """Add a product with the form; return the page with all products."""
     saved = admin.post(
         "products/new/",
-        data={"csrfmiddlewaretoken": csrf_token(form), "name": "Grüße"},
-        files={"picture": ("pläne.bin", content)},
+        data={"csrfmiddlewaretoken": csrf_token(admin.get("products/new/")), "name": name},
+        files=files,
         headers={"Origin": f"http://{admin.headers['Host']}"},
     )
     assert saved.status_code == 302, saved.text
+    return admin.get(saved.headers["location"].removeprefix("/prod/")).text
 
-    page = admin.get(saved.headers["location"].removeprefix("/prod/")).text
+
+def test_uploads_are_private_and_unchanged(admin: httpx.Client) -> None:
+    content = bytes(range(256)) * 400
+
+    page = add_product(admin, "Grüße", picture=("pläne.bin", content))
+
     assert "Grüße" in page
     *_, picture = re.findall(r'href="([^"]+)">Picture<', page)
     *_, download = re.findall(r'href="/prod/([^"]+)">Download<', page)
@@ -56,7 +62,39 @@ def test_uploads_are_private_and_unchanged(admin: httpx.Client) -> None:
     assert "X-Amz-Signature" in signed
     assert "/media/pictures/" in urlsplit(signed).path
     assert httpx.get(signed, trust_env=False).content == content
+    assert httpx.get(signed.partition("?")[0], trust_env=False).status_code == 403
     assert admin.get(download).content == content
+
+
+def test_public_uploads_need_no_signature(admin: httpx.Client) -> None:
+    content = bytes(range(256)) * 400
+
+    page = add_product(admin, "Public", photo=("größe +1%.png", content, "image/png"))
+
+    *_, photo = re.findall(r'<img src="([^"]+)"', page)
+    response = httpx.get(photo, headers={"Origin": "https://other.example"}, trust_env=False)
+    assert "/public/photos/" in photo
+    assert "?" not in photo
+    assert response.content == content
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["cache-control"] == "public, max-age=3600"
+    assert response.headers["access-control-allow-origin"] == "*"
+    part = httpx.get(photo, headers={"Range": "bytes=256-511"}, trust_env=False)
+    assert part.status_code == 206
+    assert part.content == content[256:512]
+    private = photo.replace("/public/", "/media/")
+    assert httpx.get(private, trust_env=False).status_code == 403
+
+
+def test_signed_urls_stay_the_same(admin: httpx.Client) -> None:
+    def signed_urls() -> list[str]:
+        return re.findall(r'href="([^"]+X-Amz-Signature[^"]+)"', admin.get("products/").text)
+
+    add_product(admin, "Stable", picture=("a.bin", b"x"))
+
+    first, second, third = signed_urls(), signed_urls(), signed_urls()
+    assert first
+    assert second in (first, third)  # A new period may begin between two pages.
 
 
 def test_unknown_page_is_djangos_404(visitor: httpx.Client) -> None:

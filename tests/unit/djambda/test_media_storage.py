@@ -1,6 +1,7 @@
 """The storage for uploads, with HTTP to a fake S3."""
 
 import gzip
+import mimetypes
 import os
 import subprocess
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from django.core.files.uploadedfile import (
 from pytest_django import Settings
 
 from djambda.storage_backends import MediaStorage
+from djambda.storage_backends.content_types import content_type_of
 from tests.unit.djambda.conftest import SECRETS, FakeAws, set_storages
 
 CONTENT = bytes(range(256)) * 40
@@ -79,6 +81,9 @@ def test_upload_replaces_another_if_the_project_wants(aws: FakeAws, settings: Se
         ("a.css.Z", "application/x-compress"),
         ("a.zip", "application/zip"),
         ("a.png", "image/png"),
+        ("data:text,a.png", "image/png"),
+        ("Invoice:1#2?3.pdf", "application/pdf"),
+        ("folder.png/unknown", "application/octet-stream"),
         ("unknown", "application/octet-stream"),
     ],
 )
@@ -91,6 +96,31 @@ def test_upload_is_stored_as_it_is(
     assert content == b"\x1f\x8b compressed"
     assert headers["Content-Type"] == content_type
     assert "Content-Encoding" not in headers
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("a.woff2", "font/woff2"),
+        ("a.OTF", "font/otf"),
+        ("a.webp", "image/webp"),
+        ("a.ogg", "audio/ogg"),
+        ("a.m4a", "audio/mp4"),
+        ("a.ics", "text/calendar"),
+        ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    ],
+)
+def test_content_type_without_a_file_of_types(
+    monkeypatch: pytest.MonkeyPatch, name: str, content_type: str
+) -> None:
+    monkeypatch.setattr(mimetypes, "knownfiles", [])
+    mimetypes.init()  # As on Lambda.
+
+    guessed = content_type_of(name)
+
+    monkeypatch.undo()
+    mimetypes.init()
+    assert guessed == content_type
 
 
 def test_declared_content_type_is_kept(aws: FakeAws, media: Storage) -> None:

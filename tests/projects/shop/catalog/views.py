@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from catalog.models import Product
 
-ProductForm = modelform_factory(Product, fields=["name", "description", "picture"])
+ProductForm = modelform_factory(Product, fields=["name", "description", "picture", "photo"])
 
 
 def home(request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from djambda.aws import configure
+from djambda.aws import configure, is_deployed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -65,6 +65,17 @@ USE_TZ = True
 STATIC_URL = "static/"
 MEDIA_URL = "media/"
 MEDIA_ROOT = BASE_DIR / "media"
+
+STORAGES: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "public": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if is_deployed():
+    STORAGES["public"] = {
+        "BACKEND": "djambda.storage_backends.MediaStorage",
+        "OPTIONS": {"querystring_auth": False},
+    }
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "catalog:product_list"

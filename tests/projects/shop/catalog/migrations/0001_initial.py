@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import catalog.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -21,6 +23,12 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=200)),
                 ("description", models.TextField(blank=True)),
                 ("picture", models.FileField(blank=True, upload_to="pictures/")),
+                (
+                    "photo",
+                    models.FileField(
+                        blank=True, storage=catalog.models.public_files, upload_to="photos/"
+                    ),
+                ),
             ],
         ),
     ]
