@@ -1,0 +1,234 @@
+"""Find a Django project and what a deploy needs to know about it, without running any of it.
+
+The project is the folder with `manage.py`. `djambda.toml` or `[tool.djambda]` (`project_file.py`)
+overrides each of the rules below.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from awscdk.project_file import FILE, PYPROJECT, ProjectError, ProjectFile, read_project_file
+
+MANAGE = "manage.py"
+SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
+DEPTH = 2
+"""The levels below the start at which `manage.py` is searched: `backend/`, `src/site/`."""
+DEVELOPMENT = {"dev", "develop", "development", "local"}
+PRODUCTION = ("production", "prod")
+"""Names of settings modules in a `settings` package, and of requirements files."""
+REQUIREMENTS = (
+    "uv.lock",
+    "poetry.lock",
+    "Pipfile.lock",
+    *(f"requirements/{name}.txt" for name in PRODUCTION),
+    "requirements.txt",
+    PYPROJECT,
+)
+"""The files that list a project's packages, the most exact one first."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Django project: the folder `home` of its configuration and state, and what it deploys.
+
+    `root` is the folder that ships, with `manage.py`; `settings` the settings module;
+    `requirements` the file that lists its packages.
+    """
+
+    home: Path
+    root: Path
+    settings: str
+    requirements: Path
+    file: ProjectFile
+
+
+def find_project(start: Path) -> Project:
+    """Return the project that `start` belongs to or contains. Raises `ProjectError`."""
+    home = find_home(start)
+    file = read_project_file(home) or ProjectFile()
+    root = _root(home, file)
+    return Project(home, root, _settings(root, file), _requirements(home, root, file), file)
+
+
+def find_home(start: Path) -> Path:
+    """Return the folder whose project a command in `start` works on. Raises `ProjectError`.
+
+    It is the nearest one, from `start` up, with a configuration or a `manage.py`, else the only
+    one below it.
+    """
+    for folder in (start, *start.parents):
+        if (folder / MANAGE).is_file() or read_project_file(folder) is not None:
+            return folder
+        if (folder / ".git").exists():
+            break
+    below = sorted(_folders_with_manage(start, DEPTH))
+    if not below:
+        raise ProjectError(
+            f"There is no Django project in {start}: neither it, nor a folder above or below it, "
+            f"contains {MANAGE}. Run djambda in the project's folder, or create a project: "
+            "django-admin startproject mysite ."
+        )
+    if len(below) > 1:
+        names = ", ".join(str(folder.relative_to(start)) for folder in below)
+        raise ProjectError(
+            f"{start} contains several Django projects: {names}. Run djambda in one of these "
+            f'folders, or name one in {FILE}: root = "{below[0].relative_to(start)}"'
+        )
+    return below[0]
+
+
+def _folders_with_manage(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield the folders below `folder` that contain `manage.py`."""
+    try:
+        entries = [Path(entry) for entry in os.scandir(folder) if entry.is_dir()]
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "node_modules" or _is_environment(entry):
+            continue
+        if (entry / MANAGE).is_file():
+            yield entry
+        elif depth > 1:
+            yield from _folders_with_manage(entry, depth - 1)
+
+
+def _is_environment(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").exists()
+
+
+def _root(home: Path, file: ProjectFile) -> Path:
+    if file.root is not None:
+        root = (home / file.root).resolve()
+        if not (root / MANAGE).is_file():
+            raise ProjectError(f"root = {file.root!r}: {root} contains no {MANAGE}.")
+        return root
+    if (home / MANAGE).is_file():
+        return home
+    below = sorted(_folders_with_manage(home, DEPTH))
+    if len(below) != 1:
+        problem = "no" if not below else "more than one"
+        raise ProjectError(
+            f"{home} contains {problem} folder with {MANAGE}. Name it in the configuration: "
+            'root = "backend"'
+        )
+    return below[0]
+
+
+def _settings(root: Path, file: ProjectFile) -> str:
+    if file.settings:
+        if _module_file(root, file.settings) is None:
+            raise ProjectError(f"settings = {file.settings!r}: there is no such module in {root}.")
+        return file.settings
+    module = settings_module(root)
+    deployed = _settings_of_wsgi(root, module)
+    if deployed and deployed != module:
+        return deployed
+    package, _, name = module.rpartition(".")
+    if name in DEVELOPMENT:
+        for candidate in PRODUCTION:
+            if _module_file(root, f"{package}.{candidate}"):
+                return f"{package}.{candidate}"
+    return module
+
+
+def _settings_of_wsgi(root: Path, module: str) -> str | None:
+    """Return the settings module of the `wsgi.py` next to the settings, which servers load."""
+    package = module.partition(".")[0]
+    for folder in (root / package, root / "src" / package):
+        wsgi = folder / "wsgi.py"
+        if wsgi.is_file():
+            try:
+                return named_settings(wsgi)
+            except ProjectError:
+                return None
+    return None
+
+
+def settings_module(root: Path) -> str:
+    """Return the settings module that the project's `manage.py` names, e.g. "mysite.settings".
+
+    Raises `ProjectError` if there is no `manage.py` or it names none.
+    """
+    manage = root / MANAGE
+    if not manage.exists():
+        raise ProjectError(
+            f"{root.name}/{MANAGE} is missing. Create the project there: "
+            f"django-admin startproject mysite {root.name}"
+        )
+    module = named_settings(manage)
+    if module is None:
+        raise ProjectError(
+            f"{root.name}/{MANAGE} names no settings module. Add the line that Django generates: "
+            f'os.environ.setdefault("{SETTINGS_VARIABLE}", "mysite.settings")'
+        )
+    return module
+
+
+def named_settings(file: Path) -> str | None:
+    """Return the settings module that a Python file puts into the environment, if it does.
+
+    Raises `ProjectError` if the file cannot be parsed.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise ProjectError(f"{file.parent.name}/{file.name} cannot be parsed: {error}") from None
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(module))])
+                | ast.Assign(
+                    targets=[ast.Subscript(slice=ast.Constant(value=name))],
+                    value=ast.Constant(value=str(module)),
+                )
+            ) if name == SETTINGS_VARIABLE:
+                return module
+    return None
+
+
+def _module_file(root: Path, module: str) -> Path | None:
+    """Return the file of a module of the project, or None."""
+    if not re.fullmatch(r"\w+(\.\w+)*", module):
+        return None
+    path = Path(*module.split("."))
+    for base in (root, root / "src"):
+        for file in (base / path.with_suffix(".py"), base / path / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _requirements(home: Path, root: Path, file: ProjectFile) -> Path:
+    """Return the file that lists the project's packages.
+
+    It may belong to a folder above, up to the repository's root, as in a workspace.
+    """
+    if file.requirements is not None:
+        named = home / file.requirements
+        if not named.is_file():
+            raise ProjectError(f"requirements = {file.requirements!r}: {named} does not exist.")
+        return named
+    for folder in _up_to_repository(root):
+        for name in REQUIREMENTS:
+            if (folder / name).is_file() and (name != PYPROJECT or _has_dependencies(folder)):
+                return folder / name
+    raise ProjectError(
+        f"{root} has none of the files that list a project's packages: {', '.join(REQUIREMENTS)}. "
+        "Create requirements.txt with one package per line, starting with Django."
+    )
+
+
+def _has_dependencies(folder: Path) -> bool:
+    text = (folder / PYPROJECT).read_text(encoding="utf-8", errors="replace")
+    return bool(re.search(r"^\s*dependencies\s*=", text, re.MULTILINE))
+
+
+def _up_to_repository(folder: Path) -> Iterator[Path]:
+    for candidate in (folder, *folder.parents):
+        yield candidate
+        if (candidate / ".git").exists():
+            return

@@ -1,0 +1,244 @@
+"""Discovery of a project's folders, settings module and requirements file."""
+
+from pathlib import Path
+
+import pytest
+
+from awscdk.discovery import find_project
+from awscdk.project_file import ProjectError, read_project_file
+
+MANAGE = """import os, sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{settings}")
+    from django.core.management import execute_from_command_line
+    execute_from_command_line(sys.argv)
+"""
+WSGI = """import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{settings}")
+application = get_wsgi_application()
+"""
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def project(folder: Path, settings: str = "shop.settings") -> Path:
+    return write(
+        folder,
+        {
+            "manage.py": MANAGE.format(settings=settings),
+            "shop/settings.py": "",
+            "requirements.txt": "Django\n",
+        },
+    )
+
+
+class TestHome:
+    def test_is_the_folder_with_manage(self, tmp_path: Path) -> None:
+        found = find_project(project(tmp_path))
+
+        assert (found.home, found.root) == (tmp_path, tmp_path)
+        assert found.settings == "shop.settings"
+        assert found.requirements == tmp_path / "requirements.txt"
+
+    def test_is_found_from_a_folder_below(self, tmp_path: Path) -> None:
+        project(tmp_path)
+
+        assert find_project(tmp_path / "shop").root == tmp_path
+
+    @pytest.mark.parametrize("name", ["backend", "src", "apps/site"])
+    def test_is_found_in_a_repository(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / ".git").mkdir()
+        project(tmp_path / name)
+
+        assert find_project(tmp_path).home == tmp_path / name
+
+    def test_search_does_not_leave_the_repository(self, tmp_path: Path) -> None:
+        project(tmp_path)
+        (tmp_path / "other" / ".git").mkdir(parents=True)
+
+        with pytest.raises(ProjectError, match="no Django project"):
+            find_project(tmp_path / "other")
+
+    def test_virtual_environments_are_not_searched(self, tmp_path: Path) -> None:
+        write(tmp_path / "env", {"pyvenv.cfg": "", "manage.py": "", "lib/manage.py": ""})
+        write(tmp_path / ".cache", {"manage.py": ""})
+        write(tmp_path / "node_modules", {"manage.py": ""})
+
+        with pytest.raises(ProjectError, match="no Django project"):
+            find_project(tmp_path)
+
+    def test_several_projects_are_named(self, tmp_path: Path) -> None:
+        for name in ("blog", "shop"):
+            project(tmp_path / name)
+
+        with pytest.raises(ProjectError, match=r"blog, shop(.|\n)*root = \"blog\""):
+            find_project(tmp_path)
+
+    def test_configuration_selects_one_of_several(self, tmp_path: Path) -> None:
+        for name in ("blog", "shop"):
+            project(tmp_path / name)
+        write(tmp_path, {"djambda.toml": 'root = "shop"\n'})
+
+        found = find_project(tmp_path)
+
+        assert (found.home, found.root) == (tmp_path, tmp_path / "shop")
+
+    def test_configured_root_without_manage(self, tmp_path: Path) -> None:
+        write(project(tmp_path), {"djambda.toml": 'root = "nowhere"\n'})
+
+        with pytest.raises(ProjectError, match="nowhere"):
+            find_project(tmp_path)
+
+
+class TestSettings:
+    def test_of_servers_win_over_those_of_manage(self, tmp_path: Path) -> None:
+        write(
+            project(tmp_path, "config.settings.local"),
+            {
+                "config/wsgi.py": WSGI.format(settings="config.settings.production"),
+                "config/settings/production.py": "",
+            },
+        )
+
+        assert find_project(tmp_path).settings == "config.settings.production"
+
+    @pytest.mark.parametrize("development", ["dev", "local", "development"])
+    @pytest.mark.parametrize("production", ["production", "prod"])
+    def test_production_module_next_to_the_development_module(
+        self, tmp_path: Path, development: str, production: str
+    ) -> None:
+        write(
+            project(tmp_path, f"mysite.settings.{development}"),
+            {
+                "mysite/wsgi.py": WSGI.format(settings=f"mysite.settings.{development}"),
+                f"mysite/settings/{production}.py": "",
+            },
+        )
+
+        assert find_project(tmp_path).settings == f"mysite.settings.{production}"
+
+    def test_development_module_without_a_production_module(self, tmp_path: Path) -> None:
+        project(tmp_path, "mysite.settings.dev")
+
+        assert find_project(tmp_path).settings == "mysite.settings.dev"
+
+    def test_of_a_src_layout(self, tmp_path: Path) -> None:
+        write(
+            project(tmp_path, "app.settings.dev"),
+            {
+                "src/app/wsgi.py": WSGI.format(settings="app.settings.prod"),
+                "src/app/settings/prod.py": "",
+            },
+        )
+
+        assert find_project(tmp_path).settings == "app.settings.prod"
+
+    def test_configured_module_wins(self, tmp_path: Path) -> None:
+        write(
+            project(tmp_path),
+            {
+                "shop/other.py": "",
+                "pyproject.toml": '[tool.djambda]\nsettings = "shop.other"\n',
+            },
+        )
+
+        assert find_project(tmp_path).settings == "shop.other"
+
+    def test_configured_module_must_exist(self, tmp_path: Path) -> None:
+        write(project(tmp_path), {"djambda.toml": 'settings = "shop.missing"\n'})
+
+        with pytest.raises(ProjectError, match=r"shop\.missing"):
+            find_project(tmp_path)
+
+
+class TestRequirements:
+    FILES = (
+        "uv.lock",
+        "poetry.lock",
+        "Pipfile.lock",
+        "requirements/production.txt",
+        "requirements.txt",
+    )
+
+    @pytest.mark.parametrize("best", range(len(FILES)))
+    def test_most_exact_file_wins(self, tmp_path: Path, best: int) -> None:
+        project(tmp_path)
+        (tmp_path / "requirements.txt").unlink()
+        write(tmp_path, dict.fromkeys(self.FILES[best:], ""))
+
+        assert find_project(tmp_path).requirements == tmp_path / self.FILES[best]
+
+    def test_pyproject_with_dependencies(self, tmp_path: Path) -> None:
+        project(tmp_path)
+        (tmp_path / "requirements.txt").unlink()
+        write(tmp_path, {"pyproject.toml": '[project]\ndependencies = ["django"]\n'})
+
+        assert find_project(tmp_path).requirements == tmp_path / "pyproject.toml"
+
+    def test_lock_of_a_workspace(self, tmp_path: Path) -> None:
+        project(tmp_path / "backend")
+        (tmp_path / "backend" / "requirements.txt").unlink()
+        write(tmp_path, {"uv.lock": "", ".git/HEAD": ""})
+
+        assert find_project(tmp_path / "backend").requirements == tmp_path / "uv.lock"
+
+    def test_configured_file(self, tmp_path: Path) -> None:
+        write(
+            project(tmp_path),
+            {"djambda.toml": 'requirements = "deploy.txt"\n', "deploy.txt": ""},
+        )
+
+        assert find_project(tmp_path).requirements == tmp_path / "deploy.txt"
+
+    def test_missing_files_are_listed(self, tmp_path: Path) -> None:
+        project(tmp_path)
+        (tmp_path / "requirements.txt").unlink()
+
+        with pytest.raises(ProjectError, match=r"uv\.lock(.|\n)*requirements\.txt"):
+            find_project(tmp_path)
+
+
+class TestProjectFile:
+    def test_pyproject_of_another_tool_is_none(self, tmp_path: Path) -> None:
+        write(tmp_path, {"pyproject.toml": "[tool.ruff]\nline-length = 100\n"})
+
+        assert read_project_file(tmp_path) is None
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ('setings = "x"', "did you mean settings"),
+            ('colour = "x"', "root, settings, requirements"),
+            ("settings = 3", "must be text, not 3"),
+            ('settings = ""', "must be text"),
+            ('exclude = "docs"', "must be a list of texts"),
+            ("exclude = [1]", "must be a list of texts"),
+            ("settings =", "cannot be read"),
+        ],
+    )
+    def test_mistake_is_explained(self, tmp_path: Path, line: str, message: str) -> None:
+        write(tmp_path, {"djambda.toml": f"{line}\n"})
+
+        with pytest.raises(ProjectError, match=message):
+            read_project_file(tmp_path)
+
+    def test_all_mistakes_are_reported_together(self, tmp_path: Path) -> None:
+        write(tmp_path, {"pyproject.toml": "[tool.djambda]\nroots = 'x'\ngroups = 'dev'\n"})
+
+        with pytest.raises(ProjectError, match=r"(?s)did you mean root.*groups in \[tool.djambda"):
+            read_project_file(tmp_path)
+
+    def test_two_configurations_are_an_error(self, tmp_path: Path) -> None:
+        write(tmp_path, {"pyproject.toml": "[tool.djambda]\n", "djambda.toml": ""})
+
+        with pytest.raises(ProjectError, match="Keep one"):
+            read_project_file(tmp_path)
