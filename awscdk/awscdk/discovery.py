@@ -26,7 +26,6 @@ REQUIREMENTS = (
     "Pipfile.lock",
     *(f"requirements/{name}.txt" for name in PRODUCTION),
     "requirements.txt",
-    PYPROJECT,
 )
 """The files that list a project's packages, the most exact one first."""
 
@@ -212,18 +211,22 @@ def _requirements(home: Path, root: Path, file: ProjectFile) -> Path:
         if not named.is_file():
             raise ProjectError(f"requirements = {file.requirements!r}: {named} does not exist.")
         return named
-    for folder in _up_to_repository(root):
-        for name in REQUIREMENTS:
-            if (folder / name).is_file() and (name != PYPROJECT or _has_dependencies(folder)):
-                return folder / name
+    folders = list(_up_to_repository(root))
+    candidates = [folder / name for folder in folders for name in REQUIREMENTS]
+    # A member of a workspace has a pyproject.toml, and its lock is in a folder above.
+    candidates += [folder / PYPROJECT for folder in folders if _has_dependencies(folder)]
+    if found := next(filter(Path.is_file, candidates), None):
+        return found
+    names = ", ".join((*REQUIREMENTS, PYPROJECT))
     raise ProjectError(
-        f"{root} has none of the files that list a project's packages: {', '.join(REQUIREMENTS)}. "
+        f"{root} has none of the files that list a project's packages: {names}. "
         "Create requirements.txt with one package per line, starting with Django."
     )
 
 
 def _has_dependencies(folder: Path) -> bool:
-    text = (folder / PYPROJECT).read_text(encoding="utf-8", errors="replace")
+    file = folder / PYPROJECT
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     return bool(re.search(r"^\s*dependencies\s*=", text, re.MULTILINE))
 
 

@@ -188,6 +188,7 @@ class TestRequirements:
         project(tmp_path / "backend")
         (tmp_path / "backend" / "requirements.txt").unlink()
         write(tmp_path, {"uv.lock": "", ".git/HEAD": ""})
+        write(tmp_path, {"backend/pyproject.toml": "[project]\ndependencies = []\n"})
 
         assert find_project(tmp_path / "backend").requirements == tmp_path / "uv.lock"
 
