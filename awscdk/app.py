@@ -15,33 +15,36 @@ except ModuleNotFoundError:
 
 from awscdk import layer
 from awscdk.config import Config, ConfigurationError, deprecations
-from awscdk.project import ProjectError, settings_module
+from awscdk.discovery import find_project, project_of_checkout
+from awscdk.product import PRODUCT
+from awscdk.project_file import ProjectError
 from awscdk.stack import DjambdaStack
 
-ROOT = Path(__file__).resolve().parents[1]
-PROJECT = ROOT / "django"
-LAYER = ROOT / "layers" / "django"
 
+def main(*folders: str) -> None:
+    """Synthesize the stack that the environment describes, or exit with 1 and all problems.
 
-def main() -> None:
-    """Synthesize the stack that the environment describes, or exit with 1 and all problems."""
+    It deploys the project in the given folder, by default the one in the checkout's `django/`.
+    """
     architecture = os.environ.get("LAMBDA_ARCHITECTURE") or "x86_64"
     try:
-        problems = layer.problems(LAYER, PROJECT / "requirements.txt", architecture)
+        home = [Path(folder) for folder in folders]
+        project = find_project(*home) if home else project_of_checkout(PRODUCT)
+        problems = layer.problems(project, architecture)
         try:
-            settings_module(PROJECT)
+            project.settings  # noqa: B018 (may raise)
         except ProjectError as error:
             problems.append(str(error))
         config = Config.from_environment(os.environ, problems)
-    except ConfigurationError as error:
+    except (ConfigurationError, ProjectError) as error:
         sys.exit(f"Cannot deploy:\n{error}")
     for warning in deprecations(os.environ):
         sys.stderr.write(f"Warning: {warning}.\n")
     # `cdk` reads feature flags from the current directory, which may be a different one.
-    app = aws_cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
-    DjambdaStack(app, config, project=PROJECT, layer=LAYER)
+    app = aws_cdk.App(context=json.loads((PRODUCT / "cdk.json").read_text())["context"])
+    DjambdaStack(app, config, project=project)
     app.synth()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

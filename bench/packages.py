@@ -24,15 +24,18 @@ from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
 from awscdk import code
+from awscdk.discovery import project_of_checkout
 from bench import ROOT, environment
 from bench.report import Table
 from djambda_cli.local.environment import machine_architecture
-from djambda_cli.paths import LAYER, REQUIREMENTS
+from djambda_cli.paths import LOCAL
 from djambda_cli.project import layer
 
 PACKAGES = ROOT / ".local" / "bench-packages"
 RUNTIME = PACKAGES / "runtime"
 PROJECT = ROOT / "django"
+SAMPLE = project_of_checkout(ROOT)
+LAYER = SAMPLE.layer / "python"
 COMMON = ROOT / "common" / "djambda_common"
 NOT_CODE = shutil.ignore_patterns("__pycache__", "tests")
 EPOCH = 315_532_800
@@ -154,8 +157,8 @@ def build(name: str) -> Package:
     if our layer cannot be built.
     """
     package = at(name)
-    if name == "djambda" and not layer.is_current(machine_architecture()):
-        layer.build(machine_architecture())
+    if name == "djambda" and not layer.is_current(SAMPLE, machine_architecture()):
+        layer.build(SAMPLE, machine_architecture(), LOCAL)
     inputs = _inputs(name)
     record = package.folder / "inputs.sha256"
     if not record.exists() or record.read_text() != inputs:
@@ -215,7 +218,7 @@ def _djambda(package: Package) -> None:
 
 
 def _article(package: Package) -> None:
-    _pip("install", "-r", REQUIREMENTS, "aws-wsgi", "-t", package.opt)
+    _pip("install", "-r", SAMPLE.requirements, "aws-wsgi", "-t", package.opt)
     _copy_code(package.task, AWS_WSGI)
     _reset_dates(package.folder)
 
@@ -223,7 +226,7 @@ def _article(package: Package) -> None:
 def _zappa(package: Package) -> None:
     venv, project = package.folder / "venv", package.folder / "project"
     _run(sys.executable, "-m", "venv", venv)
-    _pip("install", "-r", REQUIREMENTS, "zappa", python=venv / "bin" / "python")
+    _pip("install", "-r", SAMPLE.requirements, "zappa", python=venv / "bin" / "python")
     _copy_code(project)
     (project / "zappa_settings.json").write_text(json.dumps(ZAPPA))
     _run(
@@ -247,7 +250,7 @@ def _apig_wsgi(package: Package) -> None:
 
 
 def _floor(package: Package) -> None:
-    _pip("install", "-r", REQUIREMENTS, "-t", package.opt)
+    _pip("install", "-r", SAMPLE.requirements, "-t", package.opt)
     _copy_code(package.task, FLOOR)
     compileall.compile_dir(
         package.folder,
@@ -295,7 +298,7 @@ RECIPES = {
 
 
 def _one_zip(package: Package, adapter: str, handler: str) -> None:
-    _pip("install", "-r", REQUIREMENTS, adapter, "-t", package.task)
+    _pip("install", "-r", SAMPLE.requirements, adapter, "-t", package.task)
     _copy_code(package.task, handler)
     _reset_dates(package.folder)
 

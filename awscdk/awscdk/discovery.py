@@ -8,12 +8,15 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from awscdk.project_file import FILE, PYPROJECT, ProjectError, ProjectFile, read_project_file
 
 MANAGE = "manage.py"
+STATE = ".djambda"
+"""The folder of the files that djambda keeps for a project, beside its configuration."""
 SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 DEPTH = 2
 """The levels below the start at which `manage.py` is searched: `backend/`, `src/site/`."""
@@ -32,17 +35,23 @@ REQUIREMENTS = (
 
 @dataclass(frozen=True)
 class Project:
-    """A Django project: the folder `home` of its configuration and state, and what it deploys.
+    """A Django project, and the files that djambda keeps for it.
 
-    `root` is the folder that ships, with `manage.py`; `settings` the settings module;
-    `requirements` the file that lists its packages.
+    `root` is the folder that ships, with `manage.py`; `requirements` the file that lists its
+    packages; `lock` those packages with their hashes; `layer` the folder of the built layer, which
+    contains `python/`.
     """
 
-    home: Path
     root: Path
-    settings: str
     requirements: Path
-    file: ProjectFile
+    lock: Path
+    layer: Path
+    file: ProjectFile = field(default_factory=ProjectFile)
+
+    @cached_property
+    def settings(self) -> str:
+        """The settings module. Raises `ProjectError` if there is none."""
+        return _settings(self.root, self.file)
 
 
 def find_project(start: Path) -> Project:
@@ -50,7 +59,24 @@ def find_project(start: Path) -> Project:
     home = find_home(start)
     file = read_project_file(home) or ProjectFile()
     root = _root(home, file)
-    return Project(home, root, _settings(root, file), _requirements(home, root, file), file)
+    return Project(
+        root,
+        _requirements(home, root, file),
+        lock=home / STATE / "requirements.lock",
+        layer=home / STATE / "layer",
+        file=file,
+    )
+
+
+def project_of_checkout(checkout: Path) -> Project:
+    """Return the project in `django/` of a checkout of djambda."""
+    root = checkout / "django"
+    return Project(
+        root,
+        root / "requirements.txt",
+        lock=root / "requirements.lock",
+        layer=checkout / "layers" / "django",
+    )
 
 
 def find_home(start: Path) -> Path:

@@ -3,8 +3,6 @@
 `code.py` stages the code; `layer.py` has checked the layer before.
 """
 
-from pathlib import Path
-
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -12,6 +10,7 @@ from constructs import Construct
 
 from awscdk import code
 from awscdk.config import Config
+from awscdk.discovery import Project
 from awscdk.findings import acknowledge_wildcard
 from awscdk.functions import RUNTIME, acknowledge_runtime, create_log_group, create_role
 from awscdk.network import Network
@@ -45,8 +44,7 @@ class DjangoFunction(Construct):
         config: Config,
         *,
         network: Network,
-        project: Path,
-        layer: Path,
+        project: Project,
         environment: dict[str, str],
     ) -> None:
         super().__init__(scope, id)
@@ -54,12 +52,12 @@ class DjangoFunction(Construct):
         log_group = create_log_group(self, config.django_function_name, config.log_retention_days)
         self.role = create_role(self, log_group)
         _allow_network_interfaces(self.role, config.django_function_name)
-        staged = code.django_package(project)
+        staged = code.django_package(project.root)
         dependencies = lambda_.LayerVersion(
             self,
             "Dependencies",
-            description="The packages of django/requirements.txt",
-            code=code.asset(layer),
+            description=f"The packages of {project.requirements.name}",
+            code=code.asset(project.layer),
             compatible_runtimes=[RUNTIME],
             compatible_architectures=[architecture],
         )
@@ -76,7 +74,7 @@ class DjangoFunction(Construct):
             memory_size=config.lambda_memory,
             timeout=Duration.seconds(config.lambda_timeout),
             reserved_concurrent_executions=config.lambda_concurrency,
-            environment={**environment, BUILD_ID_VARIABLE: code.build_id(staged, layer)},
+            environment={**environment, BUILD_ID_VARIABLE: code.build_id(staged, project.layer)},
             vpc=network.vpc,
             vpc_subnets=network.functions,
             security_groups=[network.functions_group],

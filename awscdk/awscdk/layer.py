@@ -17,6 +17,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 from packaging.utils import canonicalize_name
 
 from awscdk.code import shipped
+from awscdk.discovery import Project
 from awscdk.project import fingerprint, languages, requirement_lines, uses_gis
 
 PYTHON = (3, 13)
@@ -42,41 +43,37 @@ OUTDATED = {
 }
 
 
-def problems(folder: Path, requirements: Path, architecture: str) -> list[str]:
-    """Return the problems of the layer in `folder` for Python 3.13 on `architecture`.
-
-    `folder` contains `python/`; `requirements` is the project's file that it was built from.
-    """
-    python = folder / "python"
+def problems(project: Project, architecture: str) -> list[str]:
+    """Return the problems of the project's layer for Python 3.13 on `architecture`."""
+    python = project.layer / "python"
     rebuild = REBUILD.format(machine=MACHINES.get(architecture, "x86_64"))
     if not python.is_dir() or not any(python.iterdir()):
         return [f"{_short(python)} is missing or empty: {rebuild}"]
     if architecture not in MACHINES:
         return []  # The configuration reports it.
     build_problems = (
-        _manifest_problems(python / MANIFEST, requirements, architecture)
+        _manifest_problems(python / MANIFEST, project, architecture)
         if (python / MANIFEST).exists()
-        else _wheel_problems(python, requirements, architecture)
+        else _wheel_problems(python, project.requirements, architecture)
     )
     reported = [*build_problems, *_file_problems(python)]
     return [f"{_short(python)} {problem}: {rebuild}" for problem in reported]
 
 
-def expected_manifest(requirements: Path, architecture: str) -> dict[str, Any]:
+def expected_manifest(project: Project, architecture: str) -> dict[str, Any]:
     """Return the manifest of a layer that is built now, without the builder's own fields."""
-    project = requirements.parent
     return {
         "architecture": architecture,
         "python": ".".join(map(str, PYTHON)),
-        "requirements": fingerprint(requirements),
-        "lock": fingerprint(requirements.with_suffix(".lock")),
-        "languages": languages(project),
-        "gis": uses_gis(shipped(project)),
+        "requirements": fingerprint(project.requirements),
+        "lock": fingerprint(project.lock),
+        "languages": languages(project.root),
+        "gis": uses_gis(shipped(project.root)),
     }
 
 
-def _manifest_problems(file: Path, requirements: Path, architecture: str) -> list[str]:
-    expected = expected_manifest(requirements, architecture)
+def _manifest_problems(file: Path, project: Project, architecture: str) -> list[str]:
+    expected = expected_manifest(project, architecture)
     try:
         actual = json.loads(file.read_text())
         outdated = [name for name in expected if actual[name] != expected[name]]
@@ -86,8 +83,8 @@ def _manifest_problems(file: Path, requirements: Path, architecture: str) -> lis
         OUTDATED[name].format(
             actual=actual[name],
             expected=expected[name],
-            requirements=_short(requirements),
-            lock=_short(requirements.with_suffix(".lock")),
+            requirements=_short(project.requirements),
+            lock=_short(project.lock),
         )
         for name in outdated
         if name != "gis" or expected["gis"]  # A layer with an unused django.contrib.gis works.

@@ -13,43 +13,7 @@ from pathlib import Path
 
 from awscdk.code import shipped
 
-SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 GIS = re.compile(rb"contrib\.gis\b")
-
-
-class ProjectError(Exception):
-    """The project cannot be deployed as it is; the message says why and what to change."""
-
-
-def settings_module(project: Path) -> str:
-    """Return the settings module that the project's `manage.py` names, e.g. "mysite.settings".
-
-    Raises `ProjectError` if there is no `manage.py` or it names none.
-    """
-    manage = project / "manage.py"
-    try:
-        tree = ast.parse(manage.read_bytes())
-    except FileNotFoundError:
-        raise ProjectError(
-            f"{project.name}/manage.py is missing. Create the project there: "
-            f"django-admin startproject mysite {project.name}"
-        ) from None
-    except (SyntaxError, ValueError) as error:
-        raise ProjectError(f"{project.name}/manage.py cannot be parsed: {error}") from None
-    for node in ast.walk(tree):
-        match node:
-            case (
-                ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(module))])
-                | ast.Assign(
-                    targets=[ast.Subscript(slice=ast.Constant(value=name))],
-                    value=ast.Constant(value=str(module)),
-                )
-            ) if name == SETTINGS_VARIABLE:
-                return module
-    raise ProjectError(
-        f"{project.name}/manage.py names no settings module. Add the line that Django generates: "
-        f'os.environ.setdefault("{SETTINGS_VARIABLE}", "mysite.settings")'
-    )
 
 
 def fingerprint(requirements: Path) -> str:

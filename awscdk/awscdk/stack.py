@@ -1,17 +1,15 @@
 """The stack as a table of contents: its constructs, their permissions, its outputs."""
 
-from pathlib import Path
-
 from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
 from constructs import Construct
 
 from awscdk.api import Api
 from awscdk.config import ZONES, Config
 from awscdk.database import Database
+from awscdk.discovery import Project
 from awscdk.django_environment import django_environment
 from awscdk.django_function import DjangoFunction
 from awscdk.network import Network
-from awscdk.project import settings_module
 from awscdk.proxy import Proxy
 from awscdk.release import Release
 from awscdk.secrets import Secrets
@@ -21,7 +19,7 @@ from awscdk.storage import Storage
 class DjambdaStack(Stack):
     """One deployment of one project."""
 
-    def __init__(self, scope: Construct, config: Config, *, project: Path, layer: Path) -> None:
+    def __init__(self, scope: Construct, config: Config, *, project: Project) -> None:
         super().__init__(
             scope,
             config.name,
@@ -42,9 +40,8 @@ class DjambdaStack(Stack):
             config,
             network=network,
             project=project,
-            layer=layer,
             environment=django_environment(
-                self, config, settings_module(project), database.cluster, storage.bucket
+                self, config, project.settings, database.cluster, storage.bucket
             ),
         )
         secrets.grant_read(django.role)

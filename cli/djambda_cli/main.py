@@ -31,7 +31,7 @@ from djambda_cli.commands.status import status
 from djambda_cli.commands.synth import synth
 from djambda_cli.commands.up import up
 from djambda_cli.errors import CliError
-from djambda_cli.paths import require_checkout
+from djambda_cli.paths import require_project
 from djambda_cli.terminal import stderr
 
 
@@ -99,7 +99,7 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
-            require_checkout()
+            require_project()
             return command(*args, **kwargs)
         except CliError as error:
             if error.output:

@@ -1,46 +1,91 @@
-"""Paths of the checkout's files and of the tools that `cli/bootstrap.py` installs."""
+"""Paths: the product's files, the project that a command deploys, and the tools that it runs."""
 
+import hashlib
 import os
 import shutil
 import sys
 from pathlib import Path
 
+import platformdirs
+
+from awscdk.discovery import STATE, Project, find_home, find_project, project_of_checkout
+from awscdk.product import IS_CHECKOUT, PRODUCT
+from awscdk.project_file import ProjectError
 from djambda_cli.errors import CliError
 
-CDK_APP = "awscdk/app.py"
-
-
-def find_checkout(*folders: Path) -> Path | None:
-    """Return the first checkout that is one of these folders or contains one of them."""
-    candidates = (parent for folder in folders for parent in (folder, *folder.parents))
-    return next((folder for folder in candidates if (folder / CDK_APP).is_file()), None)
-
-
-# The checkout of an editable installation is its own; a copy in site-packages works on the one that
-# it is called in. `require_checkout` reports a missing one, so that `--help` works without.
-CHECKOUT = find_checkout(Path(__file__).resolve().parent, Path.cwd())
-ROOT = CHECKOUT or Path.cwd()
-LOCAL = ROOT / ".local"
+CDK_APP = PRODUCT / "awscdk" / "app.py"
 TOOLS = Path(sys.executable).parent
+
+
+def find_checkout(folder: Path) -> Path | None:
+    """Return the checkout of djambda that is this folder or contains it."""
+    candidates = (folder, *folder.parents)
+    return next((parent for parent in candidates if (parent / "awscdk/app.py").is_file()), None)
+
+
+def locate(folder: Path, product: Path | None) -> tuple[Path | None, Path | None]:
+    """Return the checkout and the project's home for a command in `folder`; one of them is None.
+
+    In a checkout, the project is the one in its `django/`. `product` is the checkout of an editable
+    installation: its own commands work on it, and so do commands outside any project.
+    """
+    if checkout := find_checkout(folder):
+        return product or checkout, None
+    try:
+        return None, find_home(folder)
+    except ProjectError:
+        return product, None
+
+
+CHECKOUT, HOME = locate(Path.cwd(), PRODUCT if IS_CHECKOUT else None)
+ROOT = CHECKOUT or HOME or Path.cwd()
+"""The folder of `.variables`: the checkout, or the project's home."""
+LOCAL = ROOT / (".local" if CHECKOUT else STATE)
+"""The state of the project's deployments, which git ignores."""
 DEFAULT_CLOUD = LOCAL / "cloud"
-EMULATOR_PYTHON = LOCAL / "emulator" / "bin" / "python"
-REQUIREMENTS = ROOT / "django" / "requirements.txt"
-LAYER = ROOT / "layers" / "django" / "python"
 
 
-def require_checkout() -> None:
-    """Raise `CliError` if the command runs neither from nor in a checkout of djambda."""
-    if CHECKOUT is None:
-        raise CliError(
-            f"Not a djambda checkout: neither {ROOT} nor a folder above it contains {CDK_APP}. "
-            "Run djambda inside one, or clone it."
-        )
+def _installed(name: str, lock: str) -> Path:
+    """Return the folder of tools that projects share, for the content of their lock file."""
+    digest = hashlib.sha256((PRODUCT / lock).read_bytes()).hexdigest()[:12]
+    return Path(platformdirs.user_cache_dir("djambda")) / f"{name}-{digest}"
+
+
+EMULATOR = PRODUCT / ".local" / "emulator" if IS_CHECKOUT else _installed("emulator", "uv.lock")
+EMULATOR_PYTHON = EMULATOR / "bin" / "python"
+NODE = PRODUCT if IS_CHECKOUT else _installed("cdk", "package-lock.json")
+"""The folder with `node_modules`."""
+
+
+def load_project() -> Project:
+    """Return the project that commands deploy.
+
+    Raises `CliError` if the current folder neither belongs to nor contains one.
+    """
+    try:
+        return project_of_checkout(CHECKOUT) if CHECKOUT else find_project(HOME or Path.cwd())
+    except ProjectError as error:
+        raise CliError(str(error)) from None
+
+
+def require_project() -> None:
+    """Raise `CliError` if the current folder belongs to no project."""
+    if not (CHECKOUT or HOME):
+        load_project()
+
+
+def create_state_folder() -> None:
+    """Create the folder of the project's state; git ignores it by itself."""
+    if not LOCAL.exists():
+        LOCAL.mkdir(mode=0o700)
+        (LOCAL / ".gitignore").write_text("*\n")
 
 
 def search_path() -> str:
     """Return `PATH` with the project's own tools first, as if `.venv` were activated."""
     path = os.environ.get("PATH", os.defpath)
-    return os.pathsep.join([str(TOOLS), path, str(LOCAL / "uv" / "bin")])
+    own = [str(TOOLS)] if IS_CHECKOUT else [str(TOOLS), str(NODE / "bin")]
+    return os.pathsep.join([*own, path, str(PRODUCT / ".local" / "uv" / "bin")])
 
 
 def tool(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks
 
 from awscdk.config import Config
+from awscdk.discovery import Project
 from awscdk.stack import DjambdaStack
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = ROOT / "tests" / "projects" / "shop"
+SHOP = ROOT / "tests" / "projects" / "shop"
+PROJECT = Project(SHOP, SHOP / "requirements.txt", SHOP / "requirements.lock", SHOP / "layer")
 
 type Template = dict[str, Any]
 
@@ -72,7 +75,7 @@ def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         folder = tmp_path_factory.mktemp(name)
         app = new_app(folder)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-        DjambdaStack(app, CONFIGURATIONS[name], project=PROJECT, layer=layer)
+        DjambdaStack(app, CONFIGURATIONS[name], project=replace(PROJECT, layer=layer))
         app.synth()
         return folder
 

@@ -45,7 +45,7 @@ class TestHome:
     def test_is_the_folder_with_manage(self, tmp_path: Path) -> None:
         found = find_project(project(tmp_path))
 
-        assert (found.home, found.root) == (tmp_path, tmp_path)
+        assert (found.root, found.layer) == (tmp_path, tmp_path / ".djambda" / "layer")
         assert found.settings == "shop.settings"
         assert found.requirements == tmp_path / "requirements.txt"
 
@@ -59,7 +59,7 @@ class TestHome:
         (tmp_path / ".git").mkdir()
         project(tmp_path / name)
 
-        assert find_project(tmp_path).home == tmp_path / name
+        assert find_project(tmp_path).root == tmp_path / name
 
     def test_search_does_not_leave_the_repository(self, tmp_path: Path) -> None:
         project(tmp_path)
@@ -90,7 +90,8 @@ class TestHome:
 
         found = find_project(tmp_path)
 
-        assert (found.home, found.root) == (tmp_path, tmp_path / "shop")
+        assert found.root == tmp_path / "shop"
+        assert found.lock == tmp_path / ".djambda" / "requirements.lock"
 
     def test_configured_root_without_manage(self, tmp_path: Path) -> None:
         write(project(tmp_path), {"djambda.toml": 'root = "nowhere"\n'})
@@ -157,7 +158,7 @@ class TestSettings:
         write(project(tmp_path), {"djambda.toml": 'settings = "shop.missing"\n'})
 
         with pytest.raises(ProjectError, match=r"shop\.missing"):
-            find_project(tmp_path)
+            _ = find_project(tmp_path).settings
 
 
 class TestRequirements:

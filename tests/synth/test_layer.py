@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from awscdk.discovery import project_of_checkout
 from awscdk.layer import expected_manifest, problems
 
 MANYLINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64"
@@ -16,6 +17,7 @@ class Layer:
     """A layer folder and the requirements file that it should match."""
 
     def __init__(self, folder: Path) -> None:
+        self.project = project_of_checkout(folder)
         self.folder = folder / "layers" / "django"
         self.requirements = folder / "django" / "requirements.txt"
         self.requirements.parent.mkdir()
@@ -34,7 +36,7 @@ class Layer:
         """Write the manifest of `djambda layer`."""
         folder = self.folder / "python"
         folder.mkdir(parents=True)
-        content = expected_manifest(self.requirements, "x86_64") | {"builder": "0"} | changes
+        content = expected_manifest(self.project, "x86_64") | {"builder": "0"} | changes
         (folder / ".djambda-layer.json").write_text(json.dumps(content))
 
     def write(self, name: str, text: str) -> None:
@@ -42,7 +44,7 @@ class Layer:
         (self.requirements.parent / name).write_text(text)
 
     def problems(self, architecture: str = "x86_64") -> list[str]:
-        return problems(self.folder, self.requirements, architecture)
+        return problems(self.project, architecture)
 
 
 @pytest.fixture

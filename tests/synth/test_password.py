@@ -71,7 +71,7 @@ def test_only_the_cluster_refers_to_the_password(
 ) -> None:
     config = replace(CONFIGURATIONS["default"], egress=egress, ephemeral=ephemeral, **domain)  # type: ignore[arg-type]  # All are strings.
     app = new_app(tmp_path)
-    DjambdaStack(app, config, project=PROJECT, layer=layer)
+    DjambdaStack(app, config, project=replace(PROJECT, layer=layer))
     app.synth()
     [file] = tmp_path.glob("*.template.json")
     template: Template = json.loads(file.read_text())

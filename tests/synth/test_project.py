@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from awscdk.project import ProjectError, settings_module
+from awscdk.discovery import settings_module
+from awscdk.project_file import ProjectError
 
 ROOT = Path(__file__).resolve().parents[2]
 

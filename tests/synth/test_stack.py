@@ -517,7 +517,7 @@ def test_same_input_gives_the_same_template(
     template: Templates, layer: Path, tmp_path: Path
 ) -> None:
     app = new_app(tmp_path)
-    DjambdaStack(app, CONFIGURATIONS["default"], project=PROJECT, layer=layer)
+    DjambdaStack(app, CONFIGURATIONS["default"], project=replace(PROJECT, layer=layer))
     app.synth()
 
     second = json.loads((tmp_path / "dev-mysite.template.json").read_text())
@@ -539,7 +539,9 @@ def test_version_changes_with_the_function(
     template: Templates, layer: Path, tmp_path: Path, changes: dict[str, Any], publishes: bool
 ) -> None:
     app = new_app(tmp_path)
-    DjambdaStack(app, replace(CONFIGURATIONS["default"], **changes), project=PROJECT, layer=layer)
+    DjambdaStack(
+        app, replace(CONFIGURATIONS["default"], **changes), project=replace(PROJECT, layer=layer)
+    )
     app.synth()
 
     changed = json.loads((tmp_path / "dev-mysite.template.json").read_text())
@@ -550,7 +552,7 @@ def test_version_changes_with_the_layer(template: Templates, tmp_path: Path) -> 
     (tmp_path / "layer" / "python").mkdir(parents=True)
     (tmp_path / "layer" / "python" / "dependency.py").write_text("answer = 43\n")
     app = new_app(tmp_path / "out")
-    DjambdaStack(app, CONFIGURATIONS["default"], project=PROJECT, layer=tmp_path / "layer")
+    DjambdaStack(app, CONFIGURATIONS["default"], project=replace(PROJECT, layer=tmp_path / "layer"))
     app.synth()
 
     changed = json.loads((tmp_path / "out" / "dev-mysite.template.json").read_text())

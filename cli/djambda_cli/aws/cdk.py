@@ -6,16 +6,19 @@ nothing yet), and execute exactly that change set.
 """
 
 import os
+import shlex
 import subprocess
+import sys
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from awscdk.product import PRODUCT
 from djambda_cli.errors import CliError
-from djambda_cli.paths import CDK_APP, LOCAL, ROOT, search_path, tool
+from djambda_cli.paths import CDK_APP, HOME, LOCAL, search_path, tool
 from djambda_cli.steps import Progress
 
-HOME = LOCAL / "home"
+CDK_HOME = LOCAL / "home"
 SHOWN_LINES = 40
 """The number of lines of a failed command that an error shows; CDK's errors are at the end."""
 PLAIN = ("--ci", "--no-color", "--no-notices")
@@ -32,7 +35,7 @@ class Cdk:
     def synth(self, output: Path, progress: Progress) -> None:
         """Write the stack's template and assets into `output`. Raises `CliError`."""
         self._run(
-            ["synth", "--quiet", "--app", CDK_APP, "--output", str(output)],
+            ["synth", "--quiet", "--app", app_command(), "--output", str(output)],
             progress,
             failed="Could not synthesize the stack: see above. Nothing was changed.",
         )
@@ -85,7 +88,7 @@ class Cdk:
             # The default method creates a change set.
             [tool("cdk"), "diff", stack, "--app", str(assembly), "--method", "template", "--fail"]
             + ["--ci", "--no-notices", "--color" if color else "--no-color"],
-            cwd=ROOT,
+            cwd=PRODUCT,  # Its cdk.json has the feature flags.
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -106,7 +109,7 @@ class Cdk:
         lines: deque[str] = deque(maxlen=SHOWN_LINES)
         with subprocess.Popen(
             [tool("cdk"), *arguments, *PLAIN],
-            cwd=ROOT,
+            cwd=PRODUCT,  # Its cdk.json has the feature flags.
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -127,18 +130,23 @@ class Cdk:
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of `cdk`, with its caches in the checkout."""
-        HOME.mkdir(parents=True, exist_ok=True)
-        isolation = {"HOME": str(HOME)} if self.isolated else {}
+        CDK_HOME.mkdir(parents=True, exist_ok=True)
+        isolation = {"HOME": str(CDK_HOME)} if self.isolated else {}
         return (
             os.environ
             | isolation
             | {
                 "CDK_DISABLE_CLI_TELEMETRY": "true",
-                "CDK_HOME": str(HOME / ".cdk"),
+                "CDK_HOME": str(CDK_HOME / ".cdk"),
                 "NODE_NO_WARNINGS": "1",
                 "PATH": search_path(),
             }
         )
+
+
+def app_command() -> str:
+    """Return the command line of the CDK app for the current project."""
+    return shlex.join([sys.executable, str(CDK_APP), *([str(HOME)] if HOME else [])])
 
 
 def readable(line: str) -> str:

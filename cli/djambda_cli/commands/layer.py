@@ -1,11 +1,12 @@
 """`djambda layer`: build the Lambda layer with the project's dependencies."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from djambda_cli.errors import CliError
-from djambda_cli.paths import LAYER, ROOT
+from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project.layer import BuiltLayer, build
 from djambda_cli.project.requirements import PLATFORMS
 from djambda_cli.steps import Steps
@@ -29,16 +30,18 @@ def layer(
         raise CliError(
             f"Unknown architecture {architecture!r}. Lambda has {' and '.join(PLATFORMS)}."
         )
+    project = load_project()
+    create_state_folder()
     with Steps(stdout).step(f"Build layer for {architecture}"):
-        built = build(architecture)
-    stdout.print(summary(built), soft_wrap=True)
+        built = build(project, architecture, LOCAL)
+    stdout.print(summary(built, os.path.relpath(project.layer / "python")), soft_wrap=True)
 
 
-def summary(built: BuiltLayer) -> str:
+def summary(built: BuiltLayer, folder: str) -> str:
     """Return the sizes of a layer, and what to do about it, as lines with rich's markup."""
     lines = [
         "",
-        f"  {LAYER.relative_to(ROOT)}",
+        f"  {folder}",
         f"  Zipped    about {built.zipped / 1e6:.1f} MB",
         f"  Unzipped  {built.unzipped / 1e6:.1f} MB ({built.share:.0%} of the limit with the code)",
     ]

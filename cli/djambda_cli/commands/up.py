@@ -18,7 +18,7 @@ from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.rollout import roll_out
 from djambda_cli.operations.site import check_site
 from djambda_cli.options import DEFAULT_FOLDER, Folder
-from djambda_cli.paths import ROOT
+from djambda_cli.paths import CHECKOUT
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stdout
 
@@ -42,7 +42,7 @@ def up(
     cloud, steps = LocalCloud(folder), Steps(stdout)
     access = bring_up(cloud, steps, port=port, owner=owner)
     check_site(use_deployment(local=True, folder=folder), steps)
-    stdout.print(summary(access, os.path.relpath(cloud.variables_file, ROOT)), soft_wrap=True)
+    stdout.print(summary(access, os.path.relpath(cloud.variables_file)), soft_wrap=True)
 
 
 def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) -> Access:
@@ -91,14 +91,14 @@ def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:
 
 def summary(access: Access, variables_file: str) -> str:
     """Return the site's URLs and login, and the next commands, with rich's markup."""
+    activate = "  Use djambda, cdk and aws in this shell   . .venv/bin/activate\n" * bool(CHECKOUT)
     return f"""
   Site      [link={access.url}]{access.url}[/link]
   Admin     {access.url}admin/
   User      {access.username}
   Password  {escape(access.password)}
 
-  Use djambda, cdk and aws in this shell   . .venv/bin/activate
-  Point cdk and aws to the local cloud     . {variables_file}
+{activate}  Point cdk and aws to the local cloud     . {variables_file}
   Run a management command                 djambda manage --local check
   Show the status                          djambda status --local
   Stop the local cloud                     djambda down

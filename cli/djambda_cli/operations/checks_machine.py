@@ -12,11 +12,12 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 
 from awscdk import layer as layer_rules
+from awscdk.product import PRODUCT
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import NEEDED_BYTES
 from djambda_cli.operations.findings import Finding, ok, problem, warning
-from djambda_cli.paths import EMULATOR_PYTHON, LAYER, REQUIREMENTS, ROOT, tool
+from djambda_cli.paths import EMULATOR_PYTHON, NODE, ROOT, load_project, tool
 from djambda_cli.project import layer as layer_builder
 
 COMFORTABLE_BYTES = 2_000_000_000
@@ -30,7 +31,7 @@ def check_machine(*, local: bool) -> Iterator[Finding]:
     yield rate_python(sys.version_info[:2], platform.python_version())
     yield rate_tool("uv", _output("uv", "--version").removeprefix("uv ").partition(" ")[0])
     yield rate_node(_output("node", "--version").removeprefix("v"), supported_node())
-    yield rate_cdk(_cdk_version(ROOT / INSTALLED_PACKAGES), _cdk_version(ROOT / LOCKED_PACKAGES))
+    yield rate_cdk(_cdk_version(NODE / INSTALLED_PACKAGES), _cdk_version(PRODUCT / LOCKED_PACKAGES))
     if local:
         yield rate_tool("AWS emulator", "installed" * EMULATOR_PYTHON.exists())
     yield rate_disk(shutil.disk_usage(ROOT).free)
@@ -38,7 +39,7 @@ def check_machine(*, local: bool) -> Iterator[Finding]:
 
 def supported_node() -> SpecifierSet:
     """Return the versions of Node that package.json accepts."""
-    engines = json.loads((ROOT / "package.json").read_text())["engines"]
+    engines = json.loads((PRODUCT / "package.json").read_text())["engines"]
     return SpecifierSet(engines["node"].replace(" ", ","))
 
 
@@ -101,10 +102,11 @@ def check_configuration(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _check_layer(architecture: str) -> Iterator[Finding]:
-    problems = layer_rules.problems(LAYER.parent, REQUIREMENTS, architecture)
+    project = load_project()
+    problems = layer_rules.problems(project, architecture)
     for message in problems:
         yield warning(message.partition(": ")[0], "djambda layer")
-    if not problems and not layer_builder.is_current(architecture):
+    if not problems and not layer_builder.is_current(project, architecture):
         yield warning("the layer is out of date", "djambda layer")
     elif not problems:
         yield ok(f"layer for {architecture}")

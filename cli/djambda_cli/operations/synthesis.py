@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from awscdk.discovery import Project
 from awscdk.layer import problems
 from djambda_cli.aws.cdk import Cdk
 from djambda_cli.deployment import Deployment
-from djambda_cli.paths import LOCAL, REQUIREMENTS, ROOT
+from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project import layer
 from djambda_cli.steps import Steps
 
@@ -31,24 +32,25 @@ def temporary_assembly(deployment: Deployment, steps: Steps) -> Iterator[Path]:
 def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
     """Build the layer if it is not current, and synthesize into `output`. Raises `CliError`."""
     architecture = deployment.config.lambda_architecture
-    LOCAL.mkdir(exist_ok=True)
+    project = load_project()
+    create_state_folder()
     # A build for another architecture replaces the layer, which the CDK may be reading.
     with exclusive(LOCAL / "synth.lock", steps, "Wait for another synth"):
-        if not layer_is_usable(architecture):
+        if not layer_is_usable(project, architecture):
             with steps.step("Build layer"):
-                layer.build(architecture)
+                layer.build(project, architecture, LOCAL)
         with steps.step("Synthesize stack") as progress:
             cdk_of(deployment).synth(output, progress)
 
 
-def layer_is_usable(architecture: str) -> bool:
+def layer_is_usable(project: Project, architecture: str) -> bool:
     """Return whether a deploy can use the existing layer.
 
     In CI, an earlier job may have built it by other means: then synth's own check decides.
     """
     if os.environ.get("CI", "").lower() in {"1", "true"}:
-        return not problems(ROOT / "layers" / "django", REQUIREMENTS, architecture)
-    return layer.is_current(architecture)
+        return not problems(project, architecture)
+    return layer.is_current(project, architecture)
 
 
 @contextmanager

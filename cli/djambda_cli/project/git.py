@@ -3,15 +3,13 @@
 import os
 import subprocess
 
-from djambda_cli.paths import ROOT
+from djambda_cli.paths import CHECKOUT, ROOT
 
-DEPLOYED_FOLDERS = ("awscdk", "awslambda", "django")
+DEPLOYED_FOLDERS = ("awscdk", "awslambda", "common", "django") if CHECKOUT else (".",)
 
 
 def commit_of_checkout() -> str:
     """Return the checked-out commit, followed by " changed" if files differ; "" without git."""
-    if not (ROOT / ".git").exists():
-        return ""
     try:
         commit = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--", *DEPLOYED_FOLDERS)

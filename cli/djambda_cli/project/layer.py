@@ -19,10 +19,10 @@ from typing import Any
 
 from awscdk import code
 from awscdk import project as django_project
+from awscdk.discovery import Project
 from awscdk.layer import MANIFEST, SIZE_LIMIT, expected_manifest
 from awscdk.project import uses_gis
 from djambda_cli.errors import CliError
-from djambda_cli.paths import ROOT
 from djambda_cli.project import requirements
 
 NOT_SHIPPED = re.compile(r"(.*\.(c|h|po|pxd|pyi|pyx)|RECORD|py\.typed|uv_cache\.json|\.lock)")
@@ -57,29 +57,28 @@ class BuiltLayer:
         return ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.packages[:5])
 
 
-def is_current(architecture: str, root: Path = ROOT) -> bool:
+def is_current(project: Project, architecture: str) -> bool:
     """Return whether a build would produce the layer that exists."""
     try:
-        manifest = json.loads((_layer_folder(root) / MANIFEST).read_text())
+        manifest = json.loads((project.layer / "python" / MANIFEST).read_text())
     except (FileNotFoundError, ValueError):
         return False
-    return bool(manifest == _new_manifest(root / "django", architecture))
+    return bool(manifest == _new_manifest(project, architecture))
 
 
-def build(architecture: str, root: Path = ROOT) -> BuiltLayer:
-    """Build the layer of the checkout `root`, and replace the existing one when it is complete.
+def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
+    """Build the project's layer, and replace the existing one when it is complete.
 
-    Concurrent builds wait for each other. Raises `CliError`, and then the existing layer remains.
+    `work` is a folder for temporary files. Concurrent builds in it wait for each other. Raises
+    `CliError`, and then the existing layer remains.
     """
-    local, project = root / ".local", root / "django"
-    local.mkdir(exist_ok=True)
-    with (local / "layer.building").open("w") as lock_file:
+    with (work / "layer.building").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
-        relocked = requirements.lock(project / "requirements.txt", local)
-        new, old = local / "layer.new", local / "layer.old"
+        relocked = requirements.lock(project, work)
+        new, old = work / "layer.new", work / "layer.old"
         for folder in (new, old):
             shutil.rmtree(folder, ignore_errors=True)
-        requirements.install(project / "requirements.lock", new, architecture)
+        requirements.install(project.lock, new, architecture)
         manifest = _new_manifest(project, architecture)
         _remove_unused_files(new)
         _remove_translations(new, manifest["languages"])
@@ -88,14 +87,14 @@ def build(architecture: str, root: Path = ROOT) -> BuiltLayer:
         code.add_bytecode(new, "/opt/python", column_tables=False)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         code.normalize_modes(new)
-        built = _measure(new, project, relocked=relocked)
+        built = _measure(new, project.root, relocked=relocked)
         if built.share > 1:
             raise CliError(
                 f"The layer ({built.unzipped / 1e6:.0f} MB unzipped) and the code exceed Lambda's "
                 f"limit of {SIZE_LIMIT / 1e6:.0f} MB. The largest packages are {built.largest}. "
-                "Remove packages that the site does not need from django/requirements.txt."
+                f"Remove packages that the site does not need from {project.requirements.name}."
             )
-        target = _layer_folder(root)
+        target = project.layer / "python"
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(old)
@@ -104,11 +103,7 @@ def build(architecture: str, root: Path = ROOT) -> BuiltLayer:
         return built
 
 
-def _layer_folder(root: Path) -> Path:
-    return root / "layers" / "django" / "python"
-
-
-def _new_manifest(project: Path, architecture: str) -> dict[str, Any]:
+def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
     """Return the manifest of a layer built now.
 
     It includes a hash of this code: CloudFormation and the CDK compare the manifest, but not the
@@ -118,7 +113,7 @@ def _new_manifest(project: Path, architecture: str) -> dict[str, Any]:
         Path(file).read_bytes() for file in (__file__, code.__file__, django_project.__file__)
     )
     return {
-        **expected_manifest(project / "requirements.txt", architecture),
+        **expected_manifest(project, architecture),
         "builder": hashlib.sha256(builder).hexdigest(),
     }
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from awscdk.discovery import Project
 from awscdk.layer import PYTHON
 from awscdk.project import fingerprint, requirement_lines
 from djambda_cli.errors import CliError
@@ -19,17 +20,17 @@ PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28
 PYTHON_VERSION = ".".join(map(str, PYTHON))
 
 
-def lock(requirements: Path, temporary: Path) -> bool:
-    """Update `requirements.lock` if requirements.txt has changed; return whether it was updated.
+def lock(project: Project, temporary: Path) -> bool:
+    """Update the project's lock if its requirements have changed; return whether it was updated.
 
     Raises `CliError`, and then the lock file remains unchanged.
     """
+    requirements, lock_file = project.requirements, project.lock
     if not requirements.exists():
         raise CliError(
             f"{short_name(requirements)} is missing. Create it with the packages that the project "
             "needs, one per line: Django==6.1.3"
         )
-    lock_file = requirements.with_suffix(".lock")
     first_line = (
         "# Made by `djambda layer` from requirements.txt: commit both, change only that. "
         f"{fingerprint(requirements)}\n"

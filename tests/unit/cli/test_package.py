@@ -99,11 +99,11 @@ def test_help_needs_no_checkout(installation: Installation, command: str) -> Non
     assert "Usage: djambda" in completed.stdout
 
 
-def test_command_outside_a_checkout_is_refused(installation: Installation) -> None:
+def test_command_outside_a_project_is_refused(installation: Installation) -> None:
     completed = installation.djambda("status")
 
     assert completed.returncode == 1
-    assert "Not a djambda checkout" in completed.stderr
+    assert "no Django project" in completed.stderr
     assert "Traceback" not in completed.stderr
 
 

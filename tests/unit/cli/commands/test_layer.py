@@ -15,7 +15,7 @@ def built(unzipped: int, *, relocked: bool = False) -> BuiltLayer:
 
 
 def test_summary_has_the_sizes_and_the_share_of_the_limit() -> None:
-    shown = summary(built(131_072_000))
+    shown = summary(built(131_072_000), "layers/django/python")
 
     assert "layers/django/python" in shown
     assert "60.0 MB" in shown
@@ -25,11 +25,11 @@ def test_summary_has_the_sizes_and_the_share_of_the_limit() -> None:
 
 
 def test_summary_of_a_large_layer_lists_the_largest_packages() -> None:
-    assert "numpy 150.0 MB, django 20.1 MB" in summary(built(210_000_000))
+    assert "numpy 150.0 MB, django 20.1 MB" in summary(built(210_000_000), "layer")
 
 
 def test_summary_mentions_a_lock_file_to_commit() -> None:
-    assert "django/requirements.lock" in summary(built(0, relocked=True))
+    assert "django/requirements.lock" in summary(built(0, relocked=True), "layer")
 
 
 @pytest.mark.parametrize("architecture", ["sparc", ""])

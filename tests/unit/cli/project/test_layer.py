@@ -16,6 +16,7 @@ from types import CodeType
 
 import pytest
 
+from awscdk.discovery import project_of_checkout
 from awscdk.project import fingerprint
 from djambda_cli.errors import CliError
 from djambda_cli.paths import ROOT
@@ -94,10 +95,12 @@ class Checkout:
         (self.project / name).write_text(text)
 
     def build(self, architecture: str = "x86_64") -> layer.BuiltLayer:
-        return layer.build(architecture, self.root)
+        work = self.root / ".local"
+        work.mkdir(exist_ok=True)
+        return layer.build(project_of_checkout(self.root), architecture, work)
 
     def is_current(self, architecture: str = "x86_64") -> bool:
-        return layer.is_current(architecture, self.root)
+        return layer.is_current(project_of_checkout(self.root), architecture)
 
     def files(self) -> set[str]:
         """Return the layer's files without bytecode, package metadata and the manifest."""
