@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pybase64 import b64encode_as_string
 
+from djambda.gateway_headers import CHANGED, warn_about_changed
 from djambda.wsgi_environ import environ_alb, environ_v1, environ_v2
 from djambda_common.names import ERROR_HEADER
 
@@ -130,10 +131,15 @@ def response(
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
+    if event_format is V1 and not CHANGED.isdisjoint(values):
+        warn_about_changed(values)
+    # RFC 9110, sections 9.3.2, 15.2, 15.3.5 and 15.4.5: the others have no content.
+    code = int(status[:3])
+    has_content = method != "HEAD" and code >= 200 and code not in {204, 304}  # noqa: PLR2004
+    if has_content and "content-length" in values:
+        values["content-length"] = [str(len(body))]  # A wrong one truncates the body.
     result = event_format.convert_response(status, values)
-    # RFC 9110, sections 9.3.2, 15.2, 15.3.5 and 15.4.5: these have no content.
-    code = result["statusCode"]
-    if not body or method == "HEAD" or code < 200 or code in {204, 304}:  # noqa: PLR2004
+    if not body or not has_content:
         return result
     if len(body) * LONGEST_ESCAPE > limit - HEADERS_LIMIT:
         limit -= _json_size(result)

@@ -16,7 +16,7 @@ from wsgiref.validate import validator
 import pytest
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
-from djambda import awsgi, wsgi_environ
+from djambda import awsgi, gateway_headers, wsgi_environ
 from tests.support.lambda_events import (
     ALB,
     ALB_MULTI_VALUE,
@@ -876,6 +876,45 @@ def test_responses_without_content(kind: Kind, body: bytes, method: str, status:
         b"",
     )
     assert response["isBase64Encoded"] is False
+
+
+@pytest.mark.parametrize("length", ["1", "99", "many"])
+@each_kind
+def test_wrong_content_length_is_corrected(kind: Kind, length: str) -> None:
+    headers = [*PLAIN, ("Content-Length", length), ("content-length", "7")]
+
+    response = received(response_of(responding(b"text", headers=headers), kind))
+
+    assert (response.headers["content-length"], response.body) == ("4", b"text")
+
+
+class TestHeadersThatTheGatewayChanges:
+    @pytest.fixture(autouse=True)
+    def fresh_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gateway_headers, "_reported", set())
+
+    def test_are_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        application = responding(b"x", "401 No", [("WWW-Authenticate", "Basic"), ("Via", "1.1 x")])
+
+        for _ in range(3):
+            response = received(response_of(application))
+
+        assert response.headers["www-authenticate"] == "Basic"
+        dropped, renamed = caplog.messages
+        assert "via" in dropped
+        assert "x-amzn-Remapped-www-authenticate" in renamed
+
+    def test_are_not_logged_for_other_gateways(self, caplog: pytest.LogCaptureFixture) -> None:
+        headers = [("WWW-Authenticate", "Basic")]
+        for kind in (HTTP_API, FUNCTION_URL, ALB, ALB_MULTI_VALUE):
+            response_of(responding(b"x", "401 No", headers), kind)
+
+        assert caplog.messages == []
+
+    def test_others_are_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        response_of(responding(b"x", headers=[*PLAIN, ("Cache-Control", "no-store")]))
+
+        assert caplog.messages == []
 
 
 LAMBDA = 6_291_556  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html

@@ -1,0 +1,76 @@
+"""Property tests of the handler with the real Django: no request raises or is left unfinished."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.signals import request_finished, request_started
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from djambda.awslambda import lambda_handler
+from tests.support.lambda_events import CONTEXT, Pairs, make_v1_event
+
+odd_texts = st.text(st.characters(max_codepoint=0x2FF)) | st.text(st.characters())
+methods = st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PUT", "BREW", "get", "\n", "é"])
+paths = st.sampled_from(["/", "//", "/..", "/%00", "/%ff", "/accounts/login/"]) | odd_texts
+header_names = st.sampled_from(
+    [
+        *("Accept", "Accept-Language", "Authorization", "Content-Length", "Content-Type", "Cookie"),
+        *("Host", "If-Modified-Since", "If-None-Match", "Origin", "Range", "Referer"),
+        *("Transfer-Encoding", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto"),
+    ]
+)
+header_values = odd_texts | st.sampled_from(
+    [
+        *("multipart/form-data", "multipart/form-data; boundary=", "text/plain; charset=\x00"),
+        *("multipart/form-data; boundary=x; charset=utf-16", "text/plain; x*=nope'en'b"),
+        *("application/x-www-form-urlencoded; charset=utf-99", "abc", "-1", "9" * 30),
+        *("a=\ud83d", "sessionid=\x00", "csrftoken=;;;===", "[::1", "a:b:99999", "\r\nX: y"),
+    ]
+)
+bodies = st.binary() | st.sampled_from([b"a=%ff", b"--x\r\n", b"csrfmiddlewaretoken=x"])
+
+
+@pytest.fixture(params=[False, True], ids=["production", "debug"], autouse=True)
+def site(request: pytest.FixtureRequest, settings: Settings) -> None:
+    settings.DEBUG = request.param
+    settings.ALLOWED_HOSTS = ["*"] if request.param else ["www.example.com"]
+
+
+@pytest.mark.django_db(transaction=True)
+@hypothesis_settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    methods,
+    paths,
+    st.lists(st.tuples(header_names, header_values), max_size=4),
+    st.lists(st.tuples(odd_texts, odd_texts), max_size=2),
+    bodies,
+)
+def test_every_request_is_finished(
+    method: str, path: str, headers: Pairs, query: Pairs, body: bytes
+) -> None:
+    event = make_v1_event(headers=headers, body=body)
+    event |= {"httpMethod": method, "path": path, "queryStringParameters": dict(query)}
+    event["requestContext"]["path"] = f"/prod{path}"
+    signals: list[object] = []
+
+    def record(*, signal: object, **_: Any) -> None:
+        signals.append(signal)
+
+    request_started.connect(record)
+    request_finished.connect(record)
+    try:
+        response = lambda_handler(json.loads(json.dumps(event)), CONTEXT)
+    finally:
+        request_started.disconnect(record)
+        request_finished.disconnect(record)
+
+    assert 200 <= response["statusCode"] < 500
+    assert signals in ([request_started, request_finished], [])
+    if not signals:  # The adapter rejected the event.
+        assert response["statusCode"] == 400
