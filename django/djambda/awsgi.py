@@ -16,9 +16,7 @@ Django and AWS's SDK are not needed. Bodies, cookies and authorizations are neve
 from __future__ import annotations  # Else each request evaluates those of `start_response`.
 
 import itertools
-import json
 import logging
-from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pybase64 import b64encode_as_string
 
 from djambda.gateway_headers import CHANGED, warn_about_changed
+from djambda.response_body import LONGEST_ESCAPE, as_text, json_size
 from djambda.wsgi_environ import environ_alb, environ_v1, environ_v2
 from djambda_common.names import ERROR_HEADER
 
@@ -52,20 +51,6 @@ ALB_LIMIT = 1_048_576
 
 HEADERS_LIMIT = 20_000
 """More bytes than everything but the body usually takes: API Gateway accepts 10,240 of headers."""
-
-LONGEST_ESCAPE = 6
-"""Bytes of JSON that one byte of text may take ("\\u0000")."""
-
-TEXT_TYPES = frozenset(
-    {
-        "",
-        "application/javascript",
-        "application/json",
-        "application/x-www-form-urlencoded",
-        "application/xml",
-    }
-)
-"""Besides text/*, *+json and *+xml. A body without a type is text if it is valid UTF-8."""
 
 SET_COOKIES = [
     "".join(letters)
@@ -127,10 +112,7 @@ def response(
         # Frameworks keep the environ in reference cycles, which would keep the event alive, too.
         environ.pop("awsgi.event", None)
         environ.pop("awsgi.context", None)
-    # Header names are case-insensitive (RFC 9110, section 5.1).
-    values: dict[str, list[str]] = {}
-    for name, value in headers:
-        values.setdefault(name.lower(), []).append(value)
+    values = _values_by_name(headers)
     if event_format is V1 and not CHANGED.isdisjoint(values):
         warn_about_changed(values)
     # RFC 9110, sections 9.3.2, 15.2, 15.3.5 and 15.4.5: the others have no content.
@@ -142,8 +124,8 @@ def response(
     if not body or not has_content:
         return result
     if len(body) * LONGEST_ESCAPE > limit - HEADERS_LIMIT:
-        limit -= _json_size(result)
-    text = None if len(body) > limit else _as_text(body, values, base64_content_types, limit)
+        limit -= json_size(result)
+    text = None if len(body) > limit else as_text(body, values, base64_content_types, limit)
     if text is None:
         result["isBase64Encoded"] = True
         # Base64 encodes 3 bytes as 4 characters.
@@ -216,6 +198,14 @@ def _call(
 # The response
 
 
+def _values_by_name(headers: Headers) -> dict[str, list[str]]:
+    """Group the headers by their names, which are case-insensitive (RFC 9110, section 5.1)."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.lower(), []).append(value)
+    return values
+
+
 def _convert_v1(status: str, values: dict[str, list[str]]) -> Response:
     return {
         "statusCode": int(status[:3]),
@@ -251,48 +241,6 @@ def _convert_alb(status: str, values: dict[str, list[str]]) -> Response:
 
 def _convert_alb_multi_value(status: str, values: dict[str, list[str]]) -> Response:
     return {**_convert_v1(status, values), "statusDescription": status}
-
-
-def _as_text(
-    body: bytes,
-    values: dict[str, list[str]],
-    base64_content_types: Collection[str] | None,
-    limit: int,
-) -> str | None:
-    """Return the body as text, or None if it is not text or too large as a JSON string."""
-    if "content-encoding" in values and values["content-encoding"] != ["identity"]:
-        return None
-    content_type = values["content-type"][0] if "content-type" in values else ""
-    if not _is_text(content_type):
-        return None
-    if base64_content_types and _media_type(content_type) in base64_content_types:
-        return None
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return None
-    if len(body) * LONGEST_ESCAPE > limit and _json_size(text) - len('""') > limit:
-        return None
-    return text
-
-
-def _json_size(value: object) -> int:
-    """Return the size as Lambda's runtime encodes it: in UTF-8, without escapes of letters."""
-    return len(json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace"))
-
-
-@lru_cache(maxsize=256)
-def _is_text(content_type: str) -> bool:
-    media_type = _media_type(content_type)
-    return (
-        media_type in TEXT_TYPES
-        or media_type.startswith("text/")
-        or media_type.endswith(("+json", "+xml"))
-    )
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
 
 
 def _too_large(

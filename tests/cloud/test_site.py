@@ -104,6 +104,14 @@ def test_unknown_page_is_djangos_404(visitor: httpx.Client) -> None:
     assert "text/html" in response.headers["content-type"]
 
 
+def test_headers_are_renamed_as_by_api_gateway(visitor: httpx.Client) -> None:
+    response = visitor.get("challenge/")
+
+    assert response.status_code == 401
+    assert response.headers["x-amzn-remapped-www-authenticate"] == 'Basic realm="shop"'
+    assert "www-authenticate" not in response.headers
+
+
 def test_form_without_a_token_is_refused(admin: httpx.Client) -> None:
     assert admin.post("products/new/", data={"name": "forged"}).status_code == 403
 

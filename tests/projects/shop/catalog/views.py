@@ -23,6 +23,11 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ok"})
 
 
+def challenge(_request: HttpRequest) -> HttpResponse:
+    """Ask for a password (RFC 7617)."""
+    return HttpResponse(status=401, headers={"WWW-Authenticate": 'Basic realm="shop"'})
+
+
 def product_list(request: HttpRequest) -> HttpResponse:
     """List all products."""
     return render(request, "catalog/product_list.html", {"products": Product.objects.all()})
