@@ -5,11 +5,13 @@ memory size.
 """
 
 import gc
+import os
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from djambda import awsgi
 from djambda.logs import log_failures
+from djambda.parameters import deployment_secrets
 
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)
@@ -59,6 +61,8 @@ def start_django() -> WSGIApplication:
     Freezing them keeps later collections from traversing them during requests.
     """
     gc.disable()
+    if path := os.environ.get("SECRETS_PATH"):
+        deployment_secrets(path)  # SSM responds while Django is imported.
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 

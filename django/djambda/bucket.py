@@ -5,15 +5,16 @@ one of django-storages' own for S3, with its options. The project's own classes 
 """
 
 import os
-import tempfile
 from collections.abc import Mapping, MutableMapping
-from pathlib import Path
 from typing import Any
 
 from djambda.prefetch import PrefetchedValue
+from djambda.replaced_settings import record, remove, replace
 from djambda.static_manifest import fetch_manifest, manifest_name
+from djambda.temporary_files import is_temporary
 from djambda_common.names import BUILD_ID_VARIABLE, MEDIA_PREFIX, PUBLIC_PREFIX, STATIC_PREFIX
 
+STATIC_STORAGE = "djambda.storage_backends.StaticStorage"
 MEDIA_STORAGE = "djambda.storage_backends.MediaStorage"
 DISK_STORAGES = (
     "django.core.files.storage.FileSystemStorage",
@@ -31,6 +32,8 @@ ACLs, which S3 rejects in new buckets.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 """
+
+IN_BUCKET = "the files are in the deployment's bucket"
 
 
 def bucket_url() -> str:
@@ -54,14 +57,20 @@ def usable_domain(domain: str | None) -> str | None:
 
 def use_bucket(settings: MutableMapping[str, Any]) -> None:
     """Set the storages, and the settings of django-storages."""
-    settings["STATIC_URL"] = static_url = f"{bucket_url()}/{STATIC_PREFIX}"
+    static_url = f"{bucket_url()}/{STATIC_PREFIX}"
+    replace(settings, "STATIC_URL", static_url, IN_BUCKET)
     manifest = manifest_name(os.environ[BUILD_ID_VARIABLE])
-    storages = {"default": {"BACKEND": DISK_STORAGES[0]}, **settings.get("STORAGES", {})}
+    project = settings.get("STORAGES", {})
+    storages = {"default": {"BACKEND": DISK_STORAGES[0]}, **project}
     storages = {alias: _storage(alias, storage, settings) for alias, storage in storages.items()}
+    for alias, storage in project.items():
+        static = alias == "staticfiles" and storage.get("BACKEND") != STATIC_STORAGE
+        if static or storages[alias] != storage:
+            record(settings, f'STORAGES["{alias}"]', IN_BUCKET)
     settings["STORAGES"] = {
         **storages,
         "staticfiles": {
-            "BACKEND": "djambda.storage_backends.StaticStorage",
+            "BACKEND": STATIC_STORAGE,
             "OPTIONS": {
                 "bucket": os.environ["AWS_STORAGE_BUCKET_NAME"],
                 "manifest_name": manifest,
@@ -69,13 +78,16 @@ def use_bucket(settings: MutableMapping[str, Any]) -> None:
             },
         },
     }
-    settings["AWS_STORAGE_BUCKET_NAME"] = os.environ["AWS_STORAGE_BUCKET_NAME"]
-    settings["AWS_S3_REGION_NAME"] = os.environ["AWS_REGION"]
-    settings["AWS_S3_SIGNATURE_VERSION"] = "s3v4"
+    for name, value in {
+        "AWS_STORAGE_BUCKET_NAME": os.environ["AWS_STORAGE_BUCKET_NAME"],
+        "AWS_S3_REGION_NAME": os.environ["AWS_REGION"],
+        "AWS_S3_SIGNATURE_VERSION": "s3v4",
+    }.items():
+        replace(settings, name, value, IN_BUCKET)
     for setting in UNUSABLE_SETTINGS:
-        settings.pop(setting, None)
+        remove(settings, setting, f"{IN_BUCKET}, which the function's role can access")
     if not usable_domain(settings.get("AWS_S3_CUSTOM_DOMAIN")):
-        settings.pop("AWS_S3_CUSTOM_DOMAIN", None)
+        remove(settings, "AWS_S3_CUSTOM_DOMAIN", f"{IN_BUCKET}, not at this domain")
     if os.environ.get("AWS_ENDPOINT_URL"):
         settings["AWS_S3_ADDRESSING_STYLE"] = "path"
     _set_media_url(settings)
@@ -99,7 +111,7 @@ def _storage(
 ) -> Mapping[str, Any]:
     """Return a project's storage, or the one in the bucket that replaces it."""
     backend, options = storage.get("BACKEND"), storage.get("OPTIONS", {})
-    if backend in DISK_STORAGES and not _is_temporary(options.get("location")):
+    if backend in DISK_STORAGES and not is_temporary(options.get("location") or "media"):
         location = {} if alias == "default" else {"location": alias}
         overwrite = {"file_overwrite": True} if options.get("allow_overwrite") else {}
         return {"BACKEND": MEDIA_STORAGE, "OPTIONS": {**location, **overwrite}}
@@ -107,11 +119,6 @@ def _storage(
         overwrite = {"file_overwrite": settings.get("AWS_S3_FILE_OVERWRITE", True)}
         return {"BACKEND": MEDIA_STORAGE, "OPTIONS": {**overwrite, **options}}
     return storage
-
-
-def _is_temporary(location: object) -> bool:
-    """Return whether a folder is below `/tmp`, which is writable."""
-    return bool(location) and Path(str(location)).is_relative_to(tempfile.gettempdir())
 
 
 def _set_media_url(settings: MutableMapping[str, Any]) -> None:

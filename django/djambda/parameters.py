@@ -1,16 +1,18 @@
 """Read the deployed site's secrets from SSM, once per cold start.
 
-`djambda.aws` fetches them while Django is still importing. Values never appear in messages or logs.
+`djambda.awslambda` starts fetching them before it imports Django, so this module must not import
+it. Values never appear in messages or logs.
 """
 
 import json
 import random
 import time
+from functools import cache
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
+from djambda.prefetch import PrefetchedValue
 from djambda_common.aws_api import call, error_of
+from djambda_common.names import SECRET_PARAMETERS
 
 TIMEOUT = 5.0
 """Seconds; SSM responds in about 0.05."""
@@ -18,6 +20,12 @@ TIMEOUT = 5.0
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds, about, before a throttled request is repeated. SSM allows an account 40 reads a second:
 https://docs.aws.amazon.com/general/latest/gr/ssm.html#limits_ssm"""
+
+
+@cache
+def deployment_secrets(path: str) -> PrefetchedValue[dict[str, str]]:
+    """Return the deployment's secrets below `path`. The first call starts to fetch them."""
+    return PrefetchedValue(lambda: get_parameters(path, set(SECRET_PARAMETERS)))
 
 
 def get_parameters(path: str, names: set[str]) -> dict[str, str]:
@@ -33,7 +41,7 @@ def get_parameters(path: str, names: set[str]) -> dict[str, str]:
         values |= {entry["Name"].rpartition("/")[2]: entry["Value"] for entry in page["Parameters"]}
         token = page.get("NextToken")
     if missing := names - values.keys():
-        raise ImproperlyConfigured(
+        raise _misconfigured(
             f"SSM has no parameter {', '.join(f'{path}/{name}' for name in sorted(missing))}. "
             "Deploy again to create them."
         )
@@ -52,7 +60,7 @@ def _get_page(path: str, token: str) -> Any:
         try:
             response = call("ssm", headers=headers, body=body, timeout=TIMEOUT)
         except OSError as error:
-            raise ImproperlyConfigured(
+            raise _misconfigured(
                 f"Could not read the secrets below {path}: SSM did not respond ({error}). The "
                 "function reaches SSM over IPv6: check its subnets' routes and its security group."
             ) from error
@@ -61,8 +69,14 @@ def _get_page(path: str, token: str) -> Any:
         time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (spreads simultaneous starts)
     if response.status != 200:  # noqa: PLR2004
         details = json.loads(response.body)
-        raise ImproperlyConfigured(
+        raise _misconfigured(
             f"Could not read the secrets below {path}: {details.get('__type')}: "
             f"{details.get('message')}. The function's role needs ssm:GetParametersByPath there."
         )
     return json.loads(response.body)
+
+
+def _misconfigured(message: str) -> Exception:
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 (see the first lines)
+
+    return ImproperlyConfigured(message)

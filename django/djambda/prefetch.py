@@ -1,7 +1,7 @@
 """Fetch values over the network while Django is still importing.
 
-A cold start is mostly imports, which do not need the network. `djambda.aws` starts fetching the
-values that the first request needs when the settings are loaded.
+A cold start is mostly imports, which do not need the network. The secrets are fetched before the
+first of them, the manifest of the static files when the settings are loaded.
 """
 
 from collections.abc import Callable

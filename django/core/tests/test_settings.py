@@ -42,11 +42,13 @@ def run_deployed(code: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-CHECK_DEPLOY = """
-import djambda.aws
-secrets = {"secret-key": "0123456789" * 5, "database-password": "x", "superuser-password": "y"}
-djambda.aws.get_parameters = lambda path, names: secrets
+SECRETS = """
+from djambda import parameters
 
+parameters.get_parameters = lambda path, names: dict.fromkeys(names, "0123456789" * 5)
+"""
+
+CHECK_DEPLOY = f"""{SECRETS}
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", "check", "--deploy", "--fail-level", "DEBUG"])
 """
@@ -59,7 +61,7 @@ def test_deployed_settings_pass_djangos_deployment_check() -> None:
     assert process.stdout.startswith("System check identified no issues")
 
 
-DEPLOYED = """
+DEPLOYED = f"""{SECRETS}
 import sys
 from django.conf import settings
 

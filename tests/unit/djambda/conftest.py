@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from pytest_django import Settings
 
 from djambda.aws import configure
+from djambda.parameters import deployment_secrets
+from djambda.replaced_settings import REPLACED
 from djambda_common import aws_api
 
 DJANGO = Path(__file__).parents[3] / "django"
@@ -169,7 +172,11 @@ def deployed(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    deployment_secrets.cache_clear()
+    filters = {handler: list(handler.filters) for handler in logging.getLogger().handlers}
     yield environment
+    for handler, before in filters.items():
+        handler.filters = before
     for thread in threading.enumerate():
         if thread.name == "prefetch":  # It reads the environment.
             thread.join()
@@ -212,3 +219,15 @@ def set_storages(settings: Settings, **project: Any) -> None:
     for name, value in project.items():
         if name.startswith(("AWS_", "MEDIA_", "STATIC_", "STORAGES")):
             setattr(settings, name, value)
+
+
+def configured(**settings: Any) -> dict[str, Any]:
+    """Return a project's settings after `configure`."""
+    configure(settings)
+    return settings
+
+
+def replaced(**settings: Any) -> dict[str, str]:
+    """Return the record of the replaced settings of a project."""
+    record: dict[str, str] = configured(**settings).get(REPLACED, {})
+    return record

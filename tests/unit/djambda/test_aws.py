@@ -3,36 +3,20 @@
 import json
 import logging
 import os
+import pickle
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.shortcuts import resolve_url
-from django.urls import set_script_prefix
-from django.utils.csp import CSP
 
 from djambda import parameters
-from djambda.aws import REQUIRED, configure
+from djambda.aws import REQUIRED
 from djambda.logs import JsonSafeFilter
 from djambda.prefetch import PrefetchedValue
-from tests.unit.djambda.conftest import SECRETS, FakeAws
-
-
-@pytest.fixture(autouse=True)
-def restore_log_filters() -> Any:
-    """Remove the filters that `configure` adds to the root's handlers."""
-    root = logging.getLogger()
-    before = {handler: list(handler.filters) for handler in root.handlers}
-    yield
-    for handler, filters in before.items():
-        handler.filters = filters
-
-
-def configured(**settings: Any) -> dict[str, Any]:
-    configure(settings)
-    return settings
+from djambda.replaced_settings import REPLACED
+from tests.unit.djambda.conftest import SECRETS, FakeAws, configured, replaced
 
 
 def test_settings_are_unchanged_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,154 +57,61 @@ def test_existing_projects_settings_are_kept(deployed: dict[str, str]) -> None:
     assert "SECURE_CSP" not in settings
 
 
-# Database
-
-
-def test_database_settings(deployed: dict[str, str]) -> None:
-    database = configured()["DATABASES"]["default"]
-
-    assert database.pop("PASSWORD") == SECRETS["database-password"]
-    assert database == {
-        "ENGINE": "djambda.db",
-        "HOST": "db.example.com",
-        "PORT": "5432",
-        "NAME": "mysite",
-        "USER": "mysite",
-        "CONN_MAX_AGE": 50,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"resume_seconds": 25, "sslmode": "require", "tcp_user_timeout": 5000},
-    }
-
-
-def test_database_settings_of_the_project_are_kept(deployed: dict[str, str]) -> None:
-    project = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": "own",
-        "HOST": "localhost",
-        "ATOMIC_REQUESTS": True,
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": False,
-        "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"options": "-c search_path=own", "pool": True, "sslmode": "verify-full"},
-    }
-
-    database = configured(DATABASES={"default": project})["DATABASES"]["default"]
-
-    assert database["ATOMIC_REQUESTS"] is True
-    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
-    assert database["CONN_MAX_AGE"] == 0
-    assert database["CONN_HEALTH_CHECKS"] is True
-    assert (database["NAME"], database["HOST"]) == ("mysite", "db.example.com")
-    assert database["OPTIONS"] == {
-        "options": "-c search_path=own",
-        "resume_seconds": 25,
-        "sslmode": "verify-full",
-        "tcp_user_timeout": 5000,
-    }
-
-
-@pytest.mark.parametrize("age", [None, 600, 51])
-def test_connections_are_closed_before_the_server_does(
-    deployed: dict[str, str], age: int | None
-) -> None:
-    project = {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": age}
-
-    assert configured(DATABASES={"default": project})["DATABASES"]["default"]["CONN_MAX_AGE"] == 50
-
-
-def test_options_of_another_database_are_dropped(deployed: dict[str, str]) -> None:
-    project = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"timeout": 20}}
-
-    options = configured(DATABASES={"default": project})["DATABASES"]["default"]["OPTIONS"]
-
-    assert "timeout" not in options
-
-
-@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
-def test_connections_are_encrypted(deployed: dict[str, str], mode: str) -> None:
-    project = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"sslmode": mode}}
-
-    options = configured(DATABASES={"default": project})["DATABASES"]["default"]["OPTIONS"]
-
-    assert options["sslmode"] == "require"
-
-
-def test_libpq_variables_take_precedence(
-    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PGSSLMODE", "disable")
-    monkeypatch.setenv("PGPORT", "54321")
-
-    database = configured()["DATABASES"]["default"]
-
-    assert database["PORT"] == ""
-    assert "sslmode" not in database["OPTIONS"]
-
-
-# Hosts and cookies
-
-
-def test_hosts_and_cookies_on_aws(
-    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "")
-    monkeypatch.setattr("djambda.aws.get_parameters", lambda _path, _names: SECRETS)
-    settings = configured()
-
-    assert settings["ALLOWED_HOSTS"] == [
-        ".execute-api.eu-west-1.amazonaws.com",
-        "www.example.com",
-    ]
-    # execute-api has sites of other people, too.
-    assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://www.example.com"]
-    assert settings["SESSION_COOKIE_SECURE"] is True
-    assert settings["CSRF_COOKIE_SECURE"] is True
-    assert settings["STATIC_URL"] == "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/static/"
-
-
-def test_hosts_and_cookies_in_the_local_cloud(deployed: dict[str, str]) -> None:
-    settings = configured()
-
-    assert ".localhost" in settings["ALLOWED_HOSTS"]
-    assert settings["SESSION_COOKIE_SECURE"] is False
-    assert settings["CSRF_COOKIE_SECURE"] is False
-    assert settings["STATIC_URL"] == f"{deployed['AWS_ENDPOINT_URL']}/bucket/static/"
-
-
-def test_csp_allows_the_bucket_where_it_allows_the_site(deployed: dict[str, str]) -> None:
-    bucket = f"{deployed['AWS_ENDPOINT_URL']}/bucket/"
-    shared = [CSP.SELF]
-    policy = {
-        "default-src": shared,
-        "font-src": [CSP.NONE],
-        "form-action": shared,
-        "script-src": (CSP.SELF, "https://cdn.example.com"),
-        "style-src": {CSP.SELF},
-        "upgrade-insecure-requests": True,
-    }
-
-    settings = configured(SECURE_CSP=policy, SECURE_CSP_REPORT_ONLY={"script-src": shared})
-
-    assert settings["SECURE_CSP"] == {
-        "default-src": [CSP.SELF, f"{bucket}static/"],
-        "font-src": [CSP.NONE],
-        "form-action": [CSP.SELF],
-        "img-src": [CSP.SELF, bucket],
-        "media-src": [CSP.SELF, bucket],
-        "script-src": [CSP.SELF, "https://cdn.example.com", f"{bucket}static/"],
-        "style-src": [CSP.SELF, f"{bucket}static/"],
-        "upgrade-insecure-requests": True,
-    }
-    assert settings["SECURE_CSP_REPORT_ONLY"] == {"script-src": [CSP.SELF, f"{bucket}static/"]}
-    assert shared == [CSP.SELF]
-
-
 def test_debug_is_the_stacks(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert configured(DEBUG=True)["DEBUG"] is False
 
     for text in ("1", "true", "True"):
         monkeypatch.setenv("DEBUG", text)
         assert configured(DEBUG=False)["DEBUG"] is True
+
+
+def test_settings_of_a_new_deployment_are_not_recorded(deployed: dict[str, str]) -> None:
+    assert replaced() == {}
+    assert replaced(DEBUG=False, ADMINS=["a@example.com"], TIME_ZONE="UTC") == {}
+
+
+def test_record_names_settings_and_reasons(deployed: dict[str, str]) -> None:
+    record = replaced(
+        DEBUG=True,
+        SECRET_KEY=PROJECT_KEY,
+        STATIC_URL="static/",
+        STORAGES={
+            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+            "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+            "own": {"BACKEND": "own"},
+        },
+        AWS_ACCESS_KEY_ID="AKIDOTHER",
+    )
+
+    assert record.keys() == {
+        "DEBUG",
+        "SECRET_KEY",
+        "STATIC_URL",
+        'STORAGES["default"]',
+        'STORAGES["staticfiles"]',
+        "AWS_ACCESS_KEY_ID",
+    }
+    assert all(record.values())
+    assert "AKIDOTHER" not in str(record)
+
+
+def test_record_is_kept_if_a_settings_package_configures_twice(deployed: dict[str, str]) -> None:
+    settings = configured(DEBUG=True, LOGIN_URL="/sign-in/", SECURE_CSP={"img-src": ["'self'"]})
+    once = {name: str(value) for name, value in settings.items() if name != "STORAGES"}
+
+    twice = configured(**settings)
+
+    assert {name: str(value) for name, value in twice.items() if name != "STORAGES"} == once
+
+
+@pytest.mark.parametrize(("admins", "handlers"), [([], []), (["a@example.com"], ["mail_admins"])])
+def test_admins_get_emails(
+    deployed: dict[str, str], admins: list[str], handlers: list[str]
+) -> None:
+    logging_settings = configured(ADMINS=admins)["LOGGING"]
+
+    assert logging_settings["loggers"]["django"]["handlers"] == handlers
+    assert list(logging_settings["handlers"]) == handlers
 
 
 def test_other_accounts_credentials_are_removed(deployed: dict[str, str]) -> None:
@@ -234,59 +125,80 @@ def test_other_accounts_credentials_are_removed(deployed: dict[str, str]) -> Non
     assert "AWS_S3_ENDPOINT_URL" not in settings
 
 
-@pytest.mark.parametrize(
-    ("settings", "name", "expected"),
-    [
-        ({}, "LOGIN_URL", "/prod/accounts/login/"),
-        ({}, "LOGIN_REDIRECT_URL", "/prod/accounts/profile/"),
-        ({"LOGIN_URL": "/sign-in/"}, "LOGIN_URL", "/prod/sign-in/"),
-        ({"LOGIN_URL": "/prod/sign-in/"}, "LOGIN_URL", "/prod/sign-in/"),
-        ({"LOGIN_URL": "sign_in"}, "LOGIN_URL", "sign_in"),
-        ({"LOGIN_URL": "https://sso.example.com/"}, "LOGIN_URL", "https://sso.example.com/"),
-        ({"LOGIN_URL": "//sso.example.com/"}, "LOGIN_URL", "//sso.example.com/"),
-        ({"LOGOUT_REDIRECT_URL": "/"}, "LOGOUT_REDIRECT_URL", "/prod/"),
-    ],
-)
-def test_paths_of_the_site_get_the_prefix(
-    deployed: dict[str, str], settings: dict[str, str], name: str, expected: str
-) -> None:
-    path = configured(**settings)[name]
-
-    set_script_prefix("/prod/")
-    try:
-        assert str(path) == expected
-        if "/" in expected:
-            assert resolve_url(path) == expected
-    finally:
-        set_script_prefix("/")
-    if expected.startswith("/prod/") and not settings.get(name, "").startswith("/prod/"):
-        assert str(path) == expected.removeprefix("/prod")
-
-
-def test_cookies_that_need_https_work_in_the_local_cloud(deployed: dict[str, str]) -> None:
-    settings = configured(
-        SESSION_COOKIE_NAME="__Secure-session",
-        CSRF_COOKIE_NAME="__Host-csrf",
-        SESSION_COOKIE_DOMAIN="example.com",
-        SECURE_SSL_REDIRECT=True,
-        SECURE_HSTS_SECONDS=60,
-    )
-
-    assert settings["SESSION_COOKIE_NAME"] == "session"
-    assert settings["CSRF_COOKIE_NAME"] == "csrf"
-    assert "SESSION_COOKIE_DOMAIN" not in settings
-    assert settings["SECURE_SSL_REDIRECT"] is False
-    assert settings["SECURE_HSTS_SECONDS"] == 60
-
-
 # Secrets
+
+
+PROJECT_KEY = "django-insecure-a-key-that-everyone-can-read-in-git"
+
+
+def test_secret_key_is_a_plain_string(deployed: dict[str, str]) -> None:
+    key = configured()["SECRET_KEY"]
+
+    assert type(key) is str
+    assert "".join([key]).encode() == bytes(key, "utf-8")
+    assert json.loads(json.dumps(key)) == key
+    assert pickle.loads(pickle.dumps(key)) == key  # noqa: S301 (its own data)
+
+
+def test_copies_of_the_projects_key_are_replaced(deployed: dict[str, str]) -> None:
+    project = {
+        "SECRET_KEY": PROJECT_KEY,
+        "SIMPLE_JWT": {"ALGORITHM": "HS256", "SIGNING_KEY": PROJECT_KEY},
+        "SIGNERS": [{"keys": (PROJECT_KEY, "other")}],
+        "SALT": PROJECT_KEY,
+        "lowercase": PROJECT_KEY,
+        "OTHER": {"a": 1},
+    }
+    settings = configured(**project)
+
+    key = SECRETS["secret-key"]
+    assert settings["SIMPLE_JWT"] == {"ALGORITHM": "HS256", "SIGNING_KEY": key}
+    assert settings["SIGNERS"] == [{"keys": (key, "other")}]
+    assert settings["SALT"] == key
+    assert settings["lowercase"] == PROJECT_KEY
+    assert settings["OTHER"] is project["OTHER"]
+    record = settings[REPLACED]
+    assert record.keys() >= {"SECRET_KEY", "SIMPLE_JWT", "SIGNERS", "SALT"}
+    assert not any(secret in str(record) for secret in (PROJECT_KEY, *SECRETS.values()))
+
+
+@pytest.mark.parametrize("key", ["", "dev", None])
+def test_short_keys_are_not_substituted(deployed: dict[str, str], key: str | None) -> None:
+    assert configured(SECRET_KEY=key, ENVIRONMENT_NAME=key)["ENVIRONMENT_NAME"] == key
+
+
+def test_fallbacks_of_the_key_are_kept(deployed: dict[str, str]) -> None:
+    settings = configured(SECRET_KEY=PROJECT_KEY, SECRET_KEY_FALLBACKS=["an-older-key-of-the-site"])
+
+    assert settings["SECRET_KEY_FALLBACKS"] == ["an-older-key-of-the-site"]
+
+
+SECRETS_FIRST = """
+import sys
+from djambda import parameters
+
+def fetch(path, names):
+    print("django" in sys.modules)
+    return dict.fromkeys(names, "x" * 50)
+
+parameters.get_parameters = fetch
+import djambda.awslambda
+"""
+
+
+def test_secrets_are_fetched_before_django_is_imported(
+    run_deployed: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    process = run_deployed(SECRETS_FIRST)
+
+    assert process.stdout == "False\n", process.stderr
 
 
 def test_secrets_are_read_once(deployed: dict[str, str], aws: FakeAws) -> None:
     settings = configured()
 
-    assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
-    assert str(settings["DATABASES"]["default"]["PASSWORD"]) == SECRETS["database-password"]
+    assert settings["SECRET_KEY"] == SECRETS["secret-key"]
+    assert settings["DATABASES"]["default"]["PASSWORD"] == SECRETS["database-password"]
     assert SECRETS["superuser-password"] not in os.environ.values()
     # One request per page, and `aws` returns one parameter per page.
     assert aws.requests.count("GetParametersByPath") == 3
@@ -294,10 +206,9 @@ def test_secrets_are_read_once(deployed: dict[str, str], aws: FakeAws) -> None:
 
 def test_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None:
     del aws.parameters["/djambda/dev/mysite/secret-key"]
-    settings = configured()
 
     with pytest.raises(ImproperlyConfigured, match="secret-key") as error:
-        str(settings["SECRET_KEY"])
+        configured()
 
     assert "/djambda/dev/mysite/secret-key" in str(error.value)
     assert "/djambda/dev/mysite/database-password" not in str(error.value)
@@ -306,10 +217,9 @@ def test_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None
 
 def test_denied_access_names_the_needed_permission(deployed: dict[str, str], aws: FakeAws) -> None:
     aws.ssm_errors = [400, 400]
-    settings = configured()
 
     with pytest.raises(ImproperlyConfigured) as error:
-        str(settings["SECRET_KEY"])
+        configured()
 
     assert "/djambda/dev/mysite" in str(error.value)
     assert "AccessDeniedException: not allowed" in str(error.value)
@@ -322,17 +232,16 @@ def test_throttled_requests_are_repeated(
     monkeypatch.setattr(parameters, "PAUSES", (0.01, 0.01))
     aws.throttled = 2
 
-    assert str(configured()["SECRET_KEY"]) == SECRETS["secret-key"]
+    assert configured()["SECRET_KEY"] == SECRETS["secret-key"]
 
 
 def test_unreachable_ssm_names_the_things_to_check(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    settings = configured()
 
     with pytest.raises(ImproperlyConfigured, match="SSM") as error:
-        str(settings["SECRET_KEY"])
+        configured()
 
     assert "/djambda/dev/mysite" in str(error.value)
     assert "routes" in str(error.value)
@@ -341,11 +250,10 @@ def test_unreachable_ssm_names_the_things_to_check(
 
 def test_secrets_are_read_again_after_an_outage(deployed: dict[str, str], aws: FakeAws) -> None:
     aws.ssm_errors = [500, 500]
-    settings = configured()
     with pytest.raises(ImproperlyConfigured):
-        str(settings["SECRET_KEY"])
+        configured()
 
-    assert str(settings["SECRET_KEY"]) == SECRETS["secret-key"]
+    assert configured()["SECRET_KEY"] == SECRETS["secret-key"]
 
 
 def test_prefetched_value_is_fetched_once_and_immediately() -> None:

@@ -328,7 +328,7 @@ def on_real_aws(
 ) -> Settings:
     """Set the settings for storages to those of a function on AWS."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    monkeypatch.setattr("djambda.aws.get_parameters", lambda _path, _names: SECRETS)
+    monkeypatch.setattr("djambda.parameters.get_parameters", lambda _path, _names: SECRETS)
     return settings
 
 

@@ -3,35 +3,48 @@
 import os
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
+
+from djambda.superuser import PREFIX, login_of, required_values, user_model
 
 
 class Command(BaseCommand):
     help = (
         "Creates the superuser of DJANGO_SUPERUSER_USERNAME, _PASSWORD and _EMAIL, "
-        "unless a user with that name exists."
+        "unless a user with that name exists. Users who log in with an email address get _EMAIL."
     )
 
     def handle(self, **_: Any) -> None:
-        model = get_user_model()
-        username = os.environ.get("DJANGO_SUPERUSER_USERNAME")
-        if not username:
-            self.stdout.write("DJANGO_SUPERUSER_USERNAME is not set: no superuser created.")
+        model = user_model()
+        if model is None:
+            self.stdout.write("django.contrib.auth is not installed: no superuser created.")
             return
-        if model._default_manager.filter(**{model.USERNAME_FIELD: username}).exists():
-            self.stdout.write(f"The superuser {username} already exists.")
+        login = login_of(model)
+        if not login:
+            self.stdout.write(
+                f"{PREFIX}{model.USERNAME_FIELD.upper()} is not set: no superuser created."
+            )
             return
-        # On AWS, the query above has waited for the secrets, which set this variable.
-        password = os.environ.get("DJANGO_SUPERUSER_PASSWORD")
-        if not password:
-            self.stdout.write(f"DJANGO_SUPERUSER_PASSWORD is not set: {username} not created.")
+        if model._default_manager.filter(**{model.USERNAME_FIELD: login}).exists():
+            self.stdout.write(f"The superuser {login} already exists.")
             return
-        required = {
-            field: os.environ.get(f"DJANGO_SUPERUSER_{field.upper()}", "")
-            for field in model.REQUIRED_FIELDS
-        }
-        model._default_manager.create_superuser(
-            **{model.USERNAME_FIELD: username}, password=password, **required
+        if not os.environ.get(f"{PREFIX}PASSWORD"):
+            self.stdout.write(f"{PREFIX}PASSWORD is not set: {login} not created.")
+            return
+        required = required_values(model)
+        if missing := [name for name, value in required.items() if value is None]:
+            options = " ".join(f"--{name} ..." for name in [model.USERNAME_FIELD, *required])
+            self.stdout.write(
+                f"The user model requires {', '.join(missing)}: no superuser created. Run: "
+                f"createsuperuser --no-input {options}"
+            )
+            return
+        call_command(
+            "createsuperuser",
+            interactive=False,
+            verbosity=0,
+            **{model.USERNAME_FIELD: login},
+            **required,
         )
-        self.stdout.write(f"Created the superuser {username}.")
+        self.stdout.write(f"Created the superuser {login}.")
