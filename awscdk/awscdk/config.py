@@ -102,7 +102,7 @@ VARIABLES = {
     "DB_MAX_ACU": Variable(
         "The database's maximum size in Aurora capacity units (2 GiB of memory each).",
         number(1, 256, step=0.5, unit="ACU"),
-        "2",
+        "1",
     ),
     "DB_PAUSE_MINUTES": Variable(
         "Minutes without a connection after which the database pauses and costs nothing.",
@@ -167,7 +167,7 @@ class Config:
     domain_name: str | None = None
     hosted_zone_id: str | None = None
     cors_origins: tuple[str, ...] = ()
-    db_max_acu: float = 2
+    db_max_acu: float = 1
     db_pause_minutes: int = 5
     lambda_memory: int = 1024
     lambda_timeout: int = 900

@@ -227,7 +227,7 @@ class TestDatabase:
             "ServerlessV2ScalingConfiguration"
         ]
 
-        assert scaling == {"MinCapacity": 0, "MaxCapacity": 2, "SecondsUntilAutoPause": 300}
+        assert scaling == {"MinCapacity": 0, "MaxCapacity": 1, "SecondsUntilAutoPause": 300}
         assert only(template("everything"), "AWS::RDS::DBCluster")[
             "ServerlessV2ScalingConfiguration"
         ] == {"MinCapacity": 0, "MaxCapacity": 8, "SecondsUntilAutoPause": 3600}
