@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -142,8 +143,47 @@ def test_static_files_are_public_and_nothing_else_is(
     assert request("DELETE", stylesheet).status_code == 403
 
 
-def test_presigned_url_works_until_it_is_changed(cloud: Cloud, endpoint: str, bucket: str) -> None:
-    s3 = boto3.client(
+def test_public_file_ignores_parameters_that_s3_does_not_know(
+    cloud: Cloud, endpoint: str, bucket: str
+) -> None:
+    with cloud.browser() as visitor:
+        page = visitor.get("").text
+    [stylesheet] = [part for part in page.split('"') if part.endswith(".css")]
+
+    assert request("GET", f"{stylesheet}?v=1").text == request("GET", stylesheet).text
+    for query in ("acl", "tagging", "versionId=x", "response-content-type=text/html"):
+        assert request("GET", f"{stylesheet}?{query}").status_code == 403, query
+
+
+OTHER_SERVICES = [
+    {"X-Amz-Target": "AmazonSSM.DescribeParameters"},
+    {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/sts/aws4_request"},
+    {"Content-Type": "application/x-www-form-urlencoded"},
+]
+
+
+@pytest.mark.parametrize("headers", OTHER_SERVICES, ids=str)
+def test_open_file_does_not_lead_to_another_service(
+    cloud: Cloud, endpoint: str, bucket: str, headers: dict[str, str]
+) -> None:
+    s3 = s3_client(cloud, endpoint)
+    s3.put_object(Bucket=bucket, Key="public/x.txt", Body=b"public")
+    signed = s3.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": "public/x.txt"}
+    )
+
+    for url in (f"{endpoint}{bucket}/public/x.txt", signed):
+        for parameters in ("{}", "Action=ListUsers&Version=2010-05-08"):
+            response = request("GET", url, headers=headers, content=parameters.encode())
+            assert response.text == "public"
+    response = request("GET", f"{endpoint}{bucket}/public/x.txt?Action=ListUsers", headers=headers)
+    assert response.text == "public"
+    s3.delete_object(Bucket=bucket, Key="public/x.txt")
+
+
+def s3_client(cloud: Cloud, endpoint: str) -> Any:
+    """Return the owner's client of S3."""
+    return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
@@ -151,6 +191,10 @@ def test_presigned_url_works_until_it_is_changed(cloud: Cloud, endpoint: str, bu
         aws_secret_access_key=cloud.variables["AWS_SECRET_ACCESS_KEY"],
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
     )
+
+
+def test_presigned_url_works_until_it_is_changed(cloud: Cloud, endpoint: str, bucket: str) -> None:
+    s3 = s3_client(cloud, endpoint)
     key = "media/grün (1) +%.txt"
     s3.put_object(Bucket=bucket, Key=key, Body=b"private")
     url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})

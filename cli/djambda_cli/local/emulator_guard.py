@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from uuid import uuid4
 
 from ministack.core import sigv4
-from ministack.core.iam_actions import access_denied_response
+from ministack.core.iam_actions import _s3_action, access_denied_response
 from ministack.core.iam_evaluator import (
     EvalContext,
     ResolvedCredential,
@@ -36,6 +36,7 @@ RESPONSE_PATH = re.compile(r"/_ministack/cfn-response/[^/]+")
 
 CREDENTIAL_SERVICE = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]*)/")
 SIGNATURE = "X-Amz-Signature"
+SERVICE_HEADERS = {b"authorization", b"x-amz-target"}
 POLICY_VIOLATION = 1008
 """https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
 
@@ -79,10 +80,13 @@ class Guard:
             raise RefusedError(f"the host {host!r} is not this machine's")
         method, path = scope["method"], scope["path"]
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        if not query and _is_open(method, path):
+        if SIGNATURE not in query and _is_open(method, path, query):
+            _drop_service(scope)
+            scope["query_string"] = b""
             return receive, send
         if SIGNATURE in query:
             _verify(scope, query, headers, b"", presigned=True)
+            _drop_service(scope)
             return receive, send
         _check_origin(headers, self._hosts)
         body = await _read(receive)
@@ -101,14 +105,34 @@ def _check_stage(api_id: str, path: str) -> None:
         raise RefusedError("no API has this address")
 
 
-def _is_open(method: str, path: str) -> bool:
+def _drop_service(scope: Message) -> None:
+    """Remove the headers that select another service than the path does.
+
+    Without its content type, the emulator reads no `Action` from the body of a form.
+    """
+    scope["headers"] = [
+        (name, value)
+        for name, value in scope["headers"]
+        if name.lower() not in SERVICE_HEADERS
+        and not (name.lower() == b"content-type" and b"form" in value.lower())
+    ]
+
+
+def _is_open(method: str, path: str, query: dict[str, list[str]]) -> bool:
     if method in {"GET", "HEAD"}:
-        return path == READY_PATH or _is_public(path)
+        return path == READY_PATH or _is_public(path, query)
     return method == "PUT" and RESPONSE_PATH.fullmatch(path) is not None
 
 
-def _is_public(path: str) -> bool:
-    """Return whether the bucket's policy lets everyone read the object at this path."""
+def _is_public(path: str, query: dict[str, list[str]]) -> bool:
+    """Return whether the bucket's policy lets everyone read the object at this path.
+
+    S3 ignores other parameters than its own, such as `?v=1`.
+    """
+    if _s3_action("GET", path, query) != "GetObject" or any(
+        name.startswith("response-") for name in query
+    ):
+        return False
     bucket, _, key = path.removeprefix("/").partition("/")
     request = EvalContext(
         principal_arn="*",
