@@ -8,10 +8,12 @@ command's output as the reason, and the old version remains live.
 import json
 import re
 import time
+from dataclasses import replace
+from typing import Any
 
 from custom_resource import Request, ResourceFailedError, Result, handle_event, log
 from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
-from djambda_common.names import START_FAILURE
+from djambda_common.names import NONE, REPLACED_SETTINGS, START_FAILURE, SUPERUSER, UNKNOWN
 from invocation import (
     FunctionFailed,
     FunctionTimedOut,
@@ -38,6 +40,12 @@ COMMANDS = (
     "ensure_superuser",
 )
 
+DESCRIBE = "describe_site"
+"""The command whose output describes the released site. If it fails, the release does not."""
+
+MAX_ATTRIBUTE = 1500
+"""Bytes of an attribute: a response has 4,096 in all. CloudFormation shows them as outputs."""
+
 FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)(?:\n  .*)+")
 """A traceback without its last line. CloudFormation shows a few lines; the log has all of it."""
 BLANK_LINES = re.compile(r"\n{3,}")
@@ -54,11 +62,13 @@ def lambda_handler(event: CustomResourceEvent, context: Context) -> None:
 def release(request: Request) -> Result:
     """Run `COMMANDS` in the version, unless it has been released before.
 
-    Raises `ResourceFailedError` at the first command that fails, and skips the rest.
+    The result describes the released site (`_describe`). Raises `ResourceFailedError` at the first
+    command that fails, and skips the rest.
     """
     function = request.properties["FunctionName"]
     version = request.properties["Version"]
-    result = Result(f"release of {function}")
+    qualified = f"{function}:{version}"
+    result = Result(f"release of {function}", {SUPERUSER: UNKNOWN, REPLACED_SETTINGS: UNKNOWN})
     if request.kind == "Delete":
         return result
     if _is_rollback(request):
@@ -68,11 +78,37 @@ def release(request: Request) -> Result:
         return result
     if _live_version(function, request.properties["Alias"]) == version:
         log.info("Version %s is already live", version)
-        return result
+        return replace(result, data=_describe(qualified, request.seconds_left - 1))
     for command in COMMANDS:
         log.info("Version %s: %s", version, command)
-        _run(command, f"{function}:{version}", request.seconds_left - 1)
-    return result
+        _run(command, qualified, request.seconds_left - 1)
+    return replace(result, data=_describe(qualified, request.seconds_left - 1))
+
+
+def _describe(version: str, seconds: float) -> dict[str, str]:
+    """Return the superuser's login, and the settings of the project that do not apply."""
+    try:
+        lines = _run(DESCRIBE, version, seconds)["output"].splitlines()
+        site = json.loads(lines[-1])
+        superuser, settings = str(site["superuser"]), dict(site["replaced_settings"])
+    except (ResourceFailedError, LookupError, TypeError, ValueError) as error:
+        log.warning("Could not describe the released site: %s", error)
+        return {SUPERUSER: UNKNOWN, REPLACED_SETTINGS: UNKNOWN}
+    for name, reason in settings.items():
+        log.info("Setting %s: %s", name, reason)
+    return {
+        SUPERUSER: superuser[:MAX_ATTRIBUTE] or NONE,
+        REPLACED_SETTINGS: _join([f"{name}: {text}" for name, text in settings.items()]) or NONE,
+    }
+
+
+def _join(parts: list[str]) -> str:
+    """Return as many parts as fit into an attribute, and the number of the others."""
+    shown = list(parts)
+    while len((text := "; ".join(shown)).encode()) > MAX_ATTRIBUTE:
+        shown.pop()
+    omitted = len(parts) - len(shown)
+    return f"{text}; {omitted} more in the release function's log" if omitted else text
 
 
 def _is_rollback(request: Request) -> bool:
@@ -96,8 +132,8 @@ def _live_version(function: str, alias: str) -> str | None:
     return str(description["FunctionVersion"])
 
 
-def _run(command: str, version: str, seconds: float) -> None:
-    """Run one management command, once, within `seconds`."""
+def _run(command: str, version: str, seconds: float) -> Any:
+    """Run one management command, once, within `seconds`, and return its result."""
     if seconds < LEAST_SECONDS:
         raise ResourceFailedError(
             f"`{command}` was not started: the commands before it took all the time. "
@@ -106,7 +142,7 @@ def _run(command: str, version: str, seconds: float) -> None:
     payload = json.dumps({"manage": command}).encode()
     deadline = time.monotonic() + seconds
     try:
-        call_with_retries(
+        return call_with_retries(
             lambda: _invoke(version, payload, deadline - time.monotonic()),
             on=(AccessDeniedError,),
             pauses=IAM_PAUSES if seconds > 2 * sum(IAM_PAUSES) else (),
@@ -117,9 +153,9 @@ def _run(command: str, version: str, seconds: float) -> None:
         raise ResourceFailedError(_reason(command, error)) from error
 
 
-def _invoke(version: str, payload: bytes, seconds: float) -> None:
+def _invoke(version: str, payload: bytes, seconds: float) -> Any:
     try:
-        invoke(version, payload, seconds=seconds, wait_for=(NotReady, Throttled))
+        return invoke(version, payload, seconds=seconds, wait_for=(NotReady, Throttled))
     except Refused as error:  # Nothing ran.
         if error.error_type in ACCESS_DENIED:
             raise AccessDeniedError(error.error_type, error.message) from error

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from aws_cdk import Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
@@ -19,7 +20,7 @@ BURST = 200
 
 
 class Api(Construct):
-    """`url` is the site's URL, with a trailing slash."""
+    """`url` is the site's URL, with a trailing slash, and `host` its host."""
 
     def __init__(
         self,
@@ -51,10 +52,12 @@ class Api(Construct):
         )
         self.rest_api.node.try_remove_child("Endpoint")  # An output like the stack's SiteUrl.
         share_errors(self.rest_api, config.cors_origins)
+        stack = Stack.of(self)
         self.url = self.rest_api.url
+        self.host = f"{self.rest_api.rest_api_id}.execute-api.{stack.region}.{stack.url_suffix}"
         if config.domain_name and config.hosted_zone_id:
             self._add_domain(config.domain_name, config.hosted_zone_id)
-            self.url = f"https://{config.domain_name}/"
+            self.url, self.host = f"https://{config.domain_name}/", config.domain_name
         self._acknowledge_findings()
 
     def _add_domain(self, domain_name: str, hosted_zone_id: str) -> None:

@@ -1,6 +1,5 @@
 """The environment variables of the Django function; `djambda.aws` converts them to settings."""
 
-from aws_cdk import Stack
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 
@@ -10,16 +9,13 @@ from awscdk.config import Config
 
 
 def django_environment(
-    stack: Stack,
     config: Config,
     settings_module: str,
     cluster: rds.IDatabaseCluster,
     bucket: s3.IBucket,
 ) -> dict[str, str]:
     """Return the variables that describe the deployment to `djambda.aws`."""
-    hosts = [f".execute-api.{stack.region}.{stack.url_suffix}", config.domain_name]
     return {
-        "ALLOWED_HOSTS": ",".join(filter(None, hosts)),
         "APP_NAME": config.app_name,
         "AWS_STORAGE_BUCKET_NAME": bucket.bucket_name,
         # Without IPv4, only dual-stack endpoints can be reached. With a NAT, boto3 must not refuse

@@ -16,7 +16,13 @@ from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
-from djambda_common.names import ALIAS, ASYNC_START_SECONDS, RELEASE_SUFFIX
+from djambda_common.names import (
+    ALIAS,
+    ASYNC_START_SECONDS,
+    RELEASE_SUFFIX,
+    REPLACED_SETTINGS,
+    SUPERUSER,
+)
 
 TIMEOUT = Duration.minutes(15)
 START_TIMEOUT = Duration.seconds(ASYNC_START_SECONDS)
@@ -25,7 +31,10 @@ sent it again. `djambda manage` relies on this limit."""
 
 
 class Release(Construct):
-    """`alias`, which points to the live version. The commands run after `dependencies` exist."""
+    """`alias`, which points to the live version. The commands run after `dependencies` exist.
+
+    `superuser` and `replaced_settings` are facts about the released site, for the stack's outputs.
+    """
 
     def __init__(
         self,
@@ -74,6 +83,8 @@ class Release(Construct):
             service_timeout=TIMEOUT.plus(Duration.minutes(1)),
         )
         release.node.add_dependency(*dependencies)
+        self.superuser = release.get_att_string(SUPERUSER)
+        self.replaced_settings = release.get_att_string(REPLACED_SETTINGS)
         self.alias = lambda_.Alias(
             self,
             "Live",

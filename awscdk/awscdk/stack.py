@@ -14,6 +14,7 @@ from awscdk.proxy import Proxy
 from awscdk.release import Release
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
+from djambda_common.names import REPLACED_SETTINGS, SUPERUSER
 
 
 class DjambdaStack(Stack):
@@ -41,7 +42,7 @@ class DjambdaStack(Stack):
             network=network,
             project=project,
             environment=django_environment(
-                self, config, project.settings, database.cluster, storage.bucket
+                config, project.settings, database.cluster, storage.bucket
             ),
         )
         secrets.grant_read(django.role)
@@ -55,6 +56,8 @@ class DjambdaStack(Stack):
         )
         proxy = Proxy(self, "FrontDoor", config, django=django, alias=release.alias)
         api = Api(self, "Api", config, proxy=proxy.function)
+        # The API itself needs no function, so the function can depend on it.
+        django.function.add_environment("ALLOWED_HOSTS", api.host)
 
         self._output("SiteUrl", api.url, "The site's URL")
         self._output("FunctionName", django.function.function_name, "The Django function")
@@ -62,6 +65,8 @@ class DjambdaStack(Stack):
         self._output("BucketName", storage.bucket.bucket_name, "Static and media files")
         self._output("DatabaseEndpoint", database.cluster.cluster_endpoint.hostname, "Aurora")
         self._output("SecretsPath", secrets.path, "The path of the secrets in SSM")
+        self._output(SUPERUSER, release.superuser, "The superuser's login")
+        self._output(REPLACED_SETTINGS, release.replaced_settings, "Settings that do not apply")
         Tags.of(self).add("Project", "djambda")
         Tags.of(self).add("App", config.app_name)
         Tags.of(self).add("Environment", config.environment)

@@ -27,6 +27,7 @@ from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud, emulator_url
 from djambda_cli.paths import DEFAULT_CLOUD, ROOT
 from djambda_cli.terminal import stderr
+from djambda_common.names import NONE, REPLACED_SETTINGS, SUPERUSER, UNKNOWN
 
 VARIABLES_FILE = ROOT / ".variables"
 
@@ -103,6 +104,18 @@ class Deployment:
                 f"({stack['StackStatus']}). Find out why: {self.command('doctor')}"
             )
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    @property
+    def superuser(self) -> str:
+        """The login of the superuser that the first deploy created, "" if there is none."""
+        login = self.outputs.get(SUPERUSER, UNKNOWN)
+        return {NONE: "", UNKNOWN: self.config.django_superuser_username}.get(login, login)
+
+    @property
+    def replaced_settings(self) -> list[str]:
+        """The project's settings that the deployment replaces, each with the reason."""
+        replaced = self.outputs.get(REPLACED_SETTINGS, UNKNOWN)
+        return [] if replaced in {NONE, UNKNOWN} else replaced.split("; ")
 
     @property
     def url(self) -> str:

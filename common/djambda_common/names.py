@@ -43,6 +43,14 @@ management commands with one folder per run. Everyone can read the first two."""
 ASYNC_START_SECONDS = 300
 """The time that Lambda has to start an asynchronous management command before it drops it."""
 
+SUPERUSER = "Superuser"
+REPLACED_SETTINGS = "ReplacedSettings"
+"""The stack's outputs, and the release's attributes, with the superuser's login and with the
+project's settings that the deployment replaces."""
+NONE = "none"
+UNKNOWN = "unknown"
+"""Their values if there is nothing, and if the released version could not be asked."""
+
 OMISSION = "\n[...]\n"
 """Marks the omitted part of a failure reason that is too long for CloudFormation."""
 

@@ -105,6 +105,8 @@ def test_outputs(template: Templates, name: str) -> None:
         "BucketName",
         "DatabaseEndpoint",
         "SecretsPath",
+        "Superuser",
+        "ReplacedSettings",
     }
 
 
@@ -383,6 +385,13 @@ class TestFunctions:
 
         assert variables["SITE_PREFIX"] == prefix
 
+    def test_only_the_host_of_the_api_is_allowed(self, template: Templates) -> None:
+        variables = functions(template("default"))["djambda-lambda"]["Environment"]["Variables"]
+
+        api, *host = variables["ALLOWED_HOSTS"]["Fn::Join"][1]
+        assert template("default")["Resources"][api["Ref"]]["Type"] == "AWS::ApiGateway::RestApi"
+        assert host[0].startswith(".execute-api.")
+
     def test_custom_resources_are_not_retried(self, template: Templates) -> None:
         settings = resources(template("default"), "AWS::Lambda::EventInvokeConfig")
 
@@ -503,7 +512,7 @@ class TestApi:
         }
         assert everything["Outputs"]["SiteUrl"]["Value"] == "https://www.example.com/"
         hosts = functions(everything)["djambda-lambda"]["Environment"]["Variables"]
-        assert json.dumps(hosts["ALLOWED_HOSTS"]).endswith(',www.example.com"]]}')
+        assert hosts["ALLOWED_HOSTS"] == "www.example.com"
 
 
 def test_account_and_region_need_no_lookup(cloud_assembly: Callable[[str], Path]) -> None:

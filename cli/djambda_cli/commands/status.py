@@ -80,6 +80,11 @@ def _rows(status: DeploymentStatus, present: datetime, show_errors: str) -> dict
         rows["Maintenance"] = Text("on: visitors get a 503 page", style="yellow")
     if status.stack:
         rows["Stack"] = _stack(status.stack, present)
+    if status.superuser:
+        password = f"first password in SSM: {status.password_parameter}"
+        rows["Superuser"] = Text(f"{status.superuser}, {password}")
+    if status.replaced_settings:
+        rows["Replaced"] = Text("\n").join(map(Text, status.replaced_settings))
     rows["Database"] = _database(status.database, present)
     if isinstance(month, Unavailable):
         rows["This month"] = _unavailable(month)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Access:
-    """The site's URL and its superuser."""
+    """The site's URL and its superuser; `username` is "" if there is none."""
 
     url: str
     username: str
@@ -35,7 +35,7 @@ def load_access(deployment: Deployment) -> Access:
         )
     return Access(
         url=deployment.url,
-        username=deployment.config.django_superuser_username,
+        username=deployment.superuser,
         password=password["Parameter"]["Value"],
     )
 

@@ -69,7 +69,15 @@ def roll_out(
             f"    Version {live} is live since a rollback. The checkout is version {newest}. To "
             f"make it live: {deployment.command(f'rollback {newest}')}"
         )
+    if changed and deployment.replaced_settings:
+        steps.console.print(render_replaced(deployment.replaced_settings), soft_wrap=True)
     return Deployed(deployment.url, str(live), rollout.previous, changed)
+
+
+def render_replaced(settings: Sequence[str]) -> str:
+    """Return the settings that do not apply on Lambda, with rich's markup."""
+    lines = "".join(f"\n      {escape(setting)}" for setting in settings)
+    return f"    [dim]Settings of the project that do not apply:{lines}[/dim]"
 
 
 @contextmanager

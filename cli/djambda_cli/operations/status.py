@@ -22,6 +22,7 @@ from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.operations.history import require_history
 from djambda_cli.operations.logs import deployment_logs
+from djambda_common.names import SUPERUSER_PASSWORD
 
 ERROR_PERIOD = timedelta(hours=24)
 ERROR_SINCE = "24h"
@@ -48,9 +49,16 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class DeploymentStatus:
-    """All parts. `in_maintenance`: closed for visitors. `errors`: those of the last 24 hours."""
+    """All parts.
+
+    `superuser`: its login, "" if there is none, with the name of its password's SSM parameter.
+    `in_maintenance`: closed for visitors. `errors`: those of the last 24 hours.
+    """
 
     url: str
+    superuser: str
+    password_parameter: str
+    replaced_settings: list[str]
     stack: StackStatus | None
     history: History | Unavailable
     database: Database | Unavailable
@@ -62,6 +70,8 @@ class DeploymentStatus:
         """Return the status for scripts. Unavailable parts are null."""
         return {
             "url": self.url,
+            "superuser": self.superuser or None,
+            "replaced_settings": self.replaced_settings,
             "stack": asdict(self.stack) if self.stack else None,
             "live": _available(self.history, lambda history: history.live.as_json()),
             "newer": _available(
@@ -112,6 +122,9 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
     entries = errors.result()
     return DeploymentStatus(
         url=url,
+        superuser=deployment.superuser,
+        password_parameter=f"{deployment.config.secrets_path}/{SUPERUSER_PASSWORD}",
+        replaced_settings=deployment.replaced_settings,
         stack=stack,
         history=history.result(),
         database=database.result(),

@@ -1,5 +1,6 @@
 """The release: the commands that run in the new version, and the reason when one fails."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +35,10 @@ COMMANDS = [
     "collectstatic --no-input",
     "ensure_superuser",
 ]
+DESCRIPTION = {"superuser": "admin@example.com", "replaced_settings": {"DEBUG": "the stack's"}}
+DESCRIBED = responds({"output": f"noise\n{json.dumps(DESCRIPTION)}\n", "exit_code": 0})
+ALL_DONE = (DONE, DONE, DONE, DONE, DESCRIBED)
+UNKNOWN = {"Superuser": "unknown", "ReplacedSettings": "unknown"}
 
 
 @pytest.fixture
@@ -71,9 +76,9 @@ def commands(aws: FakeAws) -> list[str]:
 class TestCommands:
     @pytest.mark.parametrize("kind", ["Create", "Update"])
     def test_run_in_order_in_the_new_version(self, kind: str, aws: FakeAws) -> None:
-        response = run(aws, OLD, DONE, DONE, DONE, DONE, kind=kind)
+        response = run(aws, OLD, *ALL_DONE, kind=kind)
         assert response["Status"] == "SUCCESS"
-        assert commands(aws) == COMMANDS
+        assert commands(aws) == [*COMMANDS, "describe_site"]
         alias, *invocations, _ = aws.requests
         assert alias.method == "GET"
         assert alias.path == f"/2015-03-31/functions/{FUNCTION}/aliases/live"
@@ -83,16 +88,20 @@ class TestCommands:
 
     def test_run_at_the_first_deploy_without_an_alias(self, aws: FakeAws) -> None:
         no_alias = fails("ResourceNotFoundException", 404)
-        assert run(aws, no_alias, DONE, DONE, DONE, DONE, kind="Create")["Status"] == "SUCCESS"
-        assert commands(aws) == COMMANDS
+        assert run(aws, no_alias, *ALL_DONE, kind="Create")["Status"] == "SUCCESS"
+        assert commands(aws) == [*COMMANDS, "describe_site"]
 
     def test_do_not_run_for_the_live_version(self, aws: FakeAws) -> None:
-        assert run(aws, responds({"FunctionVersion": "7"}))["Status"] == "SUCCESS"
-        assert commands(aws) == []
+        response = run(aws, responds({"FunctionVersion": "7"}), DESCRIBED)
+        assert response["Status"] == "SUCCESS"
+        assert response["Data"]["Superuser"] == "admin@example.com"
+        assert commands(aws) == ["describe_site"]
 
     def test_do_not_run_when_cloudformation_rolls_back_a_newer_version(self, aws: FakeAws) -> None:
         """Even if 7 is not live, because the site was rolled back to 5."""
-        assert run(aws, responds({"FunctionVersion": "5"}), previous="10")["Status"] == "SUCCESS"
+        response = run(aws, responds({"FunctionVersion": "5"}), previous="10")
+        assert response["Status"] == "SUCCESS"
+        assert response["Data"] == UNKNOWN
         assert commands(aws) == []
 
     def test_do_not_run_on_delete(self, aws: FakeAws) -> None:
@@ -101,16 +110,52 @@ class TestCommands:
 
     def test_function_may_be_an_arn(self, aws: FakeAws) -> None:
         arn = f"arn:aws:lambda:{REGION}:123456789012:function:{FUNCTION}"
-        assert run(aws, OLD, DONE, DONE, DONE, DONE, function=arn)["Status"] == "SUCCESS"
+        assert run(aws, OLD, *ALL_DONE, function=arn)["Status"] == "SUCCESS"
         assert aws.requests[1].path.endswith(f"{arn}:7/invocations".replace(":", "%3A"))
 
     def test_resource_id_is_the_same_for_all_versions(self, aws: FakeAws) -> None:
         """With another id, CloudFormation would delete the previous release."""
         ids = {
-            run(aws, OLD, DONE, DONE, DONE, DONE)["PhysicalResourceId"],
-            run(aws, responds({"FunctionVersion": "7"}))["PhysicalResourceId"],
+            run(aws, OLD, *ALL_DONE)["PhysicalResourceId"],
+            run(aws, responds({"FunctionVersion": "7"}), DESCRIBED)["PhysicalResourceId"],
         }
         assert len(ids) == 1
+
+
+class TestDescription:
+    def test_superuser_and_settings_become_attributes(self, aws: FakeAws) -> None:
+        assert run(aws, OLD, *ALL_DONE)["Data"] == {
+            "Superuser": "admin@example.com",
+            "ReplacedSettings": "DEBUG: the stack's",
+        }
+
+    def test_attributes_are_never_empty(self, aws: FakeAws) -> None:
+        nothing = json.dumps({"superuser": "", "replaced_settings": {}})
+        described = responds({"output": nothing, "exit_code": 0})
+        data = run(aws, OLD, *ALL_DONE[:4], described)["Data"]
+        assert data == {"Superuser": "none", "ReplacedSettings": "none"}
+
+    def test_long_list_fits_into_the_response(self, aws: FakeAws) -> None:
+        settings = {f"SETTING_{number}": "ü" * 60 for number in range(100)}
+        output = json.dumps({"superuser": "a" * 5000, "replaced_settings": settings})
+        response = run(aws, OLD, *ALL_DONE[:4], responds({"output": output, "exit_code": 0}))
+        assert len(json.dumps(response, ensure_ascii=False).encode()) < 4096
+        assert "SETTING_0: ü" in response["Data"]["ReplacedSettings"]
+        assert "more in the release function's log" in response["Data"]["ReplacedSettings"]
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            function_fails("ManagementCommandFailed", "Unknown command: 'describe_site'"),
+            responds({"output": "", "exit_code": 0}),
+            responds({"output": "[]", "exit_code": 0}),
+            resets,
+        ],
+    )
+    def test_release_succeeds_without_a_description(self, reply: Reply, aws: FakeAws) -> None:
+        response = run(aws, OLD, *ALL_DONE[:4], reply)
+        assert response["Status"] == "SUCCESS"
+        assert response["Data"] == UNKNOWN
 
 
 class TestFailure:
@@ -172,7 +217,7 @@ class TestFailure:
     ) -> None:
         monkeypatch.setattr(release, "IAM_PAUSES", (0.01, 0.01))
         denied = fails("AccessDeniedException", 403, "lambda:InvokeFunction")
-        response = run(aws, OLD, denied, DONE, denied, denied, DONE, DONE, DONE)
+        response = run(aws, OLD, denied, DONE, denied, denied, DONE, DONE, DONE, DESCRIBED)
         assert response["Status"] == "SUCCESS"
 
     def test_reason_names_the_denied_action(self, aws: FakeAws) -> None:
@@ -188,17 +233,14 @@ class TestRetries:
             OLD,
             fails("ResourceConflictException", 409, "state: Pending"),
             fails("TooManyRequestsException", 429),
-            DONE,
-            DONE,
-            DONE,
-            DONE,
+            *ALL_DONE,
         )
         assert response["Status"] == "SUCCESS"
-        assert commands(aws) == [COMMANDS[0], *COMMANDS[:1], *COMMANDS]
+        assert commands(aws) == [COMMANDS[0], *COMMANDS[:1], *COMMANDS, "describe_site"]
 
     def test_reading_the_alias_is_retried(self, aws: FakeAws) -> None:
         busy = fails("TooManyRequestsException", 429)
-        response = run(aws, busy, hangs_up, OLD, DONE, DONE, DONE, DONE)
+        response = run(aws, busy, hangs_up, OLD, *ALL_DONE)
         assert response["Status"] == "SUCCESS"
 
     def test_response_is_sent_before_the_functions_timeout(

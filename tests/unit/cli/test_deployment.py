@@ -141,3 +141,26 @@ def test_credentials_have_to_match_account_and_region(
     else:
         with pytest.raises(CliError, match=problem):
             verify_target(target)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "superuser", "settings"),
+    [
+        ({"Superuser": "admin@example.com"}, "admin@example.com", []),
+        ({"Superuser": "none", "ReplacedSettings": "none"}, "", []),
+        ({"Superuser": "unknown", "ReplacedSettings": "unknown"}, "admin", []),
+        ({}, "admin", []),
+        ({"ReplacedSettings": 'A: x, y; B["c"]: z'}, "admin", ["A: x, y", 'B["c"]: z']),
+    ],
+)
+def test_facts_that_the_release_has_found(
+    outputs: dict[str, str], superuser: str, settings: list[str]
+) -> None:
+    described = [
+        {"OutputKey": name, "OutputValue": value}
+        for name, value in {"SiteUrl": "https://x.example.com/", **outputs}.items()
+    ]
+    client = aws_fakes.FakeClient(describe_stacks={"Stacks": [{"Outputs": described}]})
+    deployed = aws_fakes.deployment(cloudformation=client)
+
+    assert (deployed.superuser, deployed.replaced_settings) == (superuser, settings)

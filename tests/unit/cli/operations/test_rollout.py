@@ -13,7 +13,7 @@ from djambda_cli.aws import maintenance, stacks
 from djambda_cli.aws.cdk import Cdk
 from djambda_cli.errors import CliError
 from djambda_cli.operations.confirm import Confirm, confirmation
-from djambda_cli.operations.rollout import Rollout, was_overtaken
+from djambda_cli.operations.rollout import Rollout, render_replaced, was_overtaken
 from djambda_cli.steps import Progress, Steps
 from tests.unit.cli.aws_fakes import refusal
 from tests.unit.cli.stack_fakes import (
@@ -364,3 +364,12 @@ def test_deploy_that_cloudformation_continues_is_left_alone() -> None:
 
     assert result.calls == []
     assert "djambda status" in result.error
+
+
+def test_replaced_settings_are_listed() -> None:
+    shown = Console(file=io.StringIO(), record=True, width=100)
+    shown.print(render_replaced(["DEBUG: a reason", 'STORAGES["default"]: another']))
+
+    text = shown.export_text()
+    assert "DEBUG: a reason" in text
+    assert 'STORAGES["default"]: another' in text

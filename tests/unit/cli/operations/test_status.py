@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from djambda_cli.commands.status import render_status
 from djambda_cli.errors import CliError
 from djambda_cli.operations.status import Unavailable, collect_status
 from tests.unit.cli.aws_fakes import (
@@ -26,7 +27,11 @@ def restricted_deployment(**clients: FakeClient) -> FakeDeployment:
         "StackName": "dev-shop",
         "StackStatus": "UPDATE_COMPLETE",
         "CreationTime": CREATED,
-        "Outputs": [{"OutputKey": "SiteUrl", "OutputValue": "https://shop.example.com/"}],
+        "Outputs": [
+            {"OutputKey": "SiteUrl", "OutputValue": "https://shop.example.com/"},
+            {"OutputKey": "Superuser", "OutputValue": "admin@example.com"},
+            {"OutputKey": "ReplacedSettings", "OutputValue": "DEBUG: a reason"},
+        ],
     }
     return deployment(
         **{
@@ -50,6 +55,12 @@ def test_denied_parts_are_unavailable_and_the_others_are_loaded() -> None:
     assert isinstance(status.database, Unavailable)
     assert "AccessDeniedException" in status.database.reason
     shown = status.as_json()
+    assert shown["superuser"] == "admin@example.com"
+    assert shown["replaced_settings"] == ["DEBUG: a reason"]
+    table = render_status(status, CREATED, 80, "djambda logs").plain
+    assert "admin@example.com" in table
+    assert "/djambda/dev/shop/superuser-password" in table
+    assert "DEBUG: a reason" in table
     assert json.loads(json.dumps(shown["stack"], default=str))["status"] == "UPDATE_COMPLETE"
     assert shown["live"]["number"] == 3
     assert [version["number"] for version in shown["newer"]] == [4]
