@@ -36,14 +36,16 @@ def test_upload_of_several_files(client: Client, media: Path) -> None:
         client,
         SimpleUploadedFile("ticket.pdf", b"%PDF"),
         SimpleUploadedFile("what is this", b"12345"),
+        SimpleUploadedFile("backup.tar.gz", b"\x1f\x8b"),
         follow=True,
     )
     assertContains(response, "ticket.pdf")
     assert [(a.name, a.size, a.content_type) for a in Attachment.objects.all()] == [
+        ("backup.tar.gz", 2, "application/gzip"),
         ("ticket.pdf", 4, "application/pdf"),
         ("what is this", 5, "application/octet-stream"),
     ]
-    assert {path.read_bytes() for path in stored_files(media)} == {b"%PDF", b"12345"}
+    assert {path.read_bytes() for path in stored_files(media)} == {b"%PDF", b"12345", b"\x1f\x8b"}
 
 
 def test_edit_adds_files_and_keeps_the_others(client: Client, attachment: Attachment) -> None:

@@ -10,7 +10,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
-from storages.utils import clean_name, get_available_overwrite_name, safe_join, setting
+from storages.utils import clean_name, safe_join, setting
 
 from djambda.bucket import bucket_url, media_location, public_url
 from djambda.signed_urls import encoded_key, signed_url
@@ -123,10 +123,13 @@ class MediaStorage(BaseStorage):
         return {"CacheControl": f"{scope}, {age}", **self.object_parameters}
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        name = clean_name(name)  # type: ignore[no-untyped-call]
-        if self.file_overwrite:
-            return str(get_available_overwrite_name(name, max_length))  # type: ignore[no-untyped-call]
-        return super().get_available_name(name, max_length)
+        return super().get_available_name(clean_name(name), max_length)  # type: ignore[no-untyped-call]
+
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        """Return whether a file may be saved as `name`: with `file_overwrite`, under any name."""
+        if max_length and len(name) > max_length:
+            return False
+        return self.file_overwrite or not self.exists(name)
 
     def _key(self, name: str) -> str:
         try:
