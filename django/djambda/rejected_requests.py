@@ -1,7 +1,8 @@
 """Respond with 400 to requests that Django rejects before its own error handling starts.
 
-Django parses a request's content type while it creates the request object, outside the code that
-turns exceptions into responses. An unknown encoding there would end as a crash of the function.
+Django decodes the URL prefix and parses a request's content type while it creates the request
+object, outside the code that turns exceptions into responses. An unknown encoding there would end
+as a crash of the function.
 """
 
 import logging
@@ -10,12 +11,12 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
 from django.core.signals import request_finished
 
 logger = logging.getLogger(__name__)
 
-BODY = b"Bad Request: a header is malformed.\n"
+BODY = b"Bad Request: the path or a header is malformed.\n"
 
 
 class MalformedRequest(Exception):  # noqa: N818 (it is the visitor's error)
@@ -38,6 +39,7 @@ def reject_malformed_requests(application: WSGIApplication) -> WSGIApplication:
 
     def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
+            _check_prefix(environ)
             return application(environ, start_response)
         except MalformedRequest as error:
             logger.warning("Bad Request: %s (%s)", environ["PATH_INFO"], error)
@@ -50,3 +52,10 @@ def reject_malformed_requests(application: WSGIApplication) -> WSGIApplication:
             return [BODY]
 
     return checked
+
+
+def _check_prefix(environ: WSGIEnvironment) -> None:
+    try:
+        get_script_name(environ)
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"the prefix of the path is not UTF-8: {error}") from error

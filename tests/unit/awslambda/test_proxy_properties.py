@@ -41,7 +41,7 @@ WHOLE = make_v1_event(
 FIELDS = list(field_paths(WHOLE))
 
 anything = settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
