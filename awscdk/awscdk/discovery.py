@@ -39,7 +39,7 @@ class Project:
 
     `root` is the folder that ships, with `manage.py`; `requirements` the file that lists its
     packages; `lock` those packages with their hashes; `layer` the folder of the built layer, which
-    contains `python/`.
+    contains `python/`. `in_checkout` is true for the project in `django/` of the checkout.
     """
 
     root: Path
@@ -47,6 +47,7 @@ class Project:
     lock: Path
     layer: Path
     file: ProjectFile = field(default_factory=ProjectFile)
+    in_checkout: bool = False
 
     @cached_property
     def settings(self) -> str:
@@ -76,6 +77,7 @@ def project_of_checkout(checkout: Path) -> Project:
         root / "requirements.txt",
         lock=root / "requirements.lock",
         layer=checkout / "layers" / "django",
+        in_checkout=True,
     )
 
 

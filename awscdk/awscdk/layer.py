@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from awscdk.code import shipped
 from awscdk.discovery import Project
-from awscdk.project import fingerprint, languages, requirement_lines, uses_gis
+from awscdk.project import fingerprint, fingerprint_of_lock, languages, requirement_lines, uses_gis
 
 PYTHON = (3, 13)
 GLIBC_MINOR = 34
@@ -65,8 +65,8 @@ def expected_manifest(project: Project, architecture: str) -> dict[str, Any]:
     return {
         "architecture": architecture,
         "python": ".".join(map(str, PYTHON)),
-        "requirements": fingerprint(project.requirements),
-        "lock": fingerprint(project.lock),
+        "requirements": fingerprint(project),
+        "lock": fingerprint_of_lock(project),
         "languages": languages(project.root),
         "gis": uses_gis(shipped(project.root)),
     }

@@ -12,13 +12,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from awscdk.code import shipped
+from awscdk.discovery import Project
 
 GIS = re.compile(rb"contrib\.gis\b")
 
 
-def fingerprint(requirements: Path) -> str:
-    """Return the SHA-256 of a requirements file's content, ignoring comments and spacing."""
-    return hashlib.sha256("\n".join(requirement_lines(requirements)).encode()).hexdigest()
+def fingerprint(project: Project) -> str:
+    """Return the SHA-256 of what selects the project's packages, ignoring comments and spacing."""
+    selected = [*project.file.groups, *project.file.extras]
+    lines = [*requirement_lines(project.requirements), *selected]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def fingerprint_of_lock(project: Project) -> str:
+    """Return the SHA-256 of the project's lock, ignoring comments and spacing."""
+    return hashlib.sha256("\n".join(requirement_lines(project.lock)).encode()).hexdigest()
 
 
 def requirement_lines(requirements: Path) -> Iterator[str]:

@@ -24,6 +24,7 @@ from awscdk.layer import MANIFEST, SIZE_LIMIT, expected_manifest
 from awscdk.project import uses_gis
 from djambda_cli.errors import CliError
 from djambda_cli.project import requirements
+from djambda_cli.project.lock import update_lock
 
 NOT_SHIPPED = re.compile(r"(.*\.(c|h|po|pxd|pyi|pyx)|RECORD|py\.typed|uv_cache\.json|\.lock)")
 IMPORTS_TESTS = re.compile(rb"^\s*(?:from|import)\s+[\w.]*\btests\b", re.MULTILINE)
@@ -74,7 +75,7 @@ def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
     """
     with (work / "layer.building").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
-        relocked = requirements.lock(project, work)
+        relocked = update_lock(project, work)
         new, old = work / "layer.new", work / "layer.old"
         for folder in (new, old):
             shutil.rmtree(folder, ignore_errors=True)

@@ -353,11 +353,11 @@ def test_lock_is_not_updated_in_ci(checkout: Checkout, monkeypatch: pytest.Monke
 
 
 def test_committed_lock_matches_the_requirements() -> None:
-    requirements = ROOT / "django" / "requirements.txt"
+    project = project_of_checkout(ROOT)
 
-    [first_line, *_] = requirements.with_suffix(".lock").read_text().splitlines()
+    [first_line, *_] = project.lock.read_text().splitlines()
 
-    assert first_line.endswith(f" {fingerprint(requirements)}")
+    assert first_line.endswith(f" {fingerprint(project)}")
 
 
 def no_such_package(checkout: Checkout) -> None:

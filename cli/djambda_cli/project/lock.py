@@ -1,0 +1,104 @@
+"""Lock the project's packages: all of them with their hashes, in one file that the layer installs.
+
+In the checkout, people edit `django/requirements.txt`, and the lock is next to it. Any other
+project has its lock in the state folder: exported from the lock file that the project has, or
+resolved from its requirements, and completed with the packages of the runtime.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from awscdk.discovery import Project
+from awscdk.project import fingerprint, requirement_lines
+from djambda_cli.errors import CliError
+from djambda_cli.project.exports import export, is_lock
+from djambda_cli.project.requirements import short_name, uv_pip
+from djambda_cli.project.runtime_packages import complete, pinned, without
+
+
+def update_lock(project: Project, work: Path) -> bool:
+    """Update the project's lock if its requirements have changed; return whether it was updated.
+
+    `work` is a folder for temporary files. Raises `CliError`, and then the lock file remains
+    unchanged.
+    """
+    requirements, lock_file = project.requirements, project.lock
+    if not requirements.exists():
+        raise CliError(
+            f"{short_name(requirements)} is missing. Create it with the packages that the project "
+            "needs, one per line: Django==6.1.3"
+        )
+    first_line = (
+        f"# Made by `djambda layer` from {requirements.name}: commit both, change only that. "
+        f"{fingerprint(project)}\n"
+    )
+    if lock_file.exists() and lock_file.read_text().startswith(first_line):
+        return False
+    if project.in_checkout and os.environ.get("CI", "").lower() in {"1", "true"}:
+        raise CliError(
+            f"{short_name(lock_file)} is outdated: {short_name(requirements)} has changed since. "
+            "CI does not update it. Run `djambda layer` on your machine and commit the lock file."
+        )
+    new_lock = work / "requirements.lock"
+    if is_lock(requirements):
+        packages = export(project)
+    else:
+        # uv keeps the versions that it finds in the output file if they still fit.
+        lines = requirement_lines(lock_file)
+        new_lock.write_text("".join(f"{line}\n" for line in lines if not _is_option(line)))
+        packages = _resolve(project, new_lock)
+    if not project.in_checkout:
+        packages = _completed(project, packages, work)
+    new_lock.write_text(first_line + packages)
+    new_lock.replace(lock_file)
+    return True
+
+
+def _resolve(project: Project, output: Path) -> str:
+    """Return the packages of a project that has no lock file, with their hashes."""
+    requirements = project.requirements
+    selected = [f"--group={name}" for name in project.file.groups]
+    if requirements.name == "pyproject.toml":
+        selected += [f"--extra={name}" for name in project.file.extras]
+    uv_pip(
+        ["compile", requirements.name, "--output-file", str(output), "--universal"]
+        + ["--generate-hashes", "--no-header", *selected],
+        requirements,
+        f"Could not lock {short_name(requirements)}. Correct the lines named above. Every package "
+        "must be available as a wheel.",
+    )
+    options = [f"{line}\n" for line in requirement_lines(requirements) if _is_option(line)]
+    return "".join([*options, output.read_text()])
+
+
+def _completed(project: Project, packages: str, work: Path) -> str:
+    """Return the locked packages with those that the runtime needs on Lambda."""
+    completion = complete(packages)
+    kept = without(packages, completion.removed)
+    if not completion.added:
+        return kept
+    names = ("constraints.txt", "runtime.txt", "runtime.lock")
+    constraints, added, output = (work / name for name in names)
+    # A constraint may have neither hashes nor extras, and no folder or repository.
+    lines = [f"{name}=={version}\n" for name, version in pinned(kept)]
+    constraints.write_text("".join(lines))
+    added.write_text("".join(f"{line}\n" for line in completion.added))
+    output.unlink(missing_ok=True)
+    uv_pip(
+        ["compile", str(added), "--constraints", str(constraints), "--output-file", str(output)]
+        + ["--generate-hashes", "--no-header", "--no-annotate", "--universal"],
+        added,
+        f"Could not add the packages that djambda needs ({', '.join(completion.added)}) to those "
+        f"of {short_name(project.requirements)}: see above. Change the version of the package "
+        "that conflicts.",
+    )
+    new = without(output.read_text(), frozenset(name for name, _ in pinned(kept)))
+    for file in (constraints, added, output):
+        file.unlink()
+    return kept + new
+
+
+def _is_option(line: str) -> bool:
+    """Return whether a line is an option such as an index; included files are resolved already."""
+    return bool(re.match("-(?!r|c|-requirement|-constraint)", line))

@@ -1,0 +1,67 @@
+"""The packages that the runtime needs in a project's layer, and those that Lambda cannot load.
+
+A lock is text in the format of requirements files, one package per line. A project that knows
+nothing of djambda lacks the runtime's packages, and its database driver is often one that links to
+the system's libpq, which Lambda does not have: the same version with its own libpq replaces it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+ALWAYS = ("django-storages>=1.14.4", "pybase64>=1.4")
+DRIVER = "psycopg2-binary>=2.9.10"
+SUBSTITUTES = {"psycopg2": "psycopg2-binary", "psycopg-c": "psycopg-binary"}
+"""Packages that a compiler builds against libpq, and the same code with its own libpq."""
+PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?\s*==\s*([^\s;]+)")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a lock needs: the packages `removed` from it, and the requirements `added` to it."""
+
+    removed: frozenset[str]
+    added: tuple[str, ...]
+
+
+def complete(lock: str) -> Completion:
+    """Return what has to change so that the locked packages run on Lambda."""
+    versions = dict(pinned(lock))
+    removed, added = set(), []
+    for source, binary in SUBSTITUTES.items():
+        if source in versions:
+            removed.add(source)
+            if binary not in versions:
+                added.append(f"{binary}=={versions[source]}")
+    if "psycopg" in versions and not {"psycopg-binary", "psycopg-c"} & versions.keys():
+        added.append(f"psycopg-binary=={versions['psycopg']}")
+    if not {"psycopg", "psycopg2", "psycopg2-binary"} & versions.keys():
+        added.append(DRIVER)
+    added += [line for line in ALWAYS if _name(line) not in versions]
+    return Completion(frozenset(removed), tuple(added))
+
+
+def pinned(lock: str) -> Iterator[tuple[str, str]]:
+    """Yield the normalized names and the versions of a lock's packages."""
+    for line in logical_lines(lock):
+        if match := PINNED.match(line):
+            yield canonicalize_name(match[1]), match[2]
+
+
+def without(lock: str, names: frozenset[str]) -> str:
+    """Return the lock without the packages of these normalized names."""
+    return "".join(f"{line}\n" for line in logical_lines(lock) if _name(line) not in names)
+
+
+def logical_lines(lock: str) -> list[str]:
+    """Return the lines without comments and continuations."""
+    joined = lock.replace("\\\n", " ")
+    lines = (" ".join(re.sub(r"(^|\s)#.*", "", line).split()) for line in joined.splitlines())
+    return [line for line in lines if line]
+
+
+def _name(line: str) -> str:
+    match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+    return canonicalize_name(match[0]) if match else ""
