@@ -1,4 +1,7 @@
-"""Settings for AWS: a project's settings module ends with `configure(globals())`.
+"""Settings for AWS: `configure` adds them to the project's settings module.
+
+The handler calls it before Django reads the module. A project may call it, too, as the last
+statement of its settings: `configure(globals())`.
 
 The stack describes the deployment in the function's environment variables and stores the secrets in
 SSM. This module converts both to Django settings. Without SECRETS_PATH, which only deployed
@@ -11,6 +14,7 @@ recorded for the deploy to list: see `djambda.replaced_settings`.
 import logging
 import os
 from collections.abc import MutableMapping
+from importlib import import_module
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -41,6 +45,10 @@ MAIL_ADMINS = {
     "class": "django.utils.log.AdminEmailHandler",
 }
 
+CONFIGURED = "DJAMBDA_CONFIGURED"
+"""The setting with the name of the module that was configured: `from .base import *` copies it to
+others, which are not configured yet."""
+
 LEAST_KEY_LENGTH = 12
 """Characters from which another setting that equals the project's SECRET_KEY is a copy of it."""
 
@@ -53,11 +61,13 @@ def is_deployed() -> bool:
 def configure(settings: MutableMapping[str, Any]) -> None:
     """Add the settings of the deployed environment to a settings module's `globals()`.
 
-    It must be the module's last statement. Raises `ImproperlyConfigured` that names all missing
-    variables, or if the secrets cannot be read.
+    A second call changes nothing. Raises `ImproperlyConfigured` that names all missing variables,
+    or if the secrets cannot be read.
     """
-    if not is_deployed():
+    module = settings.get("__name__", "")
+    if not is_deployed() or settings.get(CONFIGURED) == module:
         return
+    settings[CONFIGURED] = module
     _require(REQUIRED)
     secrets = deployment_secrets(os.environ["SECRETS_PATH"])()
     if "djambda" not in settings.get("INSTALLED_APPS", ()):  # The commands of a release.
@@ -75,6 +85,12 @@ def configure(settings: MutableMapping[str, Any]) -> None:
     use_gateway(settings, local=os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"))
     use_temporary_folder(settings)
     _use_lambda_log(settings)
+
+
+def configure_settings_module() -> None:
+    """Configure the settings module of `DJANGO_SETTINGS_MODULE`, before Django reads it."""
+    if is_deployed():
+        configure(vars(import_module(os.environ["DJANGO_SETTINGS_MODULE"])))
 
 
 def _require(names: tuple[str, ...]) -> None:

@@ -66,8 +66,10 @@ def start_django() -> WSGIApplication:
     from django.template import engines  # noqa: PLC0415 (not before the line above)
     from django.urls import get_resolver  # noqa: PLC0415
 
+    from djambda.aws import configure_settings_module  # noqa: PLC0415
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
 
+    configure_settings_module()
     application = reject_malformed_requests(load_application())
     log_failures()
     get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)

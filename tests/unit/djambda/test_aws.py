@@ -5,14 +5,17 @@ import logging
 import os
 import pickle
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from djambda import parameters
-from djambda.aws import REQUIRED
+from djambda.aws import REQUIRED, configure_settings_module
 from djambda.logs import JsonSafeFilter
 from djambda.prefetch import PrefetchedValue
 from djambda.replaced_settings import REPLACED
@@ -342,3 +345,63 @@ def test_failing_page_is_logged_without_secrets(
     assert {"message": "Internal Server Error: /prod/fail", "status_code": 500} in printed["lines"]
     for secret in ("in-a-cookie", "in-a-header", "in-a-query", *SECRETS.values()):
         assert secret not in process.stdout + process.stderr
+
+
+@pytest.mark.usefixtures("deployed")
+class TestSettingsModule:
+    """The module of `DJANGO_SETTINGS_MODULE`, as the handler configures it."""
+
+    @pytest.fixture
+    def settings_module(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[str], ModuleType]:
+        """Return a function that returns a configured settings module with this content."""
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "bakery_settings")
+        monkeypatch.delitem(sys.modules, "bakery_settings", raising=False)
+        monkeypatch.delitem(sys.modules, "bakery_base", raising=False)
+
+        def load(content: str) -> ModuleType:
+            (tmp_path / "bakery_settings.py").write_text(content)
+            configure_settings_module()
+            return sys.modules["bakery_settings"]
+
+        (tmp_path / "bakery_base.py").write_text(
+            "from djambda.aws import configure\n"
+            "SECURE_CSP = {'img-src': [\"'self'\"]}\n"
+            "ALLOWED_HOSTS = ['own.example.com']\n"
+            "DEBUG = True\n"
+            "configure(globals())\n"
+        )
+        return load
+
+    def test_of_a_project_that_does_not_know_djambda(
+        self, settings_module: Callable[[str], ModuleType]
+    ) -> None:
+        module = settings_module("DEBUG = True\nSECRET_KEY = 'insecure'\nDATABASES = {}\n")
+
+        assert SECRETS["secret-key"] == module.SECRET_KEY
+        assert module.DATABASES["default"]["ENGINE"] == "djambda.db"
+        assert module.DEBUG is False
+
+    def test_that_configures_itself(self, settings_module: Callable[[str], ModuleType]) -> None:
+        module = settings_module("from bakery_base import *\nTIME_ZONE = 'UTC'\n")
+        base = sys.modules["bakery_base"]
+
+        for name in ("ALLOWED_HOSTS", "SECURE_CSP", "DATABASES", "LOGIN_URL"):
+            assert getattr(module, name) == getattr(base, name)
+        assert vars(module)[REPLACED].keys() == {"DEBUG"}
+
+    def test_that_overrides_a_configured_base(
+        self, settings_module: Callable[[str], ModuleType]
+    ) -> None:
+        module = settings_module("from bakery_base import *\nDEBUG = True\nDATABASES = {}\n")
+
+        assert module.DEBUG is False
+        assert module.DATABASES["default"]["ENGINE"] == "djambda.db"
+
+    def test_elsewhere_is_not_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("SECRETS_PATH", raising=False)
+        monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "missing")
+
+        configure_settings_module()

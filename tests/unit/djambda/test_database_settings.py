@@ -121,6 +121,8 @@ package.base.DatabaseWrapper = DatabaseWrapper
 sys.modules |= {"own_postgresql": package, "own_postgresql.base": package.base}
 
 import shop.settings
+from djambda.aws import configure_settings_module
+configure_settings_module()
 shop.settings.DATABASES["default"]["OPTIONS"] = {}
 from django.conf import settings
 settings.DJAMBDA_DATABASE_ENGINE = "own_postgresql"

@@ -97,6 +97,8 @@ def test_storage_that_works(settings: Settings, backend: str, options: dict[str,
 
 CHECK = """
 import django
+from djambda.aws import configure_settings_module
+configure_settings_module()
 from django.conf import settings
 from django.core.management import call_command
 settings.STORAGES["default"] = {"BACKEND": "tests.unit.djambda.test_storage_checks.Root"}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from djambda.aws import configure, is_deployed
+from djambda.aws import is_deployed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -89,5 +89,3 @@ LOGGING = {
         "django": {"handlers": ["console"], "level": "INFO"},
     },
 }
-
-configure(globals())
