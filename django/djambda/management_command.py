@@ -68,16 +68,17 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
     arguments = parse_arguments(command)
     if run is not None:
         return _run_recorded(run, context, arguments)
-    transcript = Transcript()
+    transcript = Transcript(OUTPUT_LIMIT)
     exit_code = execute(arguments, transcript, merged=True)
-    output = transcript.content.decode(errors="backslashreplace")
+    output = transcript.text
     location = f"log group {context.log_group_name}, request {context.aws_request_id}"
     if exit_code:
-        output = omit_middle(output, ERROR_LIMIT, location)
+        output = omit_middle(output, ERROR_LIMIT, location, transcript.omitted)
         raise ManagementCommandFailed(
             f"`{shlex.join(arguments)}` failed with exit code {exit_code}:\n{output}"
         )
-    return {"output": omit_middle(output, OUTPUT_LIMIT, location), "exit_code": 0}
+    output = omit_middle(output, OUTPUT_LIMIT, location, transcript.omitted)
+    return {"output": output, "exit_code": 0}
 
 
 def _run_recorded(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
@@ -116,14 +117,26 @@ def parse_arguments(command: object) -> list[str]:
 
 
 class Transcript(Sink):
-    """Keeps all output."""
+    """Keeps the beginning and the end of all output, about `limit` bytes of each."""
 
-    def __init__(self) -> None:
-        self.content = bytearray()
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._head, self._tail = bytearray(), bytearray()
+        self.omitted = 0
+
+    @property
+    def text(self) -> str:
+        """The output, without the `omitted` bytes in its middle."""
+        return (self._head + self._tail).decode(errors="backslashreplace")
 
     def write(self, _stream: str, data: bytes) -> None:
         """Add output, whatever its stream."""
-        self.content += data
+        room = self._limit - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        if len(self._tail) > 2 * self._limit:
+            self.omitted += len(self._tail) - self._limit
+            del self._tail[: -self._limit]
 
     def wait(self) -> None:
         """Do nothing: there is no limit."""
@@ -135,22 +148,30 @@ def execute(arguments: list[str], sink: Sink, *, merged: bool, logged: float = m
     `captured_output` describes the other arguments.
     """
     close_old_connections()
+    process = os.getpid()
     with (
         captured_output(sink, merged=merged, logged=logged),
         _superuser_password(arguments[0]),
         _site_prefix(),
         _same_logging(),
     ):
-        try:
-            ManagementUtility(["manage.py", *arguments]).execute()
-        except SystemExit as exit_request:
-            return _exit_code(exit_request)
-        except Exception as error:  # noqa: BLE001 (the command has failed)
-            if isinstance(error, EOFError) and str(error) in END_OF_INPUT:
-                sys.stderr.write(f"\n{NO_INPUT_ERROR}\n")
-            else:
-                traceback.print_exc()
-            return 1
+        exit_code = _run(arguments)
+        if os.getpid() != process:  # A child process that the command has forked.
+            os._exit(exit_code)
+    return exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        ManagementUtility(["manage.py", *arguments]).execute()
+    except SystemExit as exit_request:
+        return _exit_code(exit_request)
+    except Exception as error:  # noqa: BLE001 (the command has failed)
+        if isinstance(error, EOFError) and str(error) in END_OF_INPUT:
+            sys.stderr.write(f"\n{NO_INPUT_ERROR}\n")
+        else:
+            traceback.print_exc()
+        return 1
     return 0
 
 
@@ -208,10 +229,10 @@ def _exit_code(exit_request: SystemExit) -> int:
     return 1
 
 
-def omit_middle(text: str, limit: int, location: str) -> str:
+def omit_middle(text: str, limit: int, location: str, omitted: int = 0) -> str:
     """Return `text`, without its middle if it takes more than `limit` bytes as JSON.
 
-    `location` names the place of the whole text.
+    `location` names the place of the whole text, of which `omitted` characters are missing already.
     """
     head, tail = text, ""
     keep = len(text)
@@ -221,7 +242,7 @@ def omit_middle(text: str, limit: int, location: str) -> str:
         head, tail = text[: keep // 2], text[len(text) - keep // 2 :]
     if not tail:
         return head
-    omitted = len(text) - len(head) - len(tail)
+    omitted += len(text) - len(head) - len(tail)
     return (
         f"{head}\n[... {omitted} characters omitted; the whole output is in {location} ...]\n{tail}"
     )

@@ -497,6 +497,24 @@ def test_middle_of_large_output_is_omitted(monkeypatch: pytest.MonkeyPatch) -> N
     assert f"log group {CONTEXT.log_group_name}, request {CONTEXT.aws_request_id}" in output
 
 
+def test_most_of_huge_output_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management_command, "OUTPUT_LIMIT", 1000)
+    code = "for number in range(10_000): print(f'{number:09}')"
+
+    output = manage(shell(code))["output"]
+
+    assert output.startswith("000000000\n")
+    assert output.endswith("000009999\n")
+    head, omitted, tail = re.split(r"\n\[\.\.\. (\d+) characters omitted.*\]\n", output)
+    assert len(head) + int(omitted) + len(tail) == 100_000
+
+
+def test_forked_child_does_not_return_to_the_handler() -> None:
+    code = "import os, sys; child = os.fork(); child or sys.exit(3); print(os.waitpid(child, 0)[1])"
+
+    assert manage(shell(code))["output"] == f"{3 << 8}\n"
+
+
 def test_large_failure_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(management_command, "ERROR_LIMIT", 1000)
 
