@@ -1,9 +1,9 @@
 """Install the project's tools, so that `djambda` can run; the only prerequisite is Python 3.
 
 Every `make` target that needs the tools runs this first. It uses only the standard library. It
-installs uv, the locked Python packages (uv finds or downloads Python 3.13), the emulator's own
-environment, Node if the machine has no supported version, and the pinned CDK CLI. It skips what is
-installed already; such a run takes less than a second.
+installs uv by its hash, the locked Python packages (uv finds or downloads Python 3.13), the
+emulator's own environment, Node if the machine has no supported version, and the pinned CDK CLI. It
+skips what is installed already; such a run takes less than a second.
 """
 
 import json
@@ -14,14 +14,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ROOT / ".local"
 VENV = ROOT / ".venv"
 EMULATOR = LOCAL / "emulator"
 LOG = LOCAL / "bootstrap.log"
-UV_VERSION = "0.13.9"
+UV = ROOT / "cli" / "uv.txt"
 
 
 class StepError(Exception):
@@ -63,13 +63,38 @@ def step(label: str, action: Callable[[], None]) -> None:
 
 
 def uv() -> Optional[str]:
-    """Return the path of the machine's uv or of the one in `.local`; None if neither exists."""
+    """Return the path of the machine's uv or of the one in `.local`; None if none can be used."""
     installed = LOCAL / "uv" / "bin" / "uv"
-    return shutil.which("uv") or (str(installed) if installed.exists() else None)
+    for path in (shutil.which("uv"), str(installed)):
+        if path and uv_version(path) >= required_uv_version():
+            return path
+    return None
+
+
+def uv_version(path: str) -> Tuple[int, ...]:
+    """Return the version of an installed uv; an empty tuple if there is none."""
+    try:
+        output = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ()
+    return version_numbers(output.stdout)
+
+
+def required_uv_version() -> Tuple[int, ...]:
+    """Return the lowest version of uv that can install the locked packages."""
+    project = (ROOT / "pyproject.toml").read_text()
+    required = re.search('^required-version = "(.*)"', project, re.MULTILINE)
+    return version_numbers(required[1] if required else "")
+
+
+def version_numbers(text: str) -> Tuple[int, ...]:
+    """Return the numbers of the first version in a text."""
+    version = re.search(r"[0-9]+([.][0-9]+)*", text)
+    return tuple(map(int, version[0].split("."))) if version else ()
 
 
 def install_uv() -> None:
-    """Install uv into its own virtual environment."""
+    """Install uv into its own virtual environment, if its file has one of the known hashes."""
     shutil.rmtree(LOCAL / "uv", ignore_errors=True)
     try:
         run([sys.executable, "-m", "venv", LOCAL / "uv"])
@@ -79,7 +104,7 @@ def install_uv() -> None:
             "Ubuntu: apt install python3-venv. Or install uv: https://docs.astral.sh/uv/"
         ) from None
     pip = [LOCAL / "uv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "install", "--quiet", f"uv=={UV_VERSION}"])
+    run([*pip, "install", "--quiet", "--only-binary=:all:", "--require-hashes", "-r", UV])
 
 
 def sync_python() -> None:

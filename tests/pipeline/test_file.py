@@ -49,6 +49,9 @@ def test_keywords_that_gitlab_ci_local_ignores(repository: Repository) -> None:
     assert jobs.keys() - in_aws.keys() == {"test", "layer"}
     assert {job["cache"][0]["policy"] for job in in_aws.values()} == {"pull"}
     assert jobs["layer"]["cache"][0]["policy"] == "pull-push"
+    for job in jobs.values():
+        [cache] = job["cache"]
+        assert "$CI_COMMIT_REF_PROTECTED" in cache["key"]["prefix"]
     for job in in_aws.values():
         assert job["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "$CI_SERVER_URL"}}
         assert job["variables"]["ENVIRONMENT"] == "$CI_ENVIRONMENT_SLUG"
@@ -90,7 +93,7 @@ def test_image_is_pinned_to_the_projects_python() -> None:
     [image] = re.findall(r"image: (.*)", FILE)
     python = (ROOT / ".python-version").read_text().strip()
 
-    assert re.fullmatch(rf"python:{re.escape(python)}\.\d+-[a-z]+", image)
+    assert re.fullmatch(rf"python:{re.escape(python)}\.\d+-[a-z]+(@sha256:[0-9a-f]{{64}})?", image)
 
 
 def test_every_job_is_documented(repository: Repository) -> None:
