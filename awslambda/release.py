@@ -1,4 +1,5 @@
-"""Release a new version of Django: migrate the database, collect the static files.
+"""Release a new version of Django: migrate the database, collect the static files, or what the
+project lists instead.
 
 CloudFormation runs this custom resource after publishing the new version and before moving the
 alias `live` to it. The commands run in the new version. If one fails, the deploy fails with the
@@ -13,7 +14,14 @@ from typing import Any
 
 from custom_resource import Request, ResourceFailedError, Result, handle_event, log
 from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
-from djambda_common.names import NONE, REPLACED_SETTINGS, START_FAILURE, SUPERUSER, UNKNOWN
+from djambda_common.names import (
+    NONE,
+    RELEASE_COMMANDS,
+    REPLACED_SETTINGS,
+    START_FAILURE,
+    SUPERUSER,
+    UNKNOWN,
+)
 from invocation import (
     FunctionFailed,
     FunctionTimedOut,
@@ -33,12 +41,8 @@ from retry import (
     request_json,
 )
 
-COMMANDS = (
-    "wait_for_database",
-    "migrate --no-input",
-    "collectstatic --no-input",
-    "ensure_superuser",
-)
+FIRST, LAST = "wait_for_database", "ensure_superuser"
+"""The commands before and after those of the project."""
 
 DESCRIBE = "describe_site"
 """The command whose output describes the released site. If it fails, the release does not."""
@@ -55,12 +59,15 @@ LEAST_SECONDS = 5.0
 
 
 def lambda_handler(event: CustomResourceEvent, context: Context) -> None:
-    """Handle a custom resource with the properties FunctionName, Version and Alias."""
+    """Handle a custom resource with the properties FunctionName, Version, Alias and Commands.
+
+    Commands is optional: the management commands of a project that does not use the default ones.
+    """
     handle_event(event, context, release)
 
 
 def release(request: Request) -> Result:
-    """Run `COMMANDS` in the version, unless it has been released before.
+    """Run the commands in the version, unless it has been released before.
 
     The result describes the released site (`_describe`). Raises `ResourceFailedError` at the first
     command that fails, and skips the rest.
@@ -79,7 +86,7 @@ def release(request: Request) -> Result:
     if _live_version(function, request.properties["Alias"]) == version:
         log.info("Version %s is already live", version)
         return replace(result, data=_describe(qualified, request.seconds_left - 1))
-    for command in COMMANDS:
+    for command in (FIRST, *request.properties.get("Commands", RELEASE_COMMANDS), LAST):
         log.info("Version %s: %s", version, command)
         _run(command, qualified, request.seconds_left - 1)
     return replace(result, data=_describe(qualified, request.seconds_left - 1))
@@ -172,7 +179,7 @@ def _reason(command: str, error: Exception) -> str:
             )
         case FunctionFailed() if f"`{command}`" in error.message:
             return BLANK_LINES.sub("\n\n", FRAMES.sub("", error.message))
-        case FunctionFailed() if error.error_type == START_FAILURE or command == COMMANDS[0]:
+        case FunctionFailed() if error.error_type == START_FAILURE or command == FIRST:
             cause = error.message if error.error_type == START_FAILURE else error
             return f"Django failed to start: {cause}"
         case FunctionFailed():

@@ -4,12 +4,15 @@ It overrides what `discovery.py` finds out, so most projects need none.
 """
 
 import difflib
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
+
+from djambda_common.names import RELEASE_COMMANDS
 
 FILE = "djambda.toml"
 PYPROJECT = "pyproject.toml"
@@ -24,7 +27,7 @@ class ProjectError(Exception):
 class ProjectFile:
     """The keys of the file, all of them optional.
 
-    Paths are relative to the file's folder, and `exclude` has patterns relative to `root`.
+    Paths are relative to the file's folder.
     """
 
     root: str | None = None
@@ -37,8 +40,8 @@ class ProjectFile:
     """Dependency groups to install in addition to the project's dependencies."""
     extras: tuple[str, ...] = ()
     """Extras of the project to install."""
-    exclude: tuple[str, ...] = ()
-    """Files and folders that are not shipped."""
+    release: tuple[str, ...] = RELEASE_COMMANDS
+    """The management commands that run in a new version before it goes live."""
 
 
 def read_project_file(folder: Path) -> ProjectFile | None:
@@ -82,12 +85,30 @@ def _parse(table: Mapping[str, Any], source: str) -> ProjectFile:
             values[key] = value
         elif get_args(types[key])[1] is Ellipsis and _is_list_of_strings(value):
             values[key] = tuple(value)
+            problems += [
+                f"{command!r} in release of {source} is not a command: {problem}"
+                for command in value
+                if key == "release" and (problem := _command_problem(command))
+            ]
         else:
             expected = "text" if isinstance(types[key], UnionType) else "a list of texts"
             problems.append(f"{key} in {source} must be {expected}, not {value!r}")
     if problems:
         raise ProjectError("\n".join(problems))
     return ProjectFile(**values)
+
+
+def _command_problem(command: str) -> str:
+    """Return why a text is no management command, or ""."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return str(error)
+    if not words:
+        return "it is empty"
+    if words[0] in {"python", "python3", "manage.py", "./manage.py", "django-admin"}:
+        return 'write only the command and its arguments, e.g. "createcachetable"'
+    return ""
 
 
 def _suggestion(key: str) -> str:

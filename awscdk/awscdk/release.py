@@ -1,7 +1,7 @@
 """The release: a new version goes live only after its migrations and static files are in place.
 
 CloudFormation publishes the version, then this custom resource (`awslambda/release.py`) runs the
-release's management commands in it, and then the alias `live`, which the proxy invokes, moves. If a
+project's management commands in it, and then the alias `live`, which the proxy invokes, moves. If a
 command fails, the deploy fails with its output, and the alias does not move.
 """
 
@@ -19,6 +19,7 @@ from awscdk.functions import HelperFunction
 from djambda_common.names import (
     ALIAS,
     ASYNC_START_SECONDS,
+    RELEASE_COMMANDS,
     RELEASE_SUFFIX,
     REPLACED_SETTINGS,
     SUPERUSER,
@@ -43,6 +44,7 @@ class Release(Construct):
         config: Config,
         *,
         django: DjangoFunction,
+        commands: Sequence[str],
         dependencies: Sequence[IDependable],
     ) -> None:
         super().__init__(scope, id)
@@ -79,6 +81,7 @@ class Release(Construct):
                 "FunctionName": django.function.function_name,
                 "Version": django.version.version,
                 "Alias": ALIAS,
+                **({} if commands == RELEASE_COMMANDS else {"Commands": list(commands)}),
             },
             service_timeout=TIMEOUT.plus(Duration.minutes(1)),
         )

@@ -52,6 +52,7 @@ class DjambdaStack(Stack):
             "Release",
             config,
             django=django,
+            commands=project.file.release,
             dependencies=[network, database, storage, django.role],
         )
         proxy = Proxy(self, "FrontDoor", config, django=django, alias=release.alias)

@@ -59,3 +59,6 @@ ERROR_HEADER = "x-djambda-error"
 
 START_FAILURE = "DjangoFailedToStart"
 """The type of the Django function's error if Django does not start."""
+
+RELEASE_COMMANDS = ("migrate --no-input", "collectstatic --no-input")
+"""The management commands of a release, unless the project lists its own."""

@@ -14,6 +14,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from awscdk.config import Config
 from awscdk.discovery import Project
+from awscdk.project_file import ProjectFile
 from awscdk.stack import DjambdaStack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,9 @@ CONFIGURATIONS = {
     ),
 }
 
+PROJECT_FILES = {"everything": ProjectFile(release=("createcachetable", "migrate --no-input"))}
+"""The projects' own configurations."""
+
 
 def new_app(folder: Path) -> cdk.App:
     """Return an app with the feature flags of cdk.json, as the `cdk` command creates it."""
@@ -75,7 +79,8 @@ def cloud_assembly(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         folder = tmp_path_factory.mktemp(name)
         app = new_app(folder)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-        DjambdaStack(app, CONFIGURATIONS[name], project=replace(PROJECT, layer=layer))
+        project = replace(PROJECT, layer=layer, file=PROJECT_FILES.get(name, ProjectFile()))
+        DjambdaStack(app, CONFIGURATIONS[name], project=project)
         app.synth()
         return folder
 

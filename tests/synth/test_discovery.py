@@ -222,9 +222,12 @@ class TestProjectFile:
             ('colour = "x"', "root, settings, requirements"),
             ("settings = 3", "must be text, not 3"),
             ('settings = ""', "must be text"),
-            ('exclude = "docs"', "must be a list of texts"),
-            ("exclude = [1]", "must be a list of texts"),
+            ('groups = "docs"', "must be a list of texts"),
+            ("groups = [1]", "must be a list of texts"),
             ("settings =", "cannot be read"),
+            ("release = ['migrate \"']", "No closing quotation"),
+            ("release = [' ']", "it is empty"),
+            ("release = ['python manage.py migrate']", "only the command and its arguments"),
         ],
     )
     def test_mistake_is_explained(self, tmp_path: Path, line: str, message: str) -> None:

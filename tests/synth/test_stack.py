@@ -400,6 +400,13 @@ class TestFunctions:
 
 
 class TestRelease:
+    def test_has_only_the_commands_that_the_project_lists(self, template: Templates) -> None:
+        assert "Commands" not in only(template("default"), "Custom::DjangoRelease")
+        assert only(template("everything"), "Custom::DjangoRelease")["Commands"] == [
+            "createcachetable",
+            "migrate --no-input",
+        ]
+
     def test_alias_depends_on_the_release_and_the_release_on_its_resources(
         self, template: Templates
     ) -> None:

@@ -57,10 +57,12 @@ def run(
     function: str = FUNCTION,
     seconds: float = 60,
     previous: str = "6",
+    **properties: Any,
 ) -> Any:
     """Release version 7 while AWS replies like this, and return the response to CloudFormation."""
     aws.will(*replies, responds())
-    event = custom_resource_event(aws, kind, FunctionName=function, Version="7", Alias="live")
+    properties |= {"FunctionName": function, "Version": "7", "Alias": "live"}
+    event = custom_resource_event(aws, kind, **properties)
     if kind == "Update":
         event["OldResourceProperties"] = event["ResourceProperties"] | {"Version": previous}
     release.lambda_handler(event, FakeContext(seconds))
@@ -85,6 +87,14 @@ class TestCommands:
         assert {request.path for request in invocations} == {
             f"/2015-03-31/functions/{FUNCTION}%3A7/invocations"
         }
+
+    def test_of_the_project_replace_the_default_ones(self, aws: FakeAws) -> None:
+        own = ["createcachetable", "migrate --no-input", "migrate --database other"]
+
+        response = run(aws, OLD, DONE, *ALL_DONE, Commands=own)
+
+        assert response["Status"] == "SUCCESS"
+        assert commands(aws) == [COMMANDS[0], *own, COMMANDS[-1], "describe_site"]
 
     def test_run_at_the_first_deploy_without_an_alias(self, aws: FakeAws) -> None:
         no_alias = fails("ResourceNotFoundException", 404)
