@@ -16,12 +16,21 @@ if TYPE_CHECKING:
     from lambda_types import GatewayEvent, GatewayResponse
 
 
-def error_response(problem: Problem, event: "GatewayEvent", request_id: str) -> "GatewayResponse":
+def error_response(
+    problem: Problem,
+    event: "GatewayEvent",
+    request_id: str,
+    permissions: dict[str, str] | None = None,
+) -> "GatewayResponse":
     """Return the response that explains the problem to the sender of `event`.
 
-    If the sender asks for permission to send a request, the request will get the explanation.
+    `permissions` are the site's CORS headers for `event`, if it has any. If the sender asks for
+    permission to send a request, the request will get the explanation.
     """
     headers = own_headers(event)
+    if permissions:
+        headers = {name: headers[name] for name in headers.keys() - cors_headers(event).keys()}
+        headers |= permissions
     if is_permitted_preflight(event):
         return own_response(204, headers)
     safe = method(event) in SAFE_METHODS

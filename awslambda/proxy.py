@@ -48,6 +48,20 @@ class UnknownEventError(Exception):
     """The event is not an HTTP request."""
 
 
+class ReportedError(ResponseTooLarge):
+    """Django's handler replaced the response; `permissions` are the response's CORS headers."""
+
+    def __init__(
+        self, error: str, message: str, request_id: str, headers: dict[str, list[str]]
+    ) -> None:
+        super().__init__(error, message, request_id)
+        self.permissions = {
+            name: ",".join(values)
+            for name, values in headers.items()
+            if name.startswith("access-control-") or name == "vary"
+        }
+
+
 class InvalidResponseError(InvocationError):
     """The Django Lambda returned something other than an HTTP response."""
 
@@ -146,7 +160,8 @@ def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayRespons
         problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
         request_id = _request_id(event, context)
         _log(problem, error, method(event), request_id)
-        return error_response(problem, event, request_id)
+        permissions = error.permissions if isinstance(error, ReportedError) else {}
+        return error_response(problem, event, request_id, permissions)
 
 
 def _invoke_django(event: "GatewayEvent", seconds: float) -> "GatewayResponse":
@@ -168,10 +183,10 @@ def _raise_reported(result: "GatewayResponse") -> None:
     """Raise the error that the Django Lambda's handler, and not Django, has reported."""
     headers = result.get("multiValueHeaders")
     values = headers.get(ERROR_HEADER) if isinstance(headers, dict) else None
-    if isinstance(values, list) and values and isinstance(values[0], str):
+    if headers and isinstance(values, list) and values and isinstance(values[0], str):
         error, _, request_id = values[0].partition(" ")
         if error == RESPONSE_TOO_LARGE.error:
-            raise ResponseTooLarge(error, "see the Django function's log", request_id)
+            raise ReportedError(error, "see the Django function's log", request_id, headers)
 
 
 def _seconds_left(event: "GatewayEvent", context: "Context") -> float:

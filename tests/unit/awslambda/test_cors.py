@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import invocation
-from djambda_common.names import CORS_VARIABLE, MAINTENANCE_VARIABLE
+import proxy
+from djambda_common.names import CORS_VARIABLE, ERROR_HEADER, MAINTENANCE_VARIABLE
 from proxy import lambda_handler
 from tests.support.fake_aws import FakeContext
 
@@ -102,6 +103,30 @@ def test_pages_have_the_headers_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert response["headers"]["Content-Type"].startswith("text/html")
     assert cors(response)["Access-Control-Allow-Origin"] == APP
+
+
+@pytest.mark.parametrize("origins", ["", LOCAL, "*"])
+def test_site_decides_who_reads_the_error_in_place_of_its_response(
+    origins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permissions = {
+        "access-control-allow-origin": APP,
+        "access-control-allow-credentials": "true",
+        "vary": "Cookie,origin",
+    }
+    headers = {name: value.split(",") for name, value in permissions.items()}
+    headers |= {ERROR_HEADER: ["response_too_large r"], "set-cookie": ["a=1"]}
+    replaced = {"statusCode": 502, "multiValueHeaders": headers, "body": ""}
+    monkeypatch.setenv(CORS_VARIABLE, origins)
+    monkeypatch.delenv(MAINTENANCE_VARIABLE, raising=False)
+    monkeypatch.setattr(proxy, "invoke", lambda *_, **__: replaced)
+
+    response = respond(Origin=APP)
+
+    assert json.loads(response["body"])["error"] == "response_too_large"
+    assert cors(response) == {}  # Those of CORS_ORIGINS, whose names are capitalized.
+    assert permissions.items() <= response["headers"].items()
+    assert "set-cookie" not in response["headers"]
 
 
 class TestPreflight:
