@@ -81,6 +81,25 @@ def test_errors_in_the_logs(cloud: Cloud) -> None:
     assert "Traceback (most recent call last):" in shown
 
 
+def test_logs_and_status_count_the_same_errors(cloud: Cloud) -> None:
+    cloud.manage(f"no-such-command-{uuid4()}")
+
+    errors = result(cloud, "status")["errors"]
+    assert errors
+    count = f"{len(errors):,} error{'s' * (len(errors) > 1)}"
+    assert cloud.djambda("logs --errors --since 24h").stderr.startswith(count)
+    assert count in cloud.djambda("status").stdout
+
+
+def test_logs_of_an_invocation(cloud: Cloud) -> None:
+    word = str(uuid4())
+    payload = json.dumps({"manage": ["shell", "-v", "0", "-c", f"print('{word}')"]})
+    response = cloud.call("lambda", "invoke", FunctionName=cloud.function, Payload=payload)
+
+    request = response["ResponseMetadata"]["RequestId"]
+    assert word in cloud.djambda(f"logs --request {request}").stdout
+
+
 def test_logs_follow(cloud: Cloud, visitor: httpx.Client) -> None:
     page = f"followed-{uuid4()}"
     follower = subprocess.Popen(
@@ -211,9 +230,8 @@ def test_failed_request_is_in_the_log_and_rollback_fixes_it(
     assert page.status_code == 502
     [shown_id] = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", page.text)
 
-    # In the local cloud, Django logs under another id: only the proxy's entry has this one.
-    [line] = cloud.djambda(f"logs --request {shown_id}").stdout.splitlines()
-    assert f"error=django_failed  requestId={shown_id}" in line
+    shown = cloud.djambda(f"logs --request {shown_id}").stdout
+    assert f"error=django_failed  requestId={shown_id}" in shown
 
     assert cloud.djambda("rollback --yes").returncode == 0
     assert visitor.get("").status_code == 200
