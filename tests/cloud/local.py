@@ -23,6 +23,7 @@ import pytest
 
 from awscdk.config import VARIABLES
 from tests.cloud.checkout import WORKING_TREE, Checkout, copy_with_shop
+from tests.iam import recorder
 
 HOSTILE = {
     "AWS_PROFILE": "production",
@@ -145,7 +146,9 @@ class Cloud:
 @pytest.fixture(scope="session")
 def cloud_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The checkout that the session's local cloud runs: the product with the test project."""
-    return copy_with_shop(tmp_path_factory.mktemp("product"))
+    checkout = copy_with_shop(tmp_path_factory.mktemp("product"))
+    recorder.install(checkout.folder / "cli" / "djambda_cli" / "local")
+    return checkout
 
 
 @pytest.fixture(scope="session")

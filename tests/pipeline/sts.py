@@ -16,7 +16,11 @@ from xml.sax.saxutils import escape
 from tests.cloud.local import Cloud
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
-ROLE = "arn:aws:iam::000000000000:role/gitlab"
+ROLES = {
+    "dev": "arn:aws:iam::000000000000:role/gitlab-dev",
+    "review/*": "arn:aws:iam::000000000000:role/gitlab-review",
+}
+"""The roles that jobs may assume, by their GitLab environments."""
 TOKEN = "header.claims.signature"
 
 
@@ -50,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         if action == "GetCallerIdentity":
             return dict(self.cloud.call("sts", "get_caller_identity"))
         if action == "AssumeRoleWithWebIdentity":
-            if (form["RoleArn"], form["WebIdentityToken"]) != (ROLE, TOKEN):
+            if form["RoleArn"] not in ROLES.values() or form["WebIdentityToken"] != TOKEN:
                 raise PermissionError("the role or the token is another one")
         elif "Authorization" not in self.headers:
             raise PermissionError("the request is not signed")

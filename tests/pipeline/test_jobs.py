@@ -1,81 +1,46 @@
 """The jobs against the local cloud, as GitLab runs them: with a token and without access keys.
 
-boto3 reports each call with a datagram (client-side monitoring), and the last test checks that the
-documented policies allow these calls.
+The last tests check that IAM would allow the calls that the jobs and the functions have made.
 """
 
-import json
 import re
-import socket
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
-from threading import Thread
 
 import pytest
 
 from djambda_cli.local.cloud import LocalCloud
+from djambda_common.names import BUCKET_CLEANUP_SUFFIX, SECRETS_SUFFIX
 from tests.cloud.local import Cloud
+from tests.iam.calls import Call, load_recording, parameter_arn, stack_arn
+from tests.iam.roles import environment_policies, review_policies
+from tests.iam.simulator import DENIED, refused
 from tests.pipeline.gitlab import Outcome, Repository
-from tests.pipeline.sts import ROLE, TOKEN, sts_of
-from tests.unit.docs.policies import documented_actions
+from tests.pipeline.sts import ROLES, TOKEN, sts_of
 
 BRANCH = "feature/Search-#12"
 
-type Calls = Mapping[str, set[str]]
-
-IAM = {
-    "CloudFormation": "cloudformation",
-    "CloudWatch Logs": "logs",
-    "Lambda": "lambda",
-    "RDS": "rds",
-    "S3": "s3",
-    "SSM": "ssm",
+FUNCTIONS = {
+    BUCKET_CLEANUP_SUFFIX: {"cloudformation:DescribeStacks", "s3:DeleteObject", "s3:ListBucket"},
+    SECRETS_SUFFIX: {"ssm:DeleteParameters", "ssm:PutParameter"},
 }
-"""IAM's prefixes of the services that boto3 reports. Calls to STS need no permission."""
-ACTIONS = {
-    "lambda:Invoke": "lambda:InvokeFunction",
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:ListObjectsV2": "s3:ListBucket",
-}
-"""Actions whose names differ from those of the calls that need them."""
+"""The functions that delete an environment's data, and the actions that each one uses."""
+FORBIDDEN = [
+    ("s3:DeleteObject", "arn:aws:s3:::prod-djambda-storageassets320d2163-abcdefghijkl/media/a"),
+    ("s3:ListBucket", "arn:aws:s3:::prod-djambda-storageassets320d2163-abcdefghijkl"),
+    ("ssm:DeleteParameters", parameter_arn("/djambda/prod/djambda/secret-key")),
+    ("cloudformation:DescribeStacks", stack_arn("prod-djambda")),
+]
+"""Calls to another environment."""
 
 
 @pytest.fixture(scope="session")
-def monitor() -> Iterator[tuple[Calls, int]]:
-    """The actions that each job has used so far, and the port for its reports.
-
-    https://docs.aws.amazon.com/sdkref/latest/guide/feature-csm.html
-    """
-    calls: dict[str, set[str]] = defaultdict(set)
-
-    def listen() -> None:
-        while datagram := receiver.recv(65_535):
-            call = json.loads(datagram)
-            if call["Service"] != "STS":
-                action = f"{IAM[call['Service']]}:{call['Api']}"
-                calls[call["ClientId"]].add(ACTIONS.get(action, action))
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        port = receiver.getsockname()[1]
-        listener = Thread(target=listen)
-        listener.start()
-        yield calls, port
-        receiver.sendto(b"", ("127.0.0.1", port))
-        listener.join()
-
-
-@pytest.fixture(scope="session")
-def variables(
-    cloud: Cloud, repository: Repository, monitor: tuple[Calls, int]
-) -> Iterator[dict[str, str]]:
+def variables(cloud: Cloud, repository: Repository) -> Iterator[dict[str, str]]:
     """The variables of the project on GitLab, and the token of each job."""
     with sts_of(cloud) as sts:
-        yield project_variables(cloud, repository, monitor[1]) | {"AWS_ENDPOINT_URL_STS": sts}
+        yield project_variables(cloud, repository) | {"AWS_ENDPOINT_URL_STS": sts}
 
 
-def project_variables(cloud: Cloud, repository: Repository, monitor_port: int) -> dict[str, str]:
+def project_variables(cloud: Cloud, repository: Repository) -> dict[str, str]:
     """Return the project's variables: the local cloud's without its access keys."""
     local = LocalCloud(cloud.folder)
     return {
@@ -83,13 +48,10 @@ def project_variables(cloud: Cloud, repository: Repository, monitor_port: int) -
         for name, value in local.variables(local.require_running()).items()
         if name not in {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ENVIRONMENT"}
     } | {
+        **{f"AWS_ROLE_ARN@{environment}": role for environment, role in ROLES.items()},
         "ENVIRONMENT@dev": "local",  # The session's deployment.
-        "AWS_ROLE_ARN": ROLE,
         "AWS_ID_TOKEN": TOKEN,
         "CI_REPOSITORY_URL": repository.url,
-        "AWS_CSM_ENABLED": "true",
-        "AWS_CSM_PORT": str(monitor_port),
-        "AWS_CSM_CLIENT_ID": "$CI_JOB_NAME",
     }
 
 
@@ -186,16 +148,36 @@ def test_review_environment_is_deployed_and_destroyed(
     assert stacks(cloud) == before
 
 
-def test_documented_policies_allow_the_jobs_calls(monitor: tuple[Calls, int]) -> None:
+def test_documented_policies_allow_the_jobs_calls(cloud: Cloud) -> None:
     """Needs the calls of the other tests. The CDK itself uses the roles of its bootstrap."""
-    actions = documented_actions()
-    for job in ("deploy:dev", "command:dev", "deploy:review", "stop:review"):
-        allowed = actions["Deploy"] + actions["Destroy"] * job.endswith("review")
-        used = monitor[0][job]
+    recording = load_recording(cloud.folder)
+    local, review = environment_policies("local", "djambda"), review_policies("djambda")
+    for role, policies, actions in (
+        ("gitlab-dev", [local["Deploy"], local["Operate"]], {"lambda:InvokeFunction"}),
+        (
+            "gitlab-review",
+            [review["Deploy"], review["Operate"], review["Destroy"]],
+            {"cloudformation:DeleteStack", "lambda:TagResource", "ssm:GetParametersByPath"},
+        ),
+    ):
+        calls = [call for call in recording.calls if call.role == role]
 
-        assert used
-        assert {
-            action
-            for action in used
-            if not any(fnmatchcase(action, pattern) for pattern in allowed)
-        } == set(), job
+        assert {call.action for call in calls} >= actions
+        assert refused(calls, *policies) == {}
+
+
+def test_functions_may_delete_the_data_of_an_environment(cloud: Cloud) -> None:
+    """Needs the calls of the test of a review environment, too."""
+    recording = load_recording(cloud.folder)
+    for suffix, actions in FUNCTIONS.items():
+        calls = [
+            call
+            for call in recording.calls
+            if re.fullmatch(f"review-feature-se-[a-z0-9]{{6}}-djambda{suffix}", call.session)
+        ]
+
+        assert {call.action for call in calls} >= actions
+        policies = recording.policies[calls[0].role]
+        assert refused(calls, *policies) == {}
+        others = [Call(calls[0].principal, action, resource) for action, resource in FORBIDDEN]
+        assert refused(others, *policies) == dict.fromkeys(others, DENIED)
