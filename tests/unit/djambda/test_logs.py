@@ -82,6 +82,22 @@ def test_failed_request_is_logged_whatever_the_project_configures(
     assert any("in fail" in frame for frame in errors[0]["stackTrace"])
 
 
+def test_failed_request_is_logged_even_if_the_project_disables_logging(
+    run_deployed: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    disabled = "from shop import settings; logging.disable(logging.CRITICAL)"
+    code = FAILING_PAGE.replace("from shop import settings", disabled, 1)
+
+    process = run_deployed(
+        code.replace("LOGGING\n", "{'version': 1}\n", 1).replace("COMMAND", "''")
+    )
+
+    assert process.returncode == 0, process.stderr
+    printed = json.loads(process.stdout.splitlines()[-1])
+    levels = [line["level"] for line in printed["lines"]]
+    assert (printed["status"], levels) == (500, ["ERROR"])
+
+
 class StrictHandler(logging.Handler):
     """Encodes records, and raises if it cannot, as the handlers of Lambda's runtime do."""
 
