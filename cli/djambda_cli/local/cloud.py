@@ -246,6 +246,7 @@ class LocalCloud:
             "AVAILABILITY_ZONES": "",
             "DOMAIN_NAME": "",  # The emulator has no hosted zones.
             "HOSTED_ZONE_ID": "",
+            "EGRESS": "ipv6",  # Nor images of instances; functions use this machine's network.
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
 

@@ -93,6 +93,22 @@ def test_tools_get_no_variable_that_could_reach_a_real_account(
     assert environment.keys().isdisjoint({"AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTPS_PROXY"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "local"),
+    [
+        ("DOMAIN_NAME", "www.example.com", ""),
+        ("AVAILABILITY_ZONES", "eu-west-1b,eu-west-1c", ""),
+        ("EGRESS", "nat-instance", "ipv6"),
+    ],
+)
+def test_settings_that_only_aws_supports_do_not_apply(
+    tmp_path: Path, supervisor: psutil.Process, name: str, value: str, local: str
+) -> None:
+    local_cloud = record(tmp_path, supervisor, emulator=cloud.__file__)
+
+    assert local_cloud.environment({name: value})[name] == local
+
+
 def test_requested_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
