@@ -35,7 +35,7 @@ def use_database(settings: Settings, password: str) -> None:
     engine = project.get("ENGINE", POSTGRES)
     if engine != ENGINE:
         if not POSTGRES_ENGINE.search(engine):
-            record(settings, f"{NAME}: ENGINE", "the deployment's database is a PostgreSQL")
+            record(settings, f'{NAME}["ENGINE"]', "the deployment's database is a PostgreSQL")
             engine = POSTGRES
         settings["DJAMBDA_DATABASE_ENGINE"] = engine
     server = {
@@ -60,7 +60,7 @@ def use_database(settings: Settings, password: str) -> None:
         },
     }
     if project.get("CONN_HEALTH_CHECKS") is False:
-        record(settings, f"{NAME}: CONN_HEALTH_CHECKS", "the server closes idle connections")
+        record(settings, f'{NAME}["CONN_HEALTH_CHECKS"]', "the server closes idle connections")
 
 
 def _max_age(settings: Settings, project: Mapping[str, Any]) -> int:
@@ -69,7 +69,7 @@ def _max_age(settings: Settings, project: Mapping[str, Any]) -> int:
         return int(age)
     record(
         settings,
-        f"{NAME}: CONN_MAX_AGE",
+        f'{NAME}["CONN_MAX_AGE"]',
         f"at most {CONNECTION_SECONDS} s, because the server closes idle connections",
     )
     return CONNECTION_SECONDS
@@ -87,10 +87,10 @@ def _options(settings: Settings, project: Mapping[str, Any]) -> dict[str, Any]:
         options |= project.get("OPTIONS") or {}
     for name, reason in UNUSABLE_OPTIONS.items():
         if options.pop(name, None):
-            record(settings, f"{NAME}: {name}", reason)
+            record(settings, f'{NAME}["OPTIONS"]["{name}"]', reason)
     if os.environ.get("PGSSLMODE"):
         del options["sslmode"]
     elif options["sslmode"] in {"disable", "allow", "prefer"}:
-        record(settings, f"{NAME}: sslmode", "the server requires TLS")
+        record(settings, f'{NAME}["OPTIONS"]["sslmode"]', "the server requires TLS")
         options["sslmode"] = "require"
     return options

@@ -3,6 +3,7 @@
 Each instance of the function has its own folder, which is deleted with the instance.
 """
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +54,12 @@ def use_temporary_folder(settings: Settings) -> None:
 
 def is_temporary(path: object) -> bool:
     """Return whether a function can write to `path`. None counts as Django's own choice."""
-    return not path or Path(str(path)).is_relative_to(tempfile.gettempdir())
+    if not path:
+        return True
+    file, code = Path(str(path)), os.environ.get("LAMBDA_TASK_ROOT")
+    if code and file.is_relative_to(code):  # The local cloud keeps the code in a temporary folder.
+        return False
+    return file.is_relative_to(tempfile.gettempdir())
 
 
 def _temporary(name: str) -> str:
@@ -81,7 +87,7 @@ def _logging(settings: Settings) -> Mapping[str, Any]:
         if is_temporary(handler.get("filename")):
             Path(handler["filename"]).parent.mkdir(parents=True, exist_ok=True)
         else:
-            record(settings, f'LOGGING: handler "{name}"', f"{READ_ONLY}: logs to the console")
+            record(settings, f'LOGGING["handlers"]["{name}"]', f"{READ_ONLY}: logs to the console")
             kept = {key: value for key, value in handler.items() if key in STREAM_OPTIONS}
             handlers[name] = {"class": "logging.StreamHandler", **kept}
     if handlers == logging.get("handlers", {}):

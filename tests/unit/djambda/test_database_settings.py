@@ -75,8 +75,8 @@ def test_unusable_settings_of_the_database_are_recorded(deployed: dict[str, str]
     default = 'DATABASES["default"]'
     assert record.keys() == {
         default,
-        *(f"{default}: {part}" for part in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")),
-        *(f"{default}: {part}" for part in ("pool", "service", "sslmode")),
+        *(f'{default}["{part}"]' for part in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")),
+        *(f'{default}["OPTIONS"]["{part}"]' for part in ("pool", "service", "sslmode")),
     }
     assert "own-password" not in str(record)
 
@@ -104,7 +104,7 @@ def test_engines_of_other_databases_are_replaced(deployed: dict[str, str], engin
     settings = configured(DATABASES={"default": {"ENGINE": engine, "NAME": "db.sqlite3"}})
 
     assert settings["DJAMBDA_DATABASE_ENGINE"] == "django.db.backends.postgresql"
-    assert 'DATABASES["default"]: ENGINE' in settings[REPLACED]
+    assert 'DATABASES["default"]["ENGINE"]' in settings[REPLACED]
 
 
 DERIVED_ENGINE = """

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from djambda.replaced_settings import REPLACED
+from djambda.temporary_files import is_temporary
 from tests.unit.djambda.conftest import configured
 
 FILE_CACHE = "django.core.cache.backends.filebased.FileBasedCache"
@@ -51,7 +52,7 @@ def test_log_files_are_replaced_by_the_console(handler: dict[str, Any]) -> None:
     assert handlers["file"].get("formatter") == handler.get("formatter")
     assert handlers["null"] is own["handlers"]["null"]  # type: ignore[index]
     assert handler == before
-    assert 'LOGGING: handler "file"' in settings[REPLACED]
+    assert 'LOGGING["handlers"]["file"]' in settings[REPLACED]
     logging.config.dictConfig(settings["LOGGING"])
 
 
@@ -82,6 +83,15 @@ def test_files_elsewhere_are_replaced(temporary_folder: Path) -> None:
         *("FILE_UPLOAD_TEMP_DIR", "EMAIL_FILE_PATH"),
         *('MAILERS["default"]', 'CACHES["default"]'),
     }
+
+
+def test_code_in_the_temporary_folder_is_read_only(
+    temporary_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(temporary_folder / "code"))
+
+    assert not is_temporary(temporary_folder / "code" / "cache")
+    assert is_temporary(temporary_folder / "cache")
 
 
 def test_files_in_the_temporary_folder_are_kept(temporary_folder: Path) -> None:
