@@ -136,7 +136,8 @@ class _Capture:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler or a finalizer may print while this thread holds it.
+        self._lock = threading.RLock()
         self._pipes: dict[int, _Stream] = {}
         self._is_open = True
 

@@ -118,7 +118,8 @@ class Parts(Sink):
     def __init__(self, put: Put, *, pause: float = PAUSE) -> None:
         self._put = put
         self._pause = pause
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler or a finalizer may print while this thread holds it.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._waiting: list[tuple[str, bytearray]] = []
         self._size = 0

@@ -186,6 +186,20 @@ def test_no_descriptor_is_left_open() -> None:
     assert open_descriptors() == before
 
 
+def test_finalizer_can_print_while_output_is_recorded() -> None:
+    class Reentrant(ListSink):
+        def write(self, stream: str, data: bytes) -> None:
+            super().write(stream, data)
+            if data == b"first\n":
+                write_line("second")
+
+    sink = Reentrant()
+    with captured_output(sink, merged=False):
+        write_line("first")
+
+    assert sink.content() == b"first\nsecond\n"
+
+
 def test_text_that_is_not_unicode_does_not_fail() -> None:
     with captured() as sink:
         write_line("file name: \udcff, half a pair: \ud83d")
