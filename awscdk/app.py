@@ -18,6 +18,7 @@ from awscdk.config import Config, ConfigurationError, deprecations
 from awscdk.discovery import find_project, project_of_checkout
 from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
+from awscdk.selection import select
 from awscdk.stack import DjambdaStack
 
 
@@ -31,10 +32,11 @@ def main(*folders: str) -> None:
         home = [Path(folder) for folder in folders]
         project = find_project(*home) if home else project_of_checkout(PRODUCT)
         problems = layer.problems(project, architecture)
-        try:
-            project.settings  # noqa: B018 (may raise)
-        except ProjectError as error:
-            problems.append(str(error))
+        for check in (lambda: project.settings, lambda: select(project.root)):
+            try:
+                check()
+            except ProjectError as error:
+                problems += {str(error)} - set(problems)
         config = Config.from_environment(os.environ, problems)
     except (ConfigurationError, ProjectError) as error:
         sys.exit(f"Cannot deploy:\n{error}")

@@ -1,13 +1,12 @@
 """Stage the functions' code in folders that become Lambda assets.
 
-Each of the two Lambda packages contains its own code and the shared `djambda_common`; files that a
-function never runs (tests, caches, requirements) are excluded. Staging is deterministic: the same
-files produce the same asset, so a deploy without a change changes nothing. `djambda layer` compiles
-its bytecode with this module, too.
+Each of the two Lambda packages contains its own code and the shared `djambda_common`;
+`selection.py` decides which files ship. Staging is deterministic: the same files produce the same
+asset, so a deploy without a change changes nothing. `djambda layer` compiles its bytecode with this
+module, too.
 """
 
 import atexit
-import fnmatch
 import hashlib
 import os
 import shutil
@@ -19,6 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from awscdk.project_file import ProjectError
+from awscdk.selection import select
+from awscdk.tree import shown
+
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
@@ -26,10 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BYTECODE = "__pycache__"
 RUNTIME = ROOT / "django" / "djambda"
 COMMON = ROOT / "common" / "djambda_common"
-NOT_SHIPPED = (
-    *(BYTECODE, "tests", "test_*.py", "conftest.py", "*.sqlite3"),
-    *("pyproject.toml", "requirements.*", ".*"),
-)
 BUILD_ID_DIGITS = 12
 
 
@@ -58,10 +57,11 @@ def build_id(*folders: Path) -> str:
 
 
 def shipped(source: Path) -> Iterator[Path]:
-    """Yield the files below `source` that belong in a Lambda package, in a fixed order."""
-    for folder, subfolders, files in os.walk(source, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if _ships(name))
-        yield from (Path(folder, name) for name in sorted(files) if _ships(name))
+    """Yield the files below `source` that belong in a Lambda package, in a fixed order.
+
+    Raises `ProjectError` if one of them cannot be shipped.
+    """
+    yield from (source / file for file in select(source).files)
 
 
 def add_bytecode(folder: Path, runs_in: str, *, column_tables: bool = True) -> None:
@@ -89,7 +89,8 @@ def normalize_modes(folder: Path) -> None:
     Lambda does not run as the files' owner, and the modes must not depend on the umask.
     """
     for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() or _is_executable(path) else 0o644)
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or _is_executable(path) else 0o644)
 
 
 def _hash_of(*folders: Path) -> str:
@@ -103,7 +104,7 @@ def _hash_of(*folders: Path) -> str:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.parent.name != BYTECODE:
                 kind = "x" if _is_executable(path) else ""
-                digest.update(f"{path.relative_to(folder)}\0{kind}\0".encode())
+                digest.update(os.fsencode(f"{path.relative_to(folder)}\0{kind}\0"))
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -112,19 +113,20 @@ def _is_executable(file: Path) -> bool:
     return bool(file.stat().st_mode & 0o100)
 
 
-def _ships(name: str) -> bool:
-    return not any(fnmatch.fnmatchcase(name, pattern) for pattern in NOT_SHIPPED)
-
-
 def _stage(sources: dict[str, Path]) -> Path:
     """Copy each source to the subfolder that is its key, compile everything, and set the modes."""
     folder = Path(tempfile.mkdtemp(prefix="djambda-"))
     atexit.register(shutil.rmtree, folder)  # The CDK has its own copy by then.
     for name, source in sources.items():
-        for file in shipped(source):
-            target = folder / name / file.relative_to(source)
+        for file in select(source).files:
+            target = folder / name / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
+            try:
+                shutil.copy(source / file, target)
+            except OSError as error:
+                raise ProjectError(
+                    f"{shown(source, file)} cannot be copied: {error.strerror}."
+                ) from None
     add_bytecode(folder, "/var/task")
     normalize_modes(folder)
     return folder

@@ -202,6 +202,11 @@ def named_settings(file: Path) -> str | None:
     """
     try:
         tree = ast.parse(file.read_bytes())
+    except OSError as error:
+        raise ProjectError(
+            f"{file.parent.name}/{file.name} cannot be read ({error.strerror}). Make it a readable "
+            "file."
+        ) from None
     except (SyntaxError, ValueError) as error:
         raise ProjectError(f"{file.parent.name}/{file.name} cannot be parsed: {error}") from None
     for node in ast.walk(tree):

@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 from awscdk.code import shipped
 from awscdk.discovery import Project
 from awscdk.project import fingerprint, fingerprint_of_lock, languages, requirement_lines, uses_gis
+from awscdk.project_file import ProjectError
+from awscdk.tree import shown, verify_name, walk
 
 PYTHON = (3, 13)
 GLIBC_MINOR = 34
@@ -51,12 +53,15 @@ def problems(project: Project, architecture: str) -> list[str]:
         return [f"{_short(python)} is missing or empty: {rebuild}"]
     if architecture not in MACHINES:
         return []  # The configuration reports it.
-    build_problems = (
-        _manifest_problems(python / MANIFEST, project, architecture)
-        if (python / MANIFEST).exists()
-        else _wheel_problems(python, project.requirements, architecture)
-    )
-    reported = [*build_problems, *_file_problems(python)]
+    try:
+        build_problems = (
+            _manifest_problems(python / MANIFEST, project, architecture)
+            if (python / MANIFEST).exists()
+            else _wheel_problems(python, project.requirements, architecture)
+        )
+        reported = [*build_problems, *_file_problems(python)]
+    except ProjectError as error:
+        return [str(error)]
     return [f"{_short(python)} {problem}: {rebuild}" for problem in reported]
 
 
@@ -92,8 +97,11 @@ def _manifest_problems(file: Path, project: Project, architecture: str) -> list[
 
 
 def _file_problems(python: Path) -> list[str]:
-    files = [path.stat() for path in python.rglob("*") if path.is_file()]
-    reported = []
+    found = list(walk(python))
+    files = [(python / path).stat() for path, reason in found if not reason]
+    reported = [f"contains {shown(python, path)}, a {reason}" for path, reason in found if reason]
+    for path, _ in found:
+        verify_name(python, path)
     if not all(file.st_mode & 0o004 for file in files):
         reported.append("has files that only their owner can read, and Lambda is another user")
     size = sum(file.st_size for file in files)

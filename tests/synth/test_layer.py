@@ -216,3 +216,34 @@ def test_damaged_manifest_is_refused(layer: Layer, content: str) -> None:
     (layer.folder / "python" / ".djambda-layer.json").write_text(content)
 
     assert ".djambda-layer.json" in layer.problems()[0].partition("build it with")[0]
+
+
+def test_files_that_a_zip_cannot_contain_are_named(layer: Layer) -> None:
+    layer.add_manifest()
+    (layer.folder / "python" / "old.py").symlink_to("missing.py")
+
+    [problem] = layer.problems()
+
+    assert "old.py, a link without a target" in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"), [(b"\xff\xfed\0j\0", "not UTF-8"), (b"-r requirements.txt", "itself")]
+)
+def test_requirements_that_cannot_be_read_are_named(
+    layer: Layer, content: bytes, fact: str
+) -> None:
+    layer.add_manifest()
+    layer.requirements.write_bytes(content)
+
+    [problem] = layer.problems()
+
+    assert problem.startswith("django/requirements.txt")
+    assert fact in problem
+
+
+def test_requirements_with_a_byte_order_mark_are_read(layer: Layer) -> None:
+    layer.add_manifest()
+    layer.requirements.write_bytes(b"\xef\xbb\xbf" + layer.requirements.read_bytes())
+
+    assert layer.problems() == []

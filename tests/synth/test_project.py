@@ -77,6 +77,13 @@ def test_manage_py_with_a_syntax_error(tmp_path: Path, manage: str) -> None:
         settings_module(project(tmp_path, manage))
 
 
+def test_manage_py_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "manage.py").mkdir()
+
+    with pytest.raises(ProjectError, match=r"manage\.py cannot be read"):
+        settings_module(tmp_path)
+
+
 @pytest.mark.parametrize(
     "manage",
     [
@@ -100,6 +107,7 @@ def test_app_reports_the_project_with_the_other_problems(tmp_path: Path) -> None
         else:
             shutil.copy(source, tmp_path)
     (tmp_path / "django").mkdir()
+    (tmp_path / "django" / "a\\b.txt").touch()
 
     completed = subprocess.run(
         [sys.executable, tmp_path / "awscdk" / "app.py"],
@@ -110,6 +118,12 @@ def test_app_reports_the_project_with_the_other_problems(tmp_path: Path) -> None
     )
 
     assert completed.returncode == 1
-    for fact in ("django/manage.py", "layers/django", "APP_NAME=my.site", "ENVIRONMENT"):
+    for fact in (
+        "django/manage.py",
+        r"django/a\b.txt",
+        "layers/django",
+        "APP_NAME=my.site",
+        "ENVIRONMENT",
+    ):
         assert fact in completed.stderr
     assert "Traceback" not in completed.stderr

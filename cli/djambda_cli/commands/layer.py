@@ -45,8 +45,12 @@ def summary(built: BuiltLayer, folder: str) -> str:
         f"  Zipped    about {built.zipped / 1e6:.1f} MB",
         f"  Unzipped  {built.unzipped / 1e6:.1f} MB ({built.share:.0%} of the limit with the code)",
     ]
-    if built.relocked:
-        lines.append("  Lock      django/requirements.lock was updated. Commit it.")
+    if built.omitted:
+        lines.append(f"  Omitted   {', '.join(built.omitted)}")
+    if built.sources:
+        lines.append(f"  Built     {', '.join(built.sources)} (no wheel)")
+    if built.lock_change:
+        lines.append(f"  Lock      {built.lock_change} Commit it.")
     if built.share >= LARGE:
         lines.append(f"  [yellow]Largest   {built.largest}[/yellow]")
     return "\n".join(lines)

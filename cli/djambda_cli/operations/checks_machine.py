@@ -105,7 +105,8 @@ def _check_layer(architecture: str) -> Iterator[Finding]:
     project = load_project()
     problems = layer_rules.problems(project, architecture)
     for message in problems:
-        yield warning(message.partition(": ")[0], "djambda layer")
+        problem_text, _, rebuild = message.partition(": build it with")
+        yield warning(problem_text, "djambda layer" * bool(rebuild))
     if not problems and not layer_builder.is_current(project, architecture):
         yield warning("the layer is out of date", "djambda layer")
     elif not problems:

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.markup import escape
+
 from awscdk.discovery import Project
 from awscdk.layer import problems
 from djambda_cli.aws.cdk import Cdk
 from djambda_cli.deployment import Deployment
+from djambda_cli.operations.shipping import left_out_note, load_selection
 from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project import layer
 from djambda_cli.steps import Steps
@@ -38,9 +41,16 @@ def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
     with exclusive(LOCAL / "synth.lock", steps, "Wait for another synth"):
         if not layer_is_usable(project, architecture):
             with steps.step("Build layer"):
-                layer.build(project, architecture, LOCAL)
+                built = layer.build(project, architecture, LOCAL)
+            _print_note(steps, built.lock_change)
         with steps.step("Synthesize stack") as progress:
             cdk_of(deployment).synth(output, progress)
+    _print_note(steps, left_out_note(load_selection(project.root), project.root))
+
+
+def _print_note(steps: Steps, note: str) -> None:
+    if note:
+        steps.console.print(f"    [dim]{escape(note)}[/dim]", highlight=False, soft_wrap=True)
 
 
 def layer_is_usable(project: Project, architecture: str) -> bool:

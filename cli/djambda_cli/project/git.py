@@ -22,6 +22,12 @@ def _git(*arguments: str) -> str:
     # In a git hook, these variables name another repository.
     environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
     completed = subprocess.run(
-        ["git", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        ["git", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",  # With `core.quotePath = false`, file names may not be UTF-8.
+        check=True,
     )
     return completed.stdout.strip()

@@ -1,18 +1,19 @@
 """Build `layers/django/python`: the Django Lambda's dependencies, for Lambda's platform.
 
-The layer contains the locked packages (`requirements.py`) without the files that a function never
-reads, and bytecode, which Lambda's read-only file system cannot cache. The same input produces the
-same files. A manifest records what the layer was built for; `awscdk/awscdk/layer.py` checks it at
-synth.
+The layer contains the locked packages (`requirements.py`) without unused files
+(`unused_files.py`), and bytecode, which Lambda's read-only file system cannot cache. The same input
+produces the same files. A manifest records what the layer was built for; `awscdk/awscdk/layer.py`
+checks it at synth.
 """
 
 import fcntl
 import hashlib
 import json
-import re
 import shutil
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,11 @@ from awscdk import code
 from awscdk import project as django_project
 from awscdk.discovery import Project
 from awscdk.layer import MANIFEST, SIZE_LIMIT, expected_manifest
-from awscdk.project import uses_gis
+from awscdk.project_file import ProjectError
 from djambda_cli.errors import CliError
-from djambda_cli.project import requirements
+from djambda_cli.project import requirements, source_builds, unused_files
 from djambda_cli.project.lock import update_lock
-
-NOT_SHIPPED = re.compile(r"(.*\.(c|h|po|pxd|pyi|pyx)|RECORD|py\.typed|uv_cache\.json|\.lock)")
-IMPORTS_TESTS = re.compile(rb"^\s*(?:from|import)\s+[\w.]*\btests\b", re.MULTILINE)
-GIS = "django/contrib/gis"
-"""5% of the zipped layer of a plain site; it needs GDAL and GEOS, which Lambda does not have."""
+from djambda_cli.project.unused_files import remove_unused_files
 
 
 @dataclass(frozen=True)
@@ -37,15 +34,26 @@ class BuiltLayer:
     """A finished layer and its sizes in bytes.
 
     `zipped` approximates the CDK's zip. `code` is the unzipped code of the Django function, which
-    counts against the same limit. `packages` has the unzipped sizes, the largest first. `relocked`
-    is true if requirements.lock was updated.
+    counts against the same limit. `packages` has the unzipped sizes, the largest first. `sources`
+    has the packages that were built from source, `lock_changes` those that changed in
+    requirements.lock, or None if that was not updated, and `omitted` the unused parts of packages.
     """
 
     zipped: int
     unzipped: int
     code: int
     packages: list[tuple[str, int]]
-    relocked: bool
+    sources: list[str]
+    lock_changes: list[str] | None
+    omitted: list[str]
+
+    @property
+    def lock_change(self) -> str:
+        """The changed versions in the lock file in one sentence, or "" if it was not updated."""
+        if self.lock_changes is None:
+            return ""
+        changes = ", ".join(self.lock_changes) or "no version has changed"
+        return f"requirements.lock was updated: {changes}."
 
     @property
     def share(self) -> float:
@@ -58,8 +66,17 @@ class BuiltLayer:
         return ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.packages[:5])
 
 
+@contextmanager
+def _project_errors() -> Iterator[None]:
+    try:
+        yield
+    except ProjectError as error:
+        raise CliError(str(error)) from None
+
+
+@_project_errors()
 def is_current(project: Project, architecture: str) -> bool:
-    """Return whether a build would produce the layer that exists."""
+    """Return whether a build would produce the layer that exists. Raises `CliError`."""
     try:
         manifest = json.loads((project.layer / "python" / MANIFEST).read_text())
     except (FileNotFoundError, ValueError):
@@ -67,6 +84,7 @@ def is_current(project: Project, architecture: str) -> bool:
     return bool(manifest == _new_manifest(project, architecture))
 
 
+@_project_errors()
 def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
     """Build the project's layer, and replace the existing one when it is complete.
 
@@ -75,20 +93,19 @@ def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
     """
     with (work / "layer.building").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
-        relocked = update_lock(project, work)
+        lock_changes = update_lock(project, work)
         new, old = work / "layer.new", work / "layer.old"
         for folder in (new, old):
             shutil.rmtree(folder, ignore_errors=True)
-        requirements.install(project.lock, new, architecture)
+        name = requirements.short_name(project.requirements)
+        sources = requirements.install(project.lock, new, architecture, name)
         manifest = _new_manifest(project, architecture)
-        _remove_unused_files(new)
-        _remove_translations(new, manifest["languages"])
-        if not manifest["gis"] and not uses_gis(_modules_of_packages(new)):
-            shutil.rmtree(new / GIS, ignore_errors=True)
+        omitted = remove_unused_files(new, manifest["languages"], keeps_gis=manifest["gis"])
         code.add_bytecode(new, "/opt/python", column_tables=False)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         code.normalize_modes(new)
-        built = _measure(new, project.root, relocked=relocked)
+        sizes = _measure(new, project.root)
+        built = BuiltLayer(**sizes, sources=sources, lock_changes=lock_changes, omitted=omitted)
         if built.share > 1:
             raise CliError(
                 f"The layer ({built.unzipped / 1e6:.0f} MB unzipped) and the code exceed Lambda's "
@@ -111,7 +128,9 @@ def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
     bytecode.
     """
     builder = b"".join(
-        Path(file).read_bytes() for file in (__file__, code.__file__, django_project.__file__)
+        file.read_bytes()
+        for file in (Path(__file__), Path(unused_files.__file__), Path(code.__file__))
+        + (Path(django_project.__file__), source_builds.TOOLS)
     )
     return {
         **expected_manifest(project, architecture),
@@ -119,52 +138,8 @@ def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
     }
 
 
-def _remove_unused_files(folder: Path) -> None:
-    for name in ("bin", "tests"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for path in list(folder.rglob("*")):
-        if NOT_SHIPPED.fullmatch(path.name) and path.is_file():
-            path.unlink()
-    for package in folder.iterdir():
-        tests = list(package.glob("**/tests/"))
-        if tests and not _imports_its_tests(package):
-            for path in tests:
-                shutil.rmtree(path, ignore_errors=True)  # A nested one is deleted already.
-
-
-def _imports_its_tests(package: Path) -> bool:
-    """Return whether a module outside the tests imports them, as in a few packages."""
-    return any(
-        "tests" not in module.relative_to(package).parts
-        and IMPORTS_TESTS.search(module.read_bytes())
-        for module in package.rglob("*.py")
-    )
-
-
-def _remove_translations(folder: Path, languages: list[str] | None) -> None:
-    """Remove the translations, of Django and other packages, into languages the site lacks."""
-    if languages is None:
-        return
-    used = set(map(_base_language, languages))
-    available = {_base_language(path.name) for path in (folder / "django/conf/locale").glob("*/")}
-    if not used <= available:
-        return  # A code such as `no`, for which Django uses `nb`.
-    for messages in list(folder.glob("**/LC_MESSAGES/")):
-        if _base_language(messages.parent.name) not in used:
-            shutil.rmtree(messages.parent)
-
-
-def _base_language(code: str) -> str:
-    """Return `pt` for `pt-br` or `pt_BR`, whose missing translations Django takes from `pt`."""
-    return re.split("[-_@]", code.lower())[0]
-
-
-def _modules_of_packages(folder: Path) -> list[Path]:
-    """Return the modules of all packages except Django."""
-    return [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] != "django"]
-
-
-def _measure(folder: Path, project: Path, *, relocked: bool) -> BuiltLayer:
+def _measure(folder: Path, project: Path) -> dict[str, Any]:
+    """Return the sizes of a `BuiltLayer`."""
     packages: Counter[str] = Counter()
     archive_file = folder.with_suffix(".zip")
     with zipfile.ZipFile(archive_file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -176,14 +151,13 @@ def _measure(folder: Path, project: Path, *, relocked: bool) -> BuiltLayer:
                 packages[package] += path.stat().st_size
     zipped = archive_file.stat().st_size
     archive_file.unlink()
-    return BuiltLayer(
-        zipped=zipped,
-        unzipped=packages.total(),
+    return {
+        "zipped": zipped,
+        "unzipped": packages.total(),
         # Bytecode is about as large as its source.
-        code=sum(
+        "code": sum(
             path.stat().st_size * (2 if path.suffix == ".py" else 1)
             for path in code.shipped(project)
         ),
-        packages=packages.most_common(),
-        relocked=relocked,
-    )
+        "packages": packages.most_common(),
+    }

@@ -7,6 +7,7 @@ resolved from its requirements, and completed with the packages of the runtime.
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from awscdk.discovery import Project
@@ -17,11 +18,11 @@ from djambda_cli.project.requirements import short_name, uv_pip
 from djambda_cli.project.runtime_packages import complete, pinned, without
 
 
-def update_lock(project: Project, work: Path) -> bool:
-    """Update the project's lock if its requirements have changed; return whether it was updated.
+def update_lock(project: Project, work: Path) -> list[str] | None:
+    """Update the project's lock if its requirements have changed.
 
-    `work` is a folder for temporary files. Raises `CliError`, and then the lock file remains
-    unchanged.
+    Return the changed packages, as in "django 6.1.2 → 6.1.3", or None if it was not updated. `work`
+    is a folder for temporary files. Raises `CliError`, and then the lock file remains unchanged.
     """
     requirements, lock_file = project.requirements, project.lock
     if not requirements.exists():
@@ -34,7 +35,7 @@ def update_lock(project: Project, work: Path) -> bool:
         f"{fingerprint(project)}\n"
     )
     if lock_file.exists() and lock_file.read_text().startswith(first_line):
-        return False
+        return None
     if project.in_checkout and os.environ.get("CI", "").lower() in {"1", "true"}:
         raise CliError(
             f"{short_name(lock_file)} is outdated: {short_name(requirements)} has changed since. "
@@ -50,9 +51,25 @@ def update_lock(project: Project, work: Path) -> bool:
         packages = _resolve(project, new_lock)
     if not project.in_checkout:
         packages = _completed(project, packages, work)
+    changes = _changes(_versions(lock_file), dict(pinned(packages)))
     new_lock.write_text(first_line + packages)
     new_lock.replace(lock_file)
-    return True
+    return list(changes)
+
+
+def _versions(lock_file: Path) -> dict[str, str]:
+    return dict(pinned(lock_file.read_text())) if lock_file.exists() else {}
+
+
+def _changes(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
+    """Yield the packages whose locked version differs."""
+    for name in sorted(old | new):
+        if name not in old:
+            yield f"{name} {new[name]} (new)"
+        elif name not in new:
+            yield f"{name} (removed)"
+        elif old[name] != new[name]:
+            yield f"{name} {old[name]} → {new[name]}"
 
 
 def _resolve(project: Project, output: Path) -> str:
@@ -65,8 +82,8 @@ def _resolve(project: Project, output: Path) -> str:
         ["compile", requirements.name, "--output-file", str(output), "--universal"]
         + ["--generate-hashes", "--no-header", *selected],
         requirements,
-        f"Could not lock {short_name(requirements)}. Correct the lines named above. Every package "
-        "must be available as a wheel.",
+        f"Could not lock {short_name(requirements)}. Correct the lines named above.",
+        short_name(requirements),
     )
     options = [f"{line}\n" for line in requirement_lines(requirements) if _is_option(line)]
     return "".join([*options, output.read_text()])
@@ -92,6 +109,7 @@ def _completed(project: Project, packages: str, work: Path) -> str:
         f"Could not add the packages that djambda needs ({', '.join(completion.added)}) to those "
         f"of {short_name(project.requirements)}: see above. Change the version of the package "
         "that conflicts.",
+        short_name(project.requirements),
     )
     new = without(output.read_text(), frozenset(name for name, _ in pinned(kept)))
     for file in (constraints, added, output):

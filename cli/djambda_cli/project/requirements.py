@@ -8,20 +8,29 @@ from pathlib import Path
 from awscdk.layer import PYTHON
 from djambda_cli.errors import CliError
 from djambda_cli.paths import tool
+from djambda_cli.project import source_builds
 
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 PYTHON_VERSION = ".".join(map(str, PYTHON))
 
 
-def install(lock_file: Path, folder: Path, architecture: str) -> None:
-    """Install the locked packages into `folder` for Lambda. Raises `CliError`."""
+def install(lock_file: Path, folder: Path, architecture: str, requirements: str) -> list[str]:
+    """Install the locked packages into `folder` for Lambda.
+
+    Return the packages that were built from source. `requirements` is the name of the file that
+    people edit. Raises `CliError`.
+    """
+    target = f"Python {PYTHON_VERSION} on {architecture} Linux"
     uv_pip(
         ["install", "--require-hashes", "-r", lock_file.name, "--target", str(folder)]
         + ["--python-platform", PLATFORMS[architecture], "--no-compile", "--link-mode=copy"],
         lock_file,
-        f"Could not install {short_name(lock_file)}. Every package must have a wheel for Python "
-        f"{PYTHON_VERSION} on {architecture} Linux, and its hash must be the locked one.",
+        f"Could not install {short_name(lock_file)}. Every package must have a wheel for {target}, "
+        "or a source of pure Python, and its hash must be the locked one.",
+        requirements,
+        target,
     )
+    return source_builds.verify_pure(folder, requirements, target)
 
 
 def short_name(file: Path) -> str:
@@ -29,19 +38,46 @@ def short_name(file: Path) -> str:
     return f"{file.parent.name}/{file.name}"
 
 
-def uv_pip(arguments: list[str], file: Path, failure: str) -> None:
-    """Run `uv pip` in the folder of a file that it reads. Raises `CliError` with uv's output."""
-    completed = subprocess.run(
-        [tool("uv"), "pip", *arguments, "--quiet", "--only-binary=:all:"]
+def uv_pip(
+    arguments: list[str],
+    file: Path,
+    failure: str,
+    requirements: str,
+    target: str = f"Python {PYTHON_VERSION} on Linux",
+) -> None:
+    """Run `uv pip` in the folder of a file that it reads.
+
+    Raises `CliError` with uv's output. If a package of the file `requirements` cannot be built for
+    the platform `target`, the error names it; otherwise its message is `failure`.
+    """
+    environment = source_builds.environment()
+    uv_cache = _uv(["cache", "dir"], file, environment).stdout.strip()
+    cache = source_builds.cache_folder(Path(uv_cache))
+    completed = _uv(
+        ["pip", *arguments, "--quiet", "--cache-dir", str(cache), *source_builds.OPTIONS]
         + ["--python", sys.executable, "--python-version", PYTHON_VERSION],
-        cwd=file.parent,
-        capture_output=True,
-        text=True,
-        check=False,
+        file,
+        environment,
     )
     if completed.returncode:
+        if error := source_builds.build_error(completed.stderr, requirements, target):
+            raise error
         # For a hash that does not match, uv lists all locked hashes of the package.
         output = re.sub(
             r"Expected:\s+(sha256:\w+\s+)+", f"Expected: {file.name}\n", completed.stderr
         )
         raise CliError(failure, output=output)
+
+
+def _uv(
+    arguments: list[str], file: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [tool("uv"), *arguments],
+        cwd=file.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )

@@ -10,8 +10,10 @@ from djambda_cli.project.layer import BuiltLayer
 PACKAGES = [("numpy", 150_000_000), ("django", 20_100_000)]
 
 
-def built(unzipped: int, *, relocked: bool = False) -> BuiltLayer:
-    return BuiltLayer(60_000_000, unzipped, 0, PACKAGES, relocked=relocked)
+def built(
+    unzipped: int, *, lock_changes: list[str] | None = None, sources: list[str] | None = None
+) -> BuiltLayer:
+    return BuiltLayer(60_000_000, unzipped, 0, PACKAGES, sources or [], lock_changes, [])
 
 
 def test_summary_has_the_sizes_and_the_share_of_the_limit() -> None:
@@ -29,7 +31,14 @@ def test_summary_of_a_large_layer_lists_the_largest_packages() -> None:
 
 
 def test_summary_mentions_a_lock_file_to_commit() -> None:
-    assert "django/requirements.lock" in summary(built(0, relocked=True), "layer")
+    shown = summary(built(0, lock_changes=["django 6.1.2 → 6.1.3"]), "layer")
+
+    assert "requirements.lock" in shown
+    assert "django 6.1.2 → 6.1.3" in shown
+
+
+def test_summary_names_the_packages_that_were_built_from_source() -> None:
+    assert "django-haystack 3.4.0" in summary(built(0, sources=["django-haystack 3.4.0"]), "layer")
 
 
 @pytest.mark.parametrize("architecture", ["sparc", ""])

@@ -1,14 +1,11 @@
 """The layer builder, with the real uv on an index of small wheels: the files in the layer,
 reproducible builds, the lock file, and the errors."""
 
-import base64
-import hashlib
 import json
 import marshal
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,114 +17,7 @@ from awscdk.discovery import project_of_checkout
 from awscdk.project import fingerprint
 from djambda_cli.errors import CliError
 from djambda_cli.paths import ROOT
-from djambda_cli.project import layer
-
-MODULE = "def is_vowel(letter):\n    return letter in {'a', 'e', 'i', 'o', 'u'}\n"
-DJANGO = {
-    "django/__init__.py": MODULE,
-    "django/apps.pyi": "",
-    "django/py.typed": "",
-    "django/speedups.c": "",
-    "django/conf/locale/__init__.py": "",
-    "django/conf/locale/de/LC_MESSAGES/django.mo": "",
-    "django/conf/locale/de/LC_MESSAGES/django.po": "",
-    "django/conf/locale/en/LC_MESSAGES/django.mo": "",
-    "django/conf/locale/nb/LC_MESSAGES/django.mo": "",
-    "django/conf/locale/pt/LC_MESSAGES/django.mo": "",
-    "django/conf/locale/pt_BR/LC_MESSAGES/django.mo": "",
-    "django/contrib/admin/static/admin/base.css": "body {}",
-    "django/contrib/auth/common-passwords.txt.gz": "",
-    "django/contrib/gis/__init__.py": "",
-    "django/core/tests/__init__.py": "",
-    "django/core/tests/tests/data.txt": "",
-    "bin/django-admin": "",
-    "tests/__init__.py": "",
-}
-DJANGO_IN_LAYER = {
-    "django/__init__.py",
-    "django/conf/locale/__init__.py",
-    "django/conf/locale/de/LC_MESSAGES/django.mo",
-    "django/conf/locale/en/LC_MESSAGES/django.mo",
-    "django/conf/locale/nb/LC_MESSAGES/django.mo",
-    "django/conf/locale/pt/LC_MESSAGES/django.mo",
-    "django/conf/locale/pt_BR/LC_MESSAGES/django.mo",
-    "django/contrib/admin/static/admin/base.css",
-    "django/contrib/auth/common-passwords.txt.gz",
-}
-
-
-class Checkout:
-    """A project whose requirements come from its own package index (PEP 503)."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.project = root / "django"
-        self.requirements = self.project / "requirements.txt"
-        self.lock = self.project / "requirements.lock"
-        self.python = root / "layers" / "django" / "python"
-        self.wheel("django", "6.1.3", DJANGO)
-        self.require("django==6.1.3")
-        self.write("mysite/settings.py", "LANGUAGE_CODE = 'en-us'\n")
-
-    def wheel(
-        self, name: str, version: str, files: dict[str, str], tag: str = "py3-none-any"
-    ) -> None:
-        info = f"{name}-{version}.dist-info"
-        content = files | {
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-            f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-            f"{info}/licenses/LICENSE": "",
-        }
-        record = "".join(f"{path},{_sha256(text)},{len(text)}\n" for path, text in content.items())
-        file = self.project / "index" / name / f"{name}-{version}-{tag}.whl"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(file, "w") as archive:
-            for path, text in (content | {f"{info}/RECORD": record}).items():
-                archive.writestr(zipfile.ZipInfo(path), text)
-        with (file.parent / "index.html").open("a") as page:
-            page.write(f'<a href="{file.name}#sha256={_hash_of(file)}">{file.name}</a>')
-
-    def require(self, *lines: str) -> None:
-        self.requirements.write_text("\n".join(["--index-url ./index", *lines, ""]))
-
-    def write(self, name: str, text: str) -> None:
-        (self.project / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.project / name).write_text(text)
-
-    def build(self, architecture: str = "x86_64") -> layer.BuiltLayer:
-        work = self.root / ".local"
-        work.mkdir(exist_ok=True)
-        return layer.build(project_of_checkout(self.root), architecture, work)
-
-    def is_current(self, architecture: str = "x86_64") -> bool:
-        return layer.is_current(project_of_checkout(self.root), architecture)
-
-    def files(self) -> set[str]:
-        """Return the layer's files without bytecode, package metadata and the manifest."""
-        return {
-            path.relative_to(self.python).as_posix()
-            for path in self.python.rglob("*")
-            if path.is_file() and path.suffix != ".pyc" and ".dist-info" not in str(path)
-        } - {".djambda-layer.json"}
-
-
-def _hash_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _sha256(text: str) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
-    return "sha256=" + digest.decode().rstrip("=")
-
-
-@pytest.fixture(autouse=True)
-def _not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path)
+from tests.unit.cli.project.checkouts import DJANGO_IN_LAYER, Checkout, hash_of
 
 
 @pytest.fixture(scope="module")
@@ -166,15 +56,10 @@ def code_objects(code: CodeType) -> Iterator[CodeType]:
             yield from code_objects(constant)
 
 
-def test_unused_files_are_removed(built: Checkout) -> None:
-    assert built.files() == DJANGO_IN_LAYER
-
-
 def test_package_metadata_is_kept(built: Checkout) -> None:
     names = {path.name for path in (built.python / "django-6.1.3.dist-info").rglob("*")}
 
-    assert {"METADATA", "WHEEL", "LICENSE"} <= names
-    assert "RECORD" not in names
+    assert {"METADATA", "WHEEL", "LICENSE", "RECORD"} <= names
 
 
 def test_bytecode_is_unchecked_and_has_neither_columns_nor_local_paths(built: Checkout) -> None:
@@ -212,73 +97,6 @@ def test_build_is_reproducible(
     assert {mode for mode, _ in snapshot(first.python).values()} == {0o644, 0o755}
 
 
-def test_gis_is_kept_if_the_project_uses_it(checkout: Checkout) -> None:
-    checkout.write("mysite/models.py", "from django.contrib.gis.db import models\n")
-
-    checkout.build()
-
-    assert checkout.files() == DJANGO_IN_LAYER | {"django/contrib/gis/__init__.py"}
-
-
-def test_gis_is_kept_if_a_package_uses_it(checkout: Checkout) -> None:
-    checkout.wheel("maps", "1.0", {"maps.py": "ENGINE = 'django.contrib.gis.db.backends.postgis'"})
-    checkout.require("django==6.1.3", "maps==1.0")
-
-    checkout.build()
-
-    assert "django/contrib/gis/__init__.py" in checkout.files()
-
-
-def test_only_translations_into_the_languages_of_the_settings_are_kept(checkout: Checkout) -> None:
-    checkout.write(
-        "mysite/settings.py",
-        "LANGUAGE_CODE = 'en-us'\n"
-        "LANGUAGES: list[tuple[str, str]] = [('en', _('English')), ('pt-br', 'Portuguese')]\n",
-    )
-
-    checkout.build()
-
-    assert checkout.files() == DJANGO_IN_LAYER - {
-        "django/conf/locale/de/LC_MESSAGES/django.mo",
-        "django/conf/locale/nb/LC_MESSAGES/django.mo",
-    }
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        "LANGUAGES = [('en', 'English'), *more()]",
-        "LANGUAGES = [('en', 'English')]\nLANGUAGES += LOCAL_LANGUAGES",
-        "LANGUAGES = [('en', 'English')]\nif more:\n    LANGUAGES = [('de', 'German')]",
-        "LANGUAGES = [('en', 'English')]\nglobals()['LANGUAGES'] = []",
-        "LANGUAGES = [('en', 'English')]\nLANGUAGE_CODE = os.environ['LANGUAGE']",
-        "LANGUAGES = [('en', 'English'), ('no', 'Norwegian')]",
-        "LANGUAGES = [('en', 'English')",
-    ],
-)
-def test_all_translations_are_kept_if_the_languages_are_not_literals(
-    checkout: Checkout, settings: str
-) -> None:
-    checkout.write("mysite/settings.py", settings)
-
-    checkout.build()
-
-    assert checkout.files() == DJANGO_IN_LAYER
-
-
-def test_tests_are_kept_if_their_package_imports_them(checkout: Checkout) -> None:
-    package = {
-        "numbers/__init__.py": "from numbers.core.tests import samples",
-        "numbers/core/tests/__init__.py": "samples = []",
-    }
-    checkout.wheel("numbers", "1.0", package)
-    checkout.require("django==6.1.3", "numbers==1.0")
-
-    checkout.build()
-
-    assert checkout.files() == DJANGO_IN_LAYER | set(package)
-
-
 def test_wheels_match_the_architecture(checkout: Checkout) -> None:
     for machine in ("x86_64", "aarch64"):
         tag = f"cp313-cp313-manylinux_2_17_{machine}"
@@ -292,14 +110,14 @@ def test_wheels_match_the_architecture(checkout: Checkout) -> None:
 
 
 def test_lock_is_written_once_with_hashes(checkout: Checkout) -> None:
-    assert checkout.build().relocked
-    assert not checkout.build().relocked
+    assert checkout.build().lock_changes == ["django 6.1.3 (new)"]
+    assert checkout.build().lock_changes is None
 
     wheel = checkout.project / "index" / "django" / "django-6.1.3-py3-none-any.whl"
     assert checkout.lock.read_text().splitlines()[1:-1] == [
         "--index-url ./index",
         "django==6.1.3 \\",
-        f"    --hash=sha256:{_hash_of(wheel)}",
+        f"    --hash=sha256:{hash_of(wheel)}",
     ]
 
 
@@ -309,7 +127,7 @@ def test_comments_do_not_change_the_lock(checkout: Checkout) -> None:
     checkout.require("django==6.1.3   # the LTS release", "", "# A comment.")
 
     assert checkout.is_current()
-    assert not checkout.build().relocked
+    assert checkout.build().lock_changes is None
 
 
 def test_changed_requirements_keep_the_other_locked_versions(checkout: Checkout) -> None:
@@ -323,7 +141,7 @@ def test_changed_requirements_keep_the_other_locked_versions(checkout: Checkout)
     checkout.require("-r base.txt", "extra==1.0")
     built = checkout.build()
 
-    assert built.relocked
+    assert built.lock_changes == ["extra 1.0 (new)"]
     lines = checkout.lock.read_text().splitlines()
     assert [line for line in lines if "==" in line] == [
         "django==6.1.3 \\",
@@ -485,7 +303,7 @@ def test_concurrent_builds_wait_for_each_other(checkout: Checkout) -> None:
     with ThreadPoolExecutor() as pool:
         both = list(pool.map(checkout.build, ["x86_64", "x86_64"]))
 
-    assert sorted(built.relocked for built in both) == [False, True]
+    assert sorted(built.lock_changes is not None for built in both) == [False, True]
     assert checkout.files() == DJANGO_IN_LAYER
     assert checkout.is_current()
 
