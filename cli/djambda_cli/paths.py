@@ -45,16 +45,16 @@ LOCAL = ROOT / (".local" if CHECKOUT else STATE)
 DEFAULT_CLOUD = LOCAL / "cloud"
 
 
-def _installed(name: str, lock: str) -> Path:
-    """Return the folder of tools that projects share, for the content of their lock file."""
-    digest = hashlib.sha256((PRODUCT / lock).read_bytes()).hexdigest()[:12]
-    return Path(platformdirs.user_cache_dir("djambda")) / f"{name}-{digest}"
+def _shared_tools() -> Path:
+    """Return the folder of the tools that an installed djambda shares between projects."""
+    locks = b"".join((PRODUCT / name).read_bytes() for name in ("uv.lock", "package-lock.json"))
+    name = f"tools-{hashlib.sha256(locks).hexdigest()[:12]}"
+    return Path(platformdirs.user_cache_dir("djambda")) / name
 
 
-EMULATOR = PRODUCT / ".local" / "emulator" if IS_CHECKOUT else _installed("emulator", "uv.lock")
-EMULATOR_PYTHON = EMULATOR / "bin" / "python"
-NODE = PRODUCT if IS_CHECKOUT else _installed("cdk", "package-lock.json")
-"""The folder with `node_modules`."""
+TOOLS_HOME = PRODUCT if IS_CHECKOUT else _shared_tools()
+"""The folder with `node_modules`, `.venv/bin/node` and `.local/emulator`."""
+EMULATOR_PYTHON = TOOLS_HOME / ".local" / "emulator" / "bin" / "python"
 
 
 def load_project() -> Project:
@@ -84,8 +84,8 @@ def create_state_folder() -> None:
 def search_path() -> str:
     """Return `PATH` with the project's own tools first, as if `.venv` were activated."""
     path = os.environ.get("PATH", os.defpath)
-    own = [str(TOOLS)] if IS_CHECKOUT else [str(TOOLS), str(NODE / "bin")]
-    return os.pathsep.join([*own, path, str(PRODUCT / ".local" / "uv" / "bin")])
+    own = dict.fromkeys([str(TOOLS), str(TOOLS_HOME / ".venv" / "bin")])
+    return os.pathsep.join([*own, path, str(TOOLS_HOME / ".local" / "uv" / "bin")])
 
 
 def tool(name: str) -> str:

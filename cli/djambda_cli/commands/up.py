@@ -21,6 +21,7 @@ from djambda_cli.options import DEFAULT_FOLDER, Folder
 from djambda_cli.paths import CHECKOUT
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stdout
+from djambda_cli.tools import ensure_tools
 
 
 def up(
@@ -56,6 +57,7 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
             f"The local cloud is already running on port {running.port}. To change the port: make "
             f"down, then djambda up --port {port}"
         )
+    ensure_tools()
     try:
         if not running:
             with steps.step("Start Postgres and the AWS emulator"):

@@ -17,7 +17,7 @@ from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import NEEDED_BYTES
 from djambda_cli.operations.findings import Finding, ok, problem, warning
-from djambda_cli.paths import EMULATOR_PYTHON, NODE, ROOT, load_project, tool
+from djambda_cli.paths import EMULATOR_PYTHON, ROOT, TOOLS_HOME, load_project, tool
 from djambda_cli.project import layer as layer_builder
 
 COMFORTABLE_BYTES = 2_000_000_000
@@ -31,7 +31,9 @@ def check_machine(*, local: bool) -> Iterator[Finding]:
     yield rate_python(sys.version_info[:2], platform.python_version())
     yield rate_tool("uv", _output("uv", "--version").removeprefix("uv ").partition(" ")[0])
     yield rate_node(_output("node", "--version").removeprefix("v"), supported_node())
-    yield rate_cdk(_cdk_version(NODE / INSTALLED_PACKAGES), _cdk_version(PRODUCT / LOCKED_PACKAGES))
+    yield rate_cdk(
+        _cdk_version(TOOLS_HOME / INSTALLED_PACKAGES), _cdk_version(PRODUCT / LOCKED_PACKAGES)
+    )
     if local:
         yield rate_tool("AWS emulator", "installed" * EMULATOR_PYTHON.exists())
     yield rate_disk(shutil.disk_usage(ROOT).free)

@@ -17,6 +17,7 @@ from djambda_cli.operations.shipping import left_out_note, load_selection
 from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project import layer
 from djambda_cli.steps import Steps
+from djambda_cli.tools import ensure_tools
 
 
 def cdk_of(deployment: Deployment) -> Cdk:
@@ -35,6 +36,7 @@ def temporary_assembly(deployment: Deployment, steps: Steps) -> Iterator[Path]:
 def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
     """Build the layer if it is not current, and synthesize into `output`. Raises `CliError`."""
     architecture = deployment.config.lambda_architecture
+    ensure_tools()
     project = load_project()
     create_state_folder()
     # A build for another architecture replaces the layer, which the CDK may be reading.
