@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import djambda_common
+from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
 from awscdk.selection import select
 from awscdk.tree import shown
@@ -25,10 +27,9 @@ from awscdk.tree import shown
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
-ROOT = Path(__file__).resolve().parents[2]
 BYTECODE = "__pycache__"
-RUNTIME = ROOT / "django" / "djambda"
-COMMON = ROOT / "common" / "djambda_common"
+RUNTIME = PRODUCT / "django" / "djambda"
+COMMON = Path(djambda_common.__file__).parent
 BUILD_ID_DIGITS = 12
 
 
@@ -41,7 +42,7 @@ def django_package(project: Path) -> Path:
 @cache
 def helper_package() -> Path:
     """Return a folder with the helper functions' code: `awslambda/` and the common code."""
-    return _stage({".": ROOT / "awslambda", COMMON.name: COMMON})
+    return _stage({".": PRODUCT / "awslambda", COMMON.name: COMMON})
 
 
 def asset(folder: Path) -> "lambda_.Code":
