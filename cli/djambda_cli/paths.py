@@ -76,8 +76,8 @@ def require_project() -> None:
 
 def create_state_folder() -> None:
     """Create the folder of the project's state; git ignores it by itself."""
-    if not LOCAL.exists():
-        LOCAL.mkdir(mode=0o700)
+    LOCAL.mkdir(mode=0o700, exist_ok=True)
+    if not CHECKOUT:
         (LOCAL / ".gitignore").write_text("*\n")
 
 

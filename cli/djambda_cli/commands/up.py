@@ -18,7 +18,7 @@ from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.rollout import roll_out
 from djambda_cli.operations.site import check_site
 from djambda_cli.options import DEFAULT_FOLDER, Folder
-from djambda_cli.paths import CHECKOUT
+from djambda_cli.paths import CHECKOUT, create_state_folder
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stdout
 from djambda_cli.tools import ensure_tools
@@ -58,6 +58,7 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
             f"down, then djambda up --port {port}"
         )
     ensure_tools()
+    create_state_folder()
     try:
         if not running:
             with steps.step("Start Postgres and the AWS emulator"):
