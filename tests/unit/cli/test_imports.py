@@ -18,7 +18,7 @@ LAYERS = (
     {"operations"},
     {"deployment"},
     {"project", "aws", "local"},
-    {"options", "terminal", "steps", "errors", "paths"},
+    {"options", "terminal", "steps", "errors", "paths", "tools"},
 )
 """The packages and modules of the CLI, from the top down."""
 
