@@ -21,6 +21,7 @@ from djambda.aws import configure
 from djambda.parameters import deployment_secrets
 from djambda.replaced_settings import REPLACED
 from djambda_common import aws_api
+from tests.support.lambda_events import API_HOST
 
 DJANGO = Path(__file__).parents[3] / "django"
 SHOP = Path(__file__).parents[2] / "projects" / "shop"
@@ -147,7 +148,7 @@ def aws() -> Iterator[FakeAws]:
 def environment(aws: FakeAws) -> dict[str, str]:
     """Return the environment of a deployed Django Lambda whose services are those of `aws`."""
     return {
-        "ALLOWED_HOSTS": ".execute-api.eu-west-1.amazonaws.com,www.example.com",
+        "ALLOWED_HOSTS": f"{API_HOST},www.example.com",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_REGION": "eu-west-1",

@@ -1,6 +1,8 @@
 """Hosts, cookies and paths of a site behind API Gateway."""
 
 import pickle
+import subprocess
+from collections.abc import Callable
 
 import pytest
 from django.http import HttpResponse
@@ -8,6 +10,7 @@ from django.shortcuts import resolve_url
 from django.urls import set_script_prefix
 
 from djambda.replaced_settings import REPLACED
+from tests.support.lambda_events import API_HOST
 from tests.unit.djambda.conftest import SECRETS, configured, replaced
 
 
@@ -18,15 +21,51 @@ def test_hosts_and_cookies_on_aws(
     monkeypatch.setattr("djambda.parameters.get_parameters", lambda _path, _names: SECRETS)
     settings = configured()
 
-    assert settings["ALLOWED_HOSTS"] == [
-        ".execute-api.eu-west-1.amazonaws.com",
-        "www.example.com",
-    ]
-    # execute-api has sites of other people, too.
-    assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://www.example.com"]
+    assert settings["ALLOWED_HOSTS"] == [API_HOST, "www.example.com"]
+    assert settings["CSRF_TRUSTED_ORIGINS"] == [f"https://{API_HOST}", "https://www.example.com"]
     assert settings["SESSION_COOKIE_SECURE"] is True
     assert settings["CSRF_COOKIE_SECURE"] is True
     assert settings["STATIC_URL"] == "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/static/"
+
+
+@pytest.mark.parametrize("pattern", [".execute-api.eu-west-1.amazonaws.com", "*"])
+def test_patterns_are_no_trusted_origins(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", pattern)
+
+    assert configured()["CSRF_TRUSTED_ORIGINS"] == []
+
+
+REQUESTS = """
+import json
+from shop import settings
+settings.USE_X_FORWARDED_HOST = True
+settings.ALLOWED_HOSTS.append("cdn.example.com")
+from djambda.awslambda import lambda_handler
+from tests.support.lambda_events import API_HOST, CONTEXT, make_v1_event
+
+def status(host, forwarded=None):
+    headers = [("X-Forwarded-Host", forwarded)] if forwarded else []
+    event = make_v1_event("GET", "/accounts/login/", host=host, headers=headers)
+    return lambda_handler(event, CONTEXT)["statusCode"]
+
+other = API_HOST.replace("a1b2c3", "z9y8x7")
+print([
+    status(API_HOST),
+    status(other),
+    status(API_HOST, other),
+    status(API_HOST, "cdn.example.com"),
+])
+"""
+
+
+def test_hosts_of_other_apis_are_rejected(
+    run_deployed: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    process = run_deployed(REQUESTS)
+
+    assert process.stdout == "[200, 400, 400, 200]\n", process.stderr
 
 
 def test_hosts_and_cookies_in_the_local_cloud(deployed: dict[str, str]) -> None:
