@@ -39,6 +39,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployed: 
 def test_log_files_are_replaced_by_the_console(handler: dict[str, Any]) -> None:
     own = {
         "version": 1,
+        "disable_existing_loggers": False,  # Those of other tests.
         "formatters": {"plain": {"format": "%(message)s"}},
         "handlers": {"file": handler, "null": {"class": "logging.NullHandler"}},
         "loggers": {"own": {"handlers": ["file"]}},
