@@ -77,7 +77,7 @@ def add_bytecode(folder: Path, runs_in: str, *, column_tables: bool = True) -> N
     if not column_tables:
         environment["PYTHONNODEBUGRANGES"] = "1"
     subprocess.run(  # noqa: S603 (this Python, and folders)
-        [sys.executable, "-P", "-m", "compileall", "-qq", "-f"]
+        [sys.executable, "-P", "-W", "ignore", "-m", "compileall", "-qq", "-f"]
         + ["-s", str(folder), "-p", runs_in, "--invalidation-mode", "unchecked-hash", str(folder)],
         env=environment,
         check=False,

@@ -20,7 +20,7 @@ from awscdk.code import shipped
 from awscdk.discovery import Project
 from awscdk.project import fingerprint, fingerprint_of_lock, languages, requirement_lines, uses_gis
 from awscdk.project_file import ProjectError
-from awscdk.tree import shown, verify_name, walk
+from awscdk.tree import shown, verify, walk
 
 PYTHON = (3, 13)
 GLIBC_MINOR = 34
@@ -100,8 +100,8 @@ def _file_problems(python: Path) -> list[str]:
     found = list(walk(python))
     files = [(python / path).stat() for path, reason in found if not reason]
     reported = [f"contains {shown(python, path)}, a {reason}" for path, reason in found if reason]
-    for path, _ in found:
-        verify_name(python, path)
+    for path, reason in found:
+        verify(python, path, reason)
     if not all(file.st_mode & 0o004 for file in files):
         reported.append("has files that only their owner can read, and Lambda is another user")
     size = sum(file.st_size for file in files)

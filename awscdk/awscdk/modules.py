@@ -26,9 +26,12 @@ class Module:
 
 
 def parse(file: Path) -> Module:
-    """Return the facts about a module; none if it cannot be parsed."""
-    status = file.stat()
-    return _parse(file, status.st_mtime_ns, status.st_size)
+    """Return the facts about a module; none if it cannot be read and parsed."""
+    try:
+        status = file.stat()
+        return _parse(file, status.st_mtime_ns, status.st_size)
+    except OSError:
+        return Module()
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from awscdk.modules import Module, parse
-from awscdk.tree import verify_name, walk
+from awscdk.tree import UNREADABLE, verify, walk
 
 CACHE = "cache"
 DATABASE = "development database"
@@ -30,6 +30,7 @@ SKIPPED_NAMES = {
     **dict.fromkeys([".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store"], CACHE),
     **dict.fromkeys([".env", ".envrc", ".netrc", ".pgpass", ".pypirc", ".ssh"], SECRETS),
     **dict.fromkeys([".aws", ".git-credentials"], SECRETS),
+    ".djambda": CACHE,
 }
 """Names that tools reserve; they mean the same in every folder."""
 CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"
@@ -62,8 +63,9 @@ class Selection:
 def select(root: Path) -> Selection:
     """Select the files below `root` that ship. Raises `ProjectError` if one cannot be shipped."""
     found = list(walk(root, _reason_to_skip))
-    left_out = {path: reason for path, reason in found if reason}
-    project = _Project(root, [path for path, reason in found if not reason])
+    reasons = dict(found)
+    left_out = {path: reason for path, reason in found if reason not in {"", UNREADABLE}}
+    project = _Project(root, [path for path, _ in found if path not in left_out])
     named: set[PurePosixPath] = set()
     while True:
         candidates = {path: project.candidate(path, named) for path in project.files}
@@ -74,7 +76,7 @@ def select(root: Path) -> Selection:
             break
         named |= newly_named
     for path in shipped:
-        verify_name(root, path)
+        verify(root, path, reasons[path])
     left_out |= {path: project.reason(path) for path in unshipped}
     return Selection(tuple(shipped), dict(sorted(left_out.items())))
 
@@ -143,7 +145,11 @@ class _Project:
     def __init__(self, root: Path, files: list[PurePosixPath]) -> None:
         self.root = root
         self.files = files
-        self.modules = {path: parse(root / path) for path in files if path.suffix == ".py"}
+        self.modules = {
+            path: parse(root / path)
+            for path in files
+            if path.suffix == ".py" and not any(map(_is_for_development, (*path.parents, path)))
+        }
         self.test_modules = {path for path in self.modules if self._is_test_module(path)}
         self.test_folders = {
             folder
@@ -167,11 +173,7 @@ class _Project:
             return TESTS
         if path in self.keys:
             return KEY
-        is_top = len(path.parts) == 1
-        hidden = path.name.startswith(".") and path.name != ".well-known"
-        if (is_top and (hidden or path.name in DEVELOPMENT_NAMES)) or path.name == "node_modules":
-            return DEVELOPMENT
-        return ""
+        return DEVELOPMENT if _is_for_development(path) else ""
 
     def named(
         self, candidates: set[PurePosixPath], shipped: list[PurePosixPath]
@@ -224,6 +226,12 @@ class _Project:
             path.suffix in KEY_SUFFIXES
             and bool(KEY_MARK.search(_content(self.root / path, KEY_BYTES)))
         )
+
+
+def _is_for_development(path: PurePosixPath) -> bool:
+    is_top = len(path.parts) == 1
+    hidden = path.name.startswith(".") and path.name != ".well-known"
+    return (is_top and (hidden or path.name in DEVELOPMENT_NAMES)) or path.name == "node_modules"
 
 
 def _imported(path: PurePosixPath, module: Module) -> Iterator[Parts]:

@@ -9,28 +9,29 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
 from awscdk.project_file import ProjectError
 
 DANGLING = "link without a target"
 LOOP = "link to a folder that contains it"
 SPECIAL = "socket, pipe or device"
+UNREADABLE = "file that cannot be read"
 
 type Skip = Callable[[Path], str]
 """Return why a file or folder is left out, or "" if it is not."""
 
 
 def walk(root: Path, skip: Skip = lambda _: "") -> Iterator[tuple[PurePosixPath, str]]:
-    """Yield the path below `root` of each file with "", and of what is left out with the reason.
-
-    Raises `ProjectError` if something cannot be read.
-    """
+    """Yield the path below `root` of each file with "", and of what is left out with the reason."""
     yield from _walk(root, PurePosixPath(), skip, frozenset())
 
 
-def verify_name(root: Path, path: PurePosixPath) -> None:
-    """Raise `ProjectError` if a zip file cannot contain the name."""
+def verify(root: Path, path: PurePosixPath, reason: str) -> None:
+    """Raise `ProjectError` if a file of `walk` cannot be read, or a zip cannot contain its name."""
+    if reason == UNREADABLE:
+        raise ProjectError(
+            f"{shown(root, path)} cannot be read. Make it readable for you, or delete it."
+        )
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -55,8 +56,9 @@ def _walk(
     try:
         status = folder.stat()
         names = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        _unreadable(root, below, error)
+    except OSError:
+        yield below, UNREADABLE
+        return
     ancestors |= {(status.st_dev, status.st_ino)}
     for name in names:
         path = below / name
@@ -87,17 +89,9 @@ def _mode(
             return 0, DANGLING
         if error.errno == errno.ELOOP:
             return 0, LOOP
-        _unreadable(root, path, error)
+        return 0, UNREADABLE
     if (status.st_dev, status.st_ino) in ancestors:
         return 0, LOOP
     if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
         return 0, SPECIAL
-    if not os.access(root / path, os.R_OK):
-        _unreadable(root, path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    return status.st_mode, ""
-
-
-def _unreadable(root: Path, path: PurePosixPath, error: OSError) -> NoReturn:
-    raise ProjectError(
-        f"{shown(root, path)} cannot be read ({error.strerror}). Make it readable, or delete it."
-    ) from None
+    return status.st_mode, "" if os.access(root / path, os.R_OK) else UNREADABLE

@@ -120,3 +120,13 @@ def test_build_id_ignores_times_and_bytecode(folder: Path) -> None:
     (folder / "__pycache__" / "a.cpython-313.pyc").write_bytes(b"from another machine")
 
     assert code.build_id(folder) == first
+
+
+def test_warnings_of_the_compiler_are_not_printed(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.py").write_text(r"a = '\S'")
+
+    code.add_bytecode(folder, "/var/task")
+
+    assert "".join(capfd.readouterr()) == ""

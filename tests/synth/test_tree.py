@@ -126,6 +126,16 @@ def test_unreadable_file_is_an_error(project: Path, monkeypatch: pytest.MonkeyPa
         select(project)
 
 
+def test_unreadable_files_that_do_not_ship_do_not_matter(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".data").mkdir()
+    (project / ".data" / "pg_hba.conf").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: path.name != ".data")
+
+    assert left_out(project) == {".data": "development file"}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="The superuser can read everything.")
 @pytest.mark.parametrize("mode", [0o000, 0o400])
 def test_unreadable_folder_is_an_error(project: Path, mode: int) -> None:

@@ -17,6 +17,7 @@ from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import NEEDED_BYTES
 from djambda_cli.operations.findings import Finding, ok, problem, warning
+from djambda_cli.operations.shipping import load_selection
 from djambda_cli.paths import EMULATOR_PYTHON, ROOT, TOOLS_HOME, load_project, tool
 from djambda_cli.project import layer as layer_builder
 
@@ -100,7 +101,16 @@ def check_configuration(deployment: Deployment) -> Iterator[Finding]:
             f"AWS_REGION={region}, but AWS_DEFAULT_REGION={config.aws_default_region}",
             "Unset AWS_REGION: some tools read one variable, some the other.",
         )
+    yield from check_files(load_project().root)
     yield from _check_layer(config.lambda_architecture)
+
+
+def check_files(project: Path) -> Iterator[Finding]:
+    """Check that every file of the project can be shipped."""
+    try:
+        load_selection(project)
+    except CliError as error:
+        yield problem(str(error), "")
 
 
 def _check_layer(architecture: str) -> Iterator[Finding]:

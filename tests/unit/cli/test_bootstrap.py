@@ -42,7 +42,7 @@ def test_old_uv_of_the_machine_is_not_used(bootstrap: ModuleType, tmp_path: Path
     own = install(tmp_path / "local" / "uv" / "bin" / "uv", "0.13.9")
     assert bootstrap.uv() == own
 
-    new = install(tmp_path / "bin" / "uv", "0.10.0")
+    new = install(tmp_path / "bin" / "uv", "0.14.0")
     assert bootstrap.uv() == new
 
 

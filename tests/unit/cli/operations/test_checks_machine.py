@@ -1,9 +1,12 @@
 """Checks of this machine."""
 
+from pathlib import Path
+
 import pytest
 from packaging.specifiers import SpecifierSet
 
 from djambda_cli.operations.checks_machine import (
+    check_files,
     check_machine,
     rate_cdk,
     rate_disk,
@@ -70,3 +73,13 @@ def test_python_version() -> None:
 )
 def test_disk(gigabytes: float, level: Level) -> None:
     assert rate_disk(int(gigabytes * 1e9)).level is level
+
+
+def test_file_that_cannot_be_shipped(tmp_path: Path) -> None:
+    assert list(check_files(tmp_path)) == []
+    (tmp_path / "a\\b.txt").touch()
+
+    [finding] = check_files(tmp_path)
+
+    assert finding.level is Level.PROBLEM
+    assert "backslash" in finding.message
