@@ -58,12 +58,7 @@ def deploy(
         undo = deployed.previous and deployment.command(f"rollback {deployed.previous}")
         check_site(deployment, steps, undo=undo)
     if as_json:
-        result = {
-            "url": deployed.url,
-            "version": deployed.version,
-            "changed": deployed.changed,
-            "replaced_settings": deployment.replaced_settings,
-        }
+        result = {"url": deployed.url, "version": deployed.version, "changed": deployed.changed}
         stdout.print_json(json.dumps(result))
         return
     stderr.print("" if deployed.changed else "\n  No changes since the last deploy.")
