@@ -32,15 +32,24 @@ def verify(root: Path, path: PurePosixPath, reason: str) -> None:
         raise ProjectError(
             f"{shown(root, path)} cannot be read. Make it readable for you, or delete it."
         )
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
+    name = str(path)
+    if "\\" in name:
+        problem = "has a backslash in its name"
+    elif name.splitlines() != [name]:
+        problem = "has a line break in its name"  # The CDK leaves such files out.
+    elif not _is_utf8(name):
         problem = "has a name that is not UTF-8"
     else:
-        if "\\" not in str(path):
-            return
-        problem = "has a backslash in its name"
+        return
     raise ProjectError(f"{shown(root, path)} {problem}, which Lambda cannot load. Rename it.")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(root: Path, path: PurePosixPath) -> str:

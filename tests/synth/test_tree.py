@@ -92,14 +92,14 @@ def test_content_of_links_ships(project: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["a\nb.py", "ä\U0001f600", "-rf", " ", "*?[a].txt", "x" * 250])
+@pytest.mark.parametrize("name", ["ä\U0001f600", "-rf", " ", "*?[a].txt", "x" * 250])
 def test_odd_names_ship(project: Path, name: str) -> None:
     (project / "core" / name).touch()
 
     assert staged(project) == {"core/models.py", f"core/{name}"}
 
 
-@pytest.mark.parametrize("name", [LATIN_1, "a\\b.txt", f"{LATIN_1}/\n/a.txt"])
+@pytest.mark.parametrize("name", [LATIN_1, "a\\b.txt", "a\nb.txt", "a\u2028", f"{LATIN_1}/a.txt"])
 def test_names_that_a_zip_cannot_contain_are_errors(project: Path, name: str) -> None:
     (project / name).parent.mkdir(parents=True, exist_ok=True)
     (project / name).touch()
