@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from awscdk.discovery import STATE
 from awscdk.modules import Module, parse
 from awscdk.tree import UNREADABLE, verify, walk
 
@@ -27,6 +28,7 @@ TESTS = "tests"
 SKIPPED_NAMES = {
     **dict.fromkeys([".git", ".hg", ".svn", ".jj"], REPOSITORY),
     **dict.fromkeys(["__pycache__", ".hypothesis", ".ipynb_checkpoints", ".nox", ".tox"], CACHE),
+    STATE: CACHE,
     **dict.fromkeys([".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store"], CACHE),
     **dict.fromkeys([".env", ".envrc", ".netrc", ".pgpass", ".pypirc", ".ssh"], SECRETS),
     **dict.fromkeys([".aws", ".git-credentials"], SECRETS),

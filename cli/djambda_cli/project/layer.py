@@ -97,8 +97,7 @@ def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
         new, old = work / "layer.new", work / "layer.old"
         for folder in (new, old):
             shutil.rmtree(folder, ignore_errors=True)
-        name = requirements.short_name(project.requirements)
-        sources = requirements.install(project.lock, new, architecture, name)
+        sources = requirements.install(project, new, architecture)
         manifest = _new_manifest(project, architecture)
         omitted = remove_unused_files(new, manifest["languages"], keeps_gis=manifest["gis"])
         code.add_bytecode(new, "/opt/python", column_tables=False)

@@ -3,34 +3,59 @@
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+from awscdk.discovery import Project
 from awscdk.layer import PYTHON
 from djambda_cli.errors import CliError
 from djambda_cli.paths import tool
 from djambda_cli.project import source_builds
+from djambda_cli.project.runtime_packages import logical_lines
 
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 PYTHON_VERSION = ".".join(map(str, PYTHON))
 
 
-def install(lock_file: Path, folder: Path, architecture: str, requirements: str) -> list[str]:
-    """Install the locked packages into `folder` for Lambda.
+def install(project: Project, folder: Path, architecture: str) -> list[str]:
+    """Install the project's locked packages into `folder` for Lambda.
 
-    Return the packages that were built from source. `requirements` is the name of the file that
-    people edit. Raises `CliError`.
+    Return the packages that were built from source. Raises `CliError`.
     """
+    lock_file, requirements = project.lock, short_name(project.requirements)
     target = f"Python {PYTHON_VERSION} on {architecture} Linux"
-    uv_pip(
-        ["install", "--require-hashes", "-r", lock_file.name, "--target", str(folder)]
-        + ["--python-platform", PLATFORMS[architecture], "--no-compile", "--link-mode=copy"],
-        lock_file,
-        f"Could not install {short_name(lock_file)}. Every package must have a wheel for {target}, "
-        "or a source of pure Python, and its hash must be the locked one.",
-        requirements,
-        target,
-    )
+    options = ["--target", str(folder), "--python-platform", PLATFORMS[architecture]]
+    options += ["--no-compile", "--link-mode=copy"]
+    if not project.in_checkout:  # Its lock may have substitutes for what other packages require.
+        options.append("--no-deps")
+    lines = logical_lines(lock_file.read_text())
+    local = [line for line in lines if is_local(line)]
+    with tempfile.NamedTemporaryFile("w", dir=lock_file.parent, suffix=".txt") as hashed:
+        hashed.write("".join(f"{line}\n" for line in lines if line not in local))
+        hashed.flush()
+        uv_pip(
+            ["install", "--require-hashes", "-r", Path(hashed.name).name, *options],
+            lock_file,
+            f"Could not install {short_name(lock_file)}. Every package must have a wheel for "
+            f"{target}, or a source of pure Python, and its hash must be the locked one.",
+            requirements,
+            target,
+        )
+    if local:
+        uv_pip(
+            ["install", *local, *options],
+            lock_file,
+            f"Could not install the local packages of {requirements}: {', '.join(local)}.",
+            requirements,
+            target,
+        )
     return source_builds.verify_pure(folder, requirements, target)
+
+
+def is_local(line: str) -> bool:
+    """Return whether a line of a lock names a folder or a repository, which have no hash."""
+    location = line.partition(" @ ")[2] or line
+    return location.startswith(("/", "./", "../", "git+", "file:"))
 
 
 def short_name(file: Path) -> str:
