@@ -7,6 +7,7 @@ and whether the code uses GeoDjango: `djambda layer` omits unused translations a
 
 import ast
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,8 +29,15 @@ def fingerprint(project: Project) -> str:
 
 
 def fingerprint_of_lock(project: Project) -> str:
-    """Return the SHA-256 of the project's lock, ignoring comments and spacing."""
-    return hashlib.sha256("\n".join(requirement_lines(project.lock)).encode()).hexdigest()
+    """Return the SHA-256 of the project's lock and of the local packages that it names."""
+    digest = hashlib.sha256()
+    for line in requirement_lines(project.lock):
+        digest.update(f"{line}\n".encode())
+        folder = Path(line.partition(" ;")[0])
+        if folder.is_absolute() and folder.is_dir():
+            for file in shipped(folder):
+                digest.update(os.fsencode(file) + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def requirement_lines(requirements: Path) -> Iterator[str]:

@@ -35,6 +35,8 @@ def layer(
     with Steps(stdout).step(f"Build layer for {architecture}"):
         built = build(project, architecture, LOCAL)
     stdout.print(summary(built, os.path.relpath(project.layer / "python")), soft_wrap=True)
+    if built.lock_change and project.in_checkout:
+        stdout.print(f"  Commit {os.path.relpath(project.lock)}.", soft_wrap=True)
 
 
 def summary(built: BuiltLayer, folder: str) -> str:
@@ -50,7 +52,7 @@ def summary(built: BuiltLayer, folder: str) -> str:
     if built.sources:
         lines.append(f"  Built     {', '.join(built.sources)} (no wheel)")
     if built.lock_change:
-        lines.append(f"  Lock      {built.lock_change} Commit it.")
+        lines.append(f"  Lock      {built.lock_change}")
     if built.share >= LARGE:
         lines.append(f"  [yellow]Largest   {built.largest}[/yellow]")
     return "\n".join(lines)

@@ -13,8 +13,8 @@ from types import CodeType
 
 import pytest
 
-from awscdk.discovery import project_of_checkout
-from awscdk.project import fingerprint
+from awscdk.discovery import Project, project_of_checkout
+from awscdk.project import fingerprint, fingerprint_of_lock
 from djambda_cli.errors import CliError
 from djambda_cli.paths import ROOT
 from tests.unit.cli.project.checkouts import DJANGO_IN_LAYER, Checkout, hash_of
@@ -168,6 +168,19 @@ def test_lock_is_not_updated_in_ci(checkout: Checkout, monkeypatch: pytest.Monke
 
     with pytest.raises(CliError, match=r"requirements\.lock.*`djambda layer`"):
         checkout.build()
+
+
+def test_changed_local_package_makes_the_layer_outdated(tmp_path: Path) -> None:
+    package = tmp_path / "libs" / "pricing"
+    package.mkdir(parents=True)
+    (package / "pricing.py").write_text("PRICE = 1\n")
+    (tmp_path / "requirements.lock").write_text(f"{package}\n")
+    project = Project(tmp_path, tmp_path, tmp_path / "requirements.lock", tmp_path)
+    before = fingerprint_of_lock(project)
+
+    (package / "pricing.py").write_text("PRICE = 2\n")
+
+    assert fingerprint_of_lock(project) != before
 
 
 def test_committed_lock_matches_the_requirements() -> None:
