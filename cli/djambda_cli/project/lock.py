@@ -85,7 +85,11 @@ def _resolve(project: Project, output: Path) -> str:
         f"Could not lock {short_name(requirements)}. Correct the lines named above.",
         short_name(requirements),
     )
-    options = [f"{line}\n" for line in requirement_lines(requirements) if _is_option(line)]
+    options = [
+        f"{line if project.in_checkout else with_absolute_path(line, requirements.parent)}\n"
+        for line in requirement_lines(requirements)
+        if _is_option(line)
+    ]
     return "".join([*options, output.read_text()])
 
 
@@ -115,6 +119,14 @@ def _completed(project: Project, packages: str, work: Path) -> str:
     for file in (constraints, added, output):
         file.unlink()
     return kept + new
+
+
+def with_absolute_path(option: str, folder: Path) -> str:
+    """Return an option of a file in `folder`, such as `--find-links ./wheels`, for another file."""
+    match = re.fullmatch(r"(-\S+?)([ =])(.+)", option)
+    if match and (folder / match[3]).exists():
+        return f"{match[1]}{match[2]}{(folder / match[3]).resolve()}"
+    return option
 
 
 def _is_option(line: str) -> bool:
