@@ -82,7 +82,7 @@ def test_failing_migration(cloud: Cloud, checkout: Checkout) -> None:
         pytest.param(
             {"DJANGO_SUPERUSER_USERNAME": "x" * 151},
             900,
-            ["`ensure_superuser`", "value too long"],
+            ["`ensure_superuser`", "at most 150 characters"],
             id="no-superuser",
         ),
     ],
