@@ -16,6 +16,7 @@ so that a function that was frozen does not use a connection that the server has
 
 ENGINE = "djambda.db"
 POSTGRES = "django.db.backends.postgresql"
+POSTGRES_APP = "django.contrib.postgres"
 POSTGRES_ENGINE = re.compile(r"postg|psql")
 """In the names of Django's engines for PostgreSQL, and of those that packages derive from them."""
 
@@ -37,6 +38,7 @@ def use_database(settings: Settings, password: str) -> None:
         if not POSTGRES_ENGINE.search(engine):
             record(settings, f'{NAME}["ENGINE"]', "the deployment's database is a PostgreSQL")
             engine = POSTGRES
+            _add_lookups(settings)
         settings["DJAMBDA_DATABASE_ENGINE"] = engine
     server = {
         "HOST": os.environ["POSTGRES_SERVICE_HOST"],
@@ -61,6 +63,16 @@ def use_database(settings: Settings, password: str) -> None:
     }
     if project.get("CONN_HEALTH_CHECKS") is False:
         record(settings, f'{NAME}["CONN_HEALTH_CHECKS"]', "the server closes idle connections")
+
+
+def _add_lookups(settings: Settings) -> None:
+    """Install the app that packages with fields for PostgreSQL require, such as Wagtail's search.
+
+    A project that was written for another database lacks it.
+    """
+    apps = settings.get("INSTALLED_APPS", ())
+    if POSTGRES_APP not in apps:
+        settings["INSTALLED_APPS"] = [*apps, POSTGRES_APP]
 
 
 def _max_age(settings: Settings, project: Mapping[str, Any]) -> int:

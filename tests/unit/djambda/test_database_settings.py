@@ -101,10 +101,21 @@ def test_derived_engines_are_kept(deployed: dict[str, str], engine: str) -> None
 
 @pytest.mark.parametrize("engine", ["django.db.backends.sqlite3", "django.db.backends.mysql"])
 def test_engines_of_other_databases_are_replaced(deployed: dict[str, str], engine: str) -> None:
-    settings = configured(DATABASES={"default": {"ENGINE": engine, "NAME": "db.sqlite3"}})
+    settings = configured(
+        DATABASES={"default": {"ENGINE": engine, "NAME": "db.sqlite3"}}, INSTALLED_APPS=("own",)
+    )
 
     assert settings["DJAMBDA_DATABASE_ENGINE"] == "django.db.backends.postgresql"
     assert 'DATABASES["default"]["ENGINE"]' in settings[REPLACED]
+    assert settings["INSTALLED_APPS"] == ["djambda", "own", "django.contrib.postgres"]
+
+
+def test_projects_for_postgresql_choose_their_apps(deployed: dict[str, str]) -> None:
+    databases = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+
+    settings = configured(DATABASES=databases, INSTALLED_APPS=["own"])
+
+    assert "django.contrib.postgres" not in settings["INSTALLED_APPS"]
 
 
 DERIVED_ENGINE = """
