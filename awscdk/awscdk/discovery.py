@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from awscdk.project_file import FILE, PYPROJECT, ProjectError, ProjectFile, read_project_file
+from awscdk.project_file import PYPROJECT, ProjectError, ProjectFile, read_project_file
 
 MANAGE = "manage.py"
 STATE = ".djambda"
@@ -58,7 +58,11 @@ class Project:
 def find_project(start: Path) -> Project:
     """Return the project that `start` belongs to or contains. Raises `ProjectError`."""
     home = find_home(start)
-    file = read_project_file(home) or ProjectFile()
+    return project_in(home, read_project_file(home) or ProjectFile())
+
+
+def project_in(home: Path, file: ProjectFile) -> Project:
+    """Return the project of a configuration in `home`. Raises `ProjectError`."""
     root = _root(home, file)
     return Project(
         root,
@@ -92,7 +96,7 @@ def find_home(start: Path) -> Path:
             return folder
         if (folder / ".git").exists():
             break
-    below = sorted(_folders_with_manage(start, DEPTH))
+    below = projects_below(start)
     if not below:
         raise ProjectError(
             f"There is no Django project in {start}: neither it, nor a folder above or below it, "
@@ -103,9 +107,14 @@ def find_home(start: Path) -> Path:
         names = ", ".join(str(folder.relative_to(start)) for folder in below)
         raise ProjectError(
             f"{start} contains several Django projects: {names}. Run djambda in one of these "
-            f'folders, or name one in {FILE}: root = "{below[0].relative_to(start)}"'
+            f"folders, or select one: djambda init --root {below[0].relative_to(start)}"
         )
     return below[0]
+
+
+def projects_below(start: Path) -> list[Path]:
+    """Return the folders with `manage.py` up to two levels below `start`."""
+    return sorted(_folders_with_manage(start, DEPTH))
 
 
 def _folders_with_manage(folder: Path, depth: int) -> Iterator[Path]:
@@ -135,7 +144,7 @@ def _root(home: Path, file: ProjectFile) -> Path:
         return root
     if (home / MANAGE).is_file():
         return home
-    below = sorted(_folders_with_manage(home, DEPTH))
+    below = projects_below(home)
     if len(below) != 1:
         problem = "no" if not below else "more than one"
         raise ProjectError(
@@ -193,6 +202,26 @@ def settings_module(root: Path) -> str:
             f'os.environ.setdefault("{SETTINGS_VARIABLE}", "mysite.settings")'
         )
     return module
+
+
+def settings_modules(root: Path, module: str) -> list[str]:
+    """Return the modules that may be the deployed settings: `module` and others beside it."""
+    file = _module_file(root, module)
+    package = module.rpartition(".")[0]
+    others: list[str] = []
+    if file is not None and file.name == "__init__.py":
+        others = [f"{module}.{path.stem}" for path in file.parent.glob("*.py")]
+    elif file is not None:
+        pattern = "*.py" if "settings" in package.rpartition(".")[2] else "*settings*.py"
+        prefix = f"{package}." if package else ""
+        others = [f"{prefix}{path.stem}" for path in file.parent.glob(pattern)]
+    deployable = {
+        other
+        for other in others
+        if not re.search(r"(^|[._])(__init__|base|common|defaults?|tests?)$", other)
+        and not DEVELOPMENT & set(re.split(r"[._]", other.rpartition(".")[2]))
+    }
+    return [module, *sorted(deployable - {module})]
 
 
 def named_settings(file: Path) -> str | None:

@@ -7,7 +7,6 @@ one code path.
 """
 
 import os
-import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from awscdk.config import Config, ConfigurationError, deprecations
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud, emulator_url
-from djambda_cli.paths import DEFAULT_CLOUD, ROOT
+from djambda_cli.paths import CREATE_VARIABLES, ROOT
 from djambda_cli.terminal import stderr
 from djambda_common.names import NONE, REPLACED_SETTINGS, SUPERUSER, UNKNOWN
 
@@ -41,7 +40,7 @@ class Deployment:
     """One deployment: its configuration, and the local cloud if `--local` selected it.
 
     `environment` contains the variables with which AWS's tools reach it. `emulator_port` is the
-    emulator's port, also if `. .local/variables` selected it; None on AWS.
+    emulator's port, also if its variables file selected it; None on AWS.
     """
 
     config: Config
@@ -73,12 +72,7 @@ class Deployment:
 
     def command(self, words: str) -> str:
         """Return a `djambda` command line for this deployment, to show to the user."""
-        line = f"djambda {words}"
-        if self.local:
-            line += " --local"
-            if self.local.folder != DEFAULT_CLOUD:
-                line += f" --folder {shlex.quote(str(self.local.folder))}"
-        return line
+        return f"djambda {words}" + (self.local.options if self.local else "")
 
     def client(self, service: str, **config: Any) -> Any:
         """Return a boto3 client; `config` has the arguments of botocore's Config."""
@@ -152,8 +146,8 @@ def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path)
         config = Config.from_environment(environment)
     except ConfigurationError as error:
         raise CliError(
-            f"The configuration is invalid:\n{error}\nSet these variables in .variables "
-            "(.variables.template lists all of them) or in the environment."
+            f"The configuration is invalid:\n{error}\nSet these variables in .variables or in the "
+            f"environment. To create a .variables with all of them: {CREATE_VARIABLES}"
         ) from None
     endpoint = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
     emulator_port = endpoint.port if endpoint.hostname == "127.0.0.1" else None
@@ -190,8 +184,8 @@ def _source_variables_file(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a shell, started with `environ`, after it sources `.variables`."""
     if not VARIABLES_FILE.exists():
         raise CliError(
-            "No deployment is configured. For AWS: cp .variables.template .variables, then edit "
-            "it. For the local cloud: add --local."
+            f"No deployment is configured. For AWS: {CREATE_VARIABLES}, then edit .variables. For "
+            "the local cloud: add --local."
         )
     completed = subprocess.run(
         ["sh", "-c", "set -a && . ./.variables && env -0"],  # Also exports bare assignments.

@@ -21,6 +21,7 @@ from djambda_cli.commands.destroy import destroy
 from djambda_cli.commands.diff import DIFFERENT, diff
 from djambda_cli.commands.doctor import doctor
 from djambda_cli.commands.down import down
+from djambda_cli.commands.init import init
 from djambda_cli.commands.layer import layer
 from djambda_cli.commands.logs import logs
 from djambda_cli.commands.maintenance import maintenance
@@ -99,7 +100,8 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
-            require_project()
+            if command is not init:  # It asks which project.
+                require_project()
             return command(*args, **kwargs)
         except CliError as error:
             if error.output:
@@ -125,7 +127,7 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
 
 
 for function in (
-    *(up, down, layer, synth, diff, deploy),
+    *(init, up, down, layer, synth, diff, deploy),
     *(manage, logs, status, open, rollback, maintenance, doctor, destroy),
 ):
     # Options after the name of a management command belong to Django.

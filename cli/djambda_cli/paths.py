@@ -43,6 +43,10 @@ ROOT = CHECKOUT or HOME or Path.cwd()
 LOCAL = ROOT / (".local" if CHECKOUT else STATE)
 """The state of the project's deployments, which git ignores."""
 DEFAULT_CLOUD = LOCAL / "cloud"
+CREATE_VARIABLES = "cp .variables.template .variables" if CHECKOUT else "djambda init --aws"
+"""The command that creates `.variables`."""
+INSTALL_TOOLS = "make tools" if IS_CHECKOUT else "djambda up"
+"""The command that installs what is missing of Node, the CDK CLI and the emulator."""
 
 
 def _shared_tools() -> Path:
@@ -92,5 +96,5 @@ def tool(name: str) -> str:
     """Return the path of a tool. Raises `CliError` if it is missing."""
     path = shutil.which(name, path=search_path())
     if not path:
-        raise CliError(f"{name} is not installed. Install the project's tools: make tools")
+        raise CliError(f"{name} is not installed. Install the tools of djambda: {INSTALL_TOOLS}")
     return path

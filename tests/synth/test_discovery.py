@@ -80,7 +80,7 @@ class TestHome:
         for name in ("blog", "shop"):
             project(tmp_path / name)
 
-        with pytest.raises(ProjectError, match=r"blog, shop(.|\n)*root = \"blog\""):
+        with pytest.raises(ProjectError, match=r"blog, shop(.|\n)*init --root blog"):
             find_project(tmp_path)
 
     def test_configuration_selects_one_of_several(self, tmp_path: Path) -> None:

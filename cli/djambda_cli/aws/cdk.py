@@ -129,7 +129,7 @@ class Cdk:
             raise CliError(failed, output="\n".join(lines))
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of `cdk`, with its caches in the checkout."""
+        """Return the environment of `cdk`, with its caches in the state folder."""
         CDK_HOME.mkdir(parents=True, exist_ok=True)
         isolation = {"HOME": str(CDK_HOME)} if self.isolated else {}
         return (

@@ -1,4 +1,4 @@
-"""`djambda deploy`: deploy the checkout."""
+"""`djambda deploy`: deploy the project."""
 
 import json
 from typing import Annotated
@@ -35,7 +35,7 @@ def deploy(
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Deploy the checkout: layer, infrastructure, code, migrations, static files.
+    """Deploy the project: layer, infrastructure, code, migrations, static files.
 
     The previous version stays live until the deploy has succeeded, and if it fails. You are asked
     before a resource that holds data is replaced or removed, and before the first deploy to an

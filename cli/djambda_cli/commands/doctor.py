@@ -14,6 +14,7 @@ from rich.text import Text
 
 from djambda_cli.deployment import VARIABLES_FILE, Deployment, use_deployment
 from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.operations.checks_account import (
     check_bootstrap,
     check_concurrency,
@@ -41,6 +42,7 @@ from djambda_cli.operations.findings import (
 )
 from djambda_cli.operations.log_rendering import printable
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
+from djambda_cli.paths import CREATE_VARIABLES
 from djambda_cli.terminal import stderr, stdout
 
 SYMBOLS = {
@@ -68,8 +70,8 @@ def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
         report["Configuration"] = [
             warning(
                 "no deployment is configured",
-                "For AWS: cp .variables.template .variables, then edit it. For the local cloud: "
-                "make up, then djambda doctor --local",
+                f"For AWS: {CREATE_VARIABLES}, then edit .variables. For the local cloud: "
+                f"{LocalCloud(folder).command('up')}, then djambda doctor --local",
             )
         ]
     if deployment:

@@ -23,6 +23,9 @@ def down(
         cloud.wipe()
         stdout.print("Stopped the local cloud and deleted its data.")
     elif was_running:
-        stdout.print("Stopped the local cloud. Its data is kept. To start it again: make up")
+        stdout.print(
+            f"Stopped the local cloud. Its data is kept. To start it again: {cloud.command('up')}",
+            soft_wrap=True,
+        )
     else:
         stdout.print("The local cloud is not running.")

@@ -1,4 +1,4 @@
-"""`djambda up`: start the local cloud and deploy the checkout to it.
+"""`djambda up`: start the local cloud and deploy the project to it.
 
 Each step does only what is missing. If one fails or is interrupted, the cloud that this command
 started is stopped again, except after an error response of the site: then you need its logs.
@@ -54,8 +54,8 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
     running = cloud.running()
     if running and port and running.port != port:
         raise CliError(
-            f"The local cloud is already running on port {running.port}. To change the port: make "
-            f"down, then djambda up --port {port}"
+            f"The local cloud is already running on port {running.port}. To change the port: "
+            f"{cloud.command('down')}, then djambda up --port {port}"
         )
     ensure_tools()
     create_state_folder()
@@ -74,7 +74,7 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
 
 
 def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:
-    """Deploy the checkout to the running cloud, and write its variables file."""
+    """Deploy the project to the running cloud, and write its variables file."""
     deployment = use_deployment(local=True, folder=cloud.folder)
     deployed = roll_out(
         deployment,

@@ -1,13 +1,14 @@
 """The local cloud as commands use it: start it, stop it, and connect tools to it.
 
-A local cloud is a folder (`.local/cloud`; tests use their own) with a Postgres, an AWS emulator and
-their state; `supervisor.py` runs both. Tools reach it only with `environment()`, which sets
-the endpoint and the credentials of this cloud, whatever the caller's environment contains.
+A local cloud is a folder (`cloud` in the state folder; tests use their own) with a Postgres, an AWS
+emulator and their state; `supervisor.py` runs both. Tools reach it only with `environment()`, which
+sets the endpoint and the credentials of this cloud, whatever the caller's environment contains.
 """
 
 import http.client
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from djambda_cli.local import ports, postgres, shutdown
 from djambda_cli.local.credentials import Credentials, load_or_create
 from djambda_cli.local.environment import ISOLATION, inherited, machine_architecture
 from djambda_cli.local.supervisor import RUNNING
-from djambda_cli.paths import DEFAULT_CLOUD, LOCAL, search_path
+from djambda_cli.paths import CHECKOUT, DEFAULT_CLOUD, LOCAL, search_path
 
 PREFERRED_PORT = 4566
 ACCOUNT = "000000000000"
@@ -57,8 +58,27 @@ class LocalCloud:
 
     @property
     def variables_file(self) -> Path:
-        """The file to source in a shell: `.local/variables` for the default cloud."""
+        """The file to source in a shell, beside the folder."""
         return self.folder.with_name("variables")
+
+    @property
+    def options(self) -> str:
+        """The options, after a space, that select this cloud in a command line."""
+        return f" --local{self._folder_option}"
+
+    @property
+    def _folder_option(self) -> str:
+        default = self.folder == DEFAULT_CLOUD
+        return "" if default else f" --folder {shlex.quote(str(self.folder))}"
+
+    def command(self, name: str) -> str:
+        """Return the command line of `up` or `down` for this cloud, to show to the user.
+
+        In a checkout, `make` also works before its tools are on the `PATH`.
+        """
+        if CHECKOUT and self.folder == DEFAULT_CLOUD:
+            return f"make {name}"
+        return f"djambda {name}{self._folder_option}"
 
     @property
     def log(self) -> Path:
@@ -95,11 +115,12 @@ class LocalCloud:
         """
         running = self.running()
         if running is None:
-            raise CliError("The local cloud is not running. Start it: make up")
+            raise CliError(f"The local cloud is not running. Start it: {self.command('up')}")
         if running.emulator is None or not running.emulator.exists():
             raise CliError(
                 "The local cloud was started by another version of djambda. "
-                "Restart it, which keeps its data: make down, then make up"
+                "Restart it, which keeps its data: "
+                f"{self.command('down')}, then {self.command('up')}"
             )
         return running
 

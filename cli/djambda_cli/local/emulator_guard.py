@@ -248,7 +248,8 @@ async def _refuse(scope: Message, send: Send, reason: str) -> None:
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
     message = (
-        f"The local cloud refused this request: {reason}. Use its credentials: . .local/variables"
+        f"The local cloud refused this request: {reason}. Use its credentials: source its "
+        "variables file, which `djambda up` names."
     )
     authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     service = CREDENTIAL_SERVICE.search(authorization)

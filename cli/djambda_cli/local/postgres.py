@@ -120,7 +120,7 @@ def _unprivileged() -> tuple[list[str], int | None]:
         return [], NOBODY
     raise CliError(
         f"Postgres does not run as root, and the user nobody has no access to {BINARIES}. "
-        "Run this as an ordinary user, or move the checkout to a folder that all users may enter."
+        "Run this as an ordinary user, or move djambda to a folder that all users may enter."
     )
 
 

@@ -3,6 +3,7 @@
 They belong to one stack: each local deploy writes the file, and `djambda destroy` deletes it.
 """
 
+import os
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.deployment import Deployment
 from djambda_cli.local.cloud import LocalCloud
-from djambda_cli.paths import TOOLS
+from djambda_cli.paths import ROOT, TOOLS
 from djambda_common.names import SUPERUSER_PASSWORD
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def write_variables(cloud: LocalCloud, access: Access) -> None:
         "DJANGO_SUPERUSER_PASSWORD": access.password,
     }
     lines = [
-        "# Selects the local cloud in a shell: . .local/variables",
+        f"# Selects the local cloud in a shell: . {os.path.relpath(cloud.variables_file, ROOT)}",
         r"unset $(env | sed -n 's/^\(AWS_[A-Za-z0-9_]*\)=.*/\1/p') 2>/dev/null || true",
         *(f"export {name}={shlex.quote(value)}" for name, value in exported.items()),
         f'export PATH={shlex.quote(str(TOOLS))}:"$PATH"',

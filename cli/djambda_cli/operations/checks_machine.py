@@ -18,17 +18,16 @@ from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import NEEDED_BYTES
 from djambda_cli.operations.findings import Finding, ok, problem, warning
 from djambda_cli.operations.shipping import load_selection
-from djambda_cli.paths import EMULATOR_PYTHON, ROOT, TOOLS_HOME, load_project, tool
+from djambda_cli.paths import EMULATOR_PYTHON, INSTALL_TOOLS, ROOT, TOOLS_HOME, load_project, tool
 from djambda_cli.project import layer as layer_builder
 
 COMFORTABLE_BYTES = 2_000_000_000
-INSTALL = "make tools"
 LOCKED_PACKAGES = "package-lock.json"
 INSTALLED_PACKAGES = "node_modules/.package-lock.json"
 
 
 def check_machine(*, local: bool) -> Iterator[Finding]:
-    """Check the tools of this checkout, and the disk. Includes the emulator if `local`."""
+    """Check the tools that djambda runs, and the disk. Includes the emulator if `local`."""
     yield rate_python(sys.version_info[:2], platform.python_version())
     yield rate_tool("uv", _output("uv", "--version").removeprefix("uv ").partition(" ")[0])
     yield rate_node(_output("node", "--version").removeprefix("v"), supported_node())
@@ -51,25 +50,25 @@ def rate_python(version: tuple[int, ...], full_version: str) -> Finding:
     if version == layer_rules.PYTHON:
         return ok(f"Python {full_version}")
     expected = ".".join(map(str, layer_rules.PYTHON))
-    return problem(f"Python {full_version}, but Lambda runs {expected}", INSTALL)
+    return problem(f"Python {full_version}, but Lambda runs {expected}", INSTALL_TOOLS)
 
 
 def rate_tool(name: str, version: str) -> Finding:
     """Return whether a tool is installed; `version` is "" if it is not."""
-    return ok(f"{name} {version}") if version else problem(f"{name} is missing", INSTALL)
+    return ok(f"{name} {version}") if version else problem(f"{name} is missing", INSTALL_TOOLS)
 
 
 def rate_node(version: str, supported: SpecifierSet) -> Finding:
     """Return whether Node is installed in a supported version."""
     if version and version.partition(".")[0] not in supported:
-        return problem(f"Node {version} is not supported by the CDK", INSTALL)
+        return problem(f"Node {version} is not supported by the CDK", INSTALL_TOOLS)
     return rate_tool("Node", version)
 
 
 def rate_cdk(installed: str, locked: str) -> Finding:
     """Compare the CDK CLI with the locked version."""
     if installed and installed != locked:
-        return problem(f"CDK CLI {installed}, but {locked} is locked", INSTALL)
+        return problem(f"CDK CLI {installed}, but {locked} is locked", INSTALL_TOOLS)
     return rate_tool("CDK CLI", installed)
 
 

@@ -1,4 +1,4 @@
-"""Deploy the checkout: upload the assets, create a change set, confirm it, and execute it.
+"""Deploy the project: upload the assets, create a change set, confirm it, and execute it.
 
 Of two deploys, the second waits for the first: on one machine for a lock, elsewhere until the stack
 is idle. CloudFormation executes a change set only if the stack has not changed since its creation;
@@ -53,7 +53,7 @@ class Deployed:
 def roll_out(
     deployment: Deployment, steps: Steps, *, confirm: Confirm, confirm_data_loss: Confirm
 ) -> Deployed:
-    """Deploy the checkout. Raises `CliError`.
+    """Deploy the project. Raises `CliError`.
 
     `confirm` is asked before the CDK's bootstrap, `confirm_data_loss` before a change that loses
     data.
@@ -66,7 +66,7 @@ def roll_out(
     live, newest = _record_commit(deployment)
     if not changed and newest > live:
         stderr.print(
-            f"    Version {live} is live since a rollback. The checkout is version {newest}. To "
+            f"    Version {live} is live since a rollback. Your code is version {newest}. To "
             f"make it live: {deployment.command(f'rollback {newest}')}"
         )
     if changed and deployment.replaced_settings:

@@ -1,4 +1,4 @@
-"""Synthesis of the stack: the layer and the cloud assembly, from the checkout."""
+"""Synthesis of the stack: the layer and the cloud assembly, from the project."""
 
 import fcntl
 import os

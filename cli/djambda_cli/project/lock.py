@@ -30,9 +30,9 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
             f"{short_name(requirements)} is missing. Create it with the packages that the project "
             "needs, one per line: Django==6.1.3"
         )
+    advice = ": commit both, change only that" if project.in_checkout else ""
     first_line = (
-        f"# Made by `djambda layer` from {requirements.name}: commit both, change only that. "
-        f"{fingerprint(project)}\n"
+        f"# Made by `djambda layer` from {requirements.name}{advice}. {fingerprint(project)}\n"
     )
     if lock_file.exists() and lock_file.read_text().startswith(first_line):
         return None

@@ -12,6 +12,7 @@ import pytest
 
 from djambda_cli.main import app
 from djambda_cli.paths import search_path
+from tests.synth.test_discovery import project
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = Path(sys.executable).resolve()
@@ -118,3 +119,29 @@ def test_command_works_on_the_checkout_of_the_current_folder(
 
     assert completed.returncode == 1
     assert "cp .variables.template .variables" in completed.stderr
+
+
+def test_messages_in_a_project_name_commands_that_work_there(
+    installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "manage.py").touch()
+    status, up, doctor = (
+        installation.djambda(*command.split(), cwd=tmp_path)
+        for command in ("status", "status --local", "doctor")
+    )
+
+    assert "djambda init --aws" in status.stderr
+    assert "Start it: djambda up" in up.stderr
+    assert "djambda init --aws" in doctor.stdout
+    assert "make " not in doctor.stdout
+
+
+def test_variables_are_written_from_the_installed_template(
+    installation: Installation, tmp_path: Path
+) -> None:
+    project(tmp_path)
+
+    completed = installation.djambda("init", "--aws", cwd=tmp_path)
+
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "\nexport LAMBDA_MEMORY=\n" in (tmp_path / ".variables").read_text()

@@ -1,9 +1,12 @@
 """The project that a command in a folder works on."""
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
 
+from djambda_cli import paths
 from djambda_cli.paths import locate
 
 
@@ -45,3 +48,20 @@ def test_folder_without_a_project(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     assert locate(tmp_path / "empty", None) == (None, None)
+
+
+def test_only_this_module_names_what_is_in_a_checkout_alone() -> None:
+    """Commands outside a checkout have no `make`, no `.local` and no `.variables.template`."""
+    package = Path(paths.__file__).parent
+    allowed = {"paths.py", "tools.py", "commands/init.py"}
+    named = re.compile(r"make (?:up|down|wipe|tools)|\.local/|\.variables\.template")
+
+    found = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if named.search(node.value)
+    }
+
+    assert found <= allowed

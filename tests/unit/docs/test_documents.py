@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import tomllib
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 from typer.core import TyperGroup
 
 from awscdk.config import RENAMED, VARIABLES
+from awscdk.project_file import ProjectFile, read_project_file
 from djambda_cli.main import app
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -208,6 +210,20 @@ def test_every_variable_is_documented_with_its_default() -> None:
             assert documented[name] == variable.default
     for deprecated in RENAMED:
         assert f"`{deprecated}`" in page
+
+
+def test_every_key_of_the_project_is_documented() -> None:
+    page = PAGES["docs/reference/project.md"].partition("## Configuration")[2]
+    documented = [row[0].strip("`") for row in rows(page.partition("## Files")[0])[1:]]
+
+    assert documented == [field.name for field in fields(ProjectFile)]
+
+
+def test_example_of_a_project_is_valid(tmp_path: Path) -> None:
+    [example] = re.findall(r"```toml\n(.*?)```", PAGES["docs/reference/project.md"], re.DOTALL)
+    (tmp_path / "djambda.toml").write_text(example)
+
+    assert read_project_file(tmp_path) != ProjectFile()
 
 
 def test_every_error_of_the_proxy_is_documented() -> None:

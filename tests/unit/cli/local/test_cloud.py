@@ -52,7 +52,7 @@ def test_record_of_another_process_with_the_same_id_is_ignored(
     local_cloud = record(tmp_path, supervisor, started=supervisor.create_time() - 100)
 
     assert local_cloud.running() is None
-    with pytest.raises(CliError, match="make up"):
+    with pytest.raises(CliError, match="djambda up --folder"):
         local_cloud.require_running()
 
 
@@ -62,7 +62,7 @@ def test_cloud_of_an_older_version_must_be_restarted(
 ) -> None:
     local_cloud = record(tmp_path, supervisor, **changes)
 
-    with pytest.raises(CliError, match="make down, then make up"):
+    with pytest.raises(CliError, match=r"djambda down --folder .*, then djambda up --folder"):
         local_cloud.environment(os.environ)
 
 
