@@ -6,6 +6,7 @@ memory size.
 
 import gc
 import os
+import sys
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -54,6 +55,17 @@ def load_application() -> WSGIApplication:
     return application
 
 
+def add_source_folder() -> None:
+    """Add `src/` of the deployed project to the import path if it contains the settings package.
+
+    On the developer's machine, an editable installation does it.
+    """
+    folder = os.path.join(os.environ.get("LAMBDA_TASK_ROOT", ""), "src")  # noqa: PTH118
+    package = os.environ.get("DJANGO_SETTINGS_MODULE", "").partition(".")[0]
+    if os.path.exists(os.path.join(folder, package)) and folder not in sys.path:  # noqa: PTH110, PTH118
+        sys.path.insert(1, folder)
+
+
 def start_django() -> WSGIApplication:
     """Return the WSGI application, with everything loaded that the first request needs.
 
@@ -69,6 +81,7 @@ def start_django() -> WSGIApplication:
     from djambda.aws import configure_settings_module  # noqa: PLC0415
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
 
+    add_source_folder()
     configure_settings_module()
     application = reject_malformed_requests(load_application())
     log_failures()

@@ -14,6 +14,7 @@ from pathlib import Path
 from awscdk.discovery import Project
 from djambda_cli.errors import CliError
 from djambda_cli.paths import tool
+from djambda_cli.project.runtime_packages import logical_lines
 
 POETRY = (
     *("tool", "run", "--from", "poetry==2.5.1", "--with", "poetry-plugin-export==1.10.1"),
@@ -53,7 +54,7 @@ def export(project: Project) -> str:
         case _:
             names = ["--categories", ",".join(("packages", *groups))] if groups else []
             text = _run([*PIPENV, *names], lock, PIPENV_PIPFILE=str(lock.parent / "Pipfile"))
-    return "".join(f"{line}\n" for line in _absolute(text, lock.parent))
+    return with_absolute_paths(text, lock.parent)
 
 
 def _package_name(folder: Path) -> str | None:
@@ -91,15 +92,13 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name != "VIRTUAL_ENV"}
 
 
-def _absolute(text: str, folder: Path) -> list[str]:
-    """Return the logical lines of a requirements file in `folder`, with absolute local paths."""
+def with_absolute_paths(lock: str, folder: Path) -> str:
+    """Return a lock of a tool that ran in `folder`, with absolute paths of local packages."""
     lines = []
-    for raw in text.replace("\\\n", " ").splitlines():
-        line = " ".join(re.sub(r"(^|\s)#.*", "", raw).split())
+    for line in logical_lines(lock):
         path = re.fullmatch(r"(?:-e |--editable[ =])?((?:file:)?\.{0,2}/[^;]*?)( ?;.*)?", line)
         if path:
             location = (folder / path[1].removeprefix("file:")).resolve()
-            lines.append(f"{location}{path[2] or ''}")
-        elif line:
-            lines.append(line)
-    return lines
+            line = f"{location}{path[2] or ''}"  # noqa: PLW2901
+        lines.append(f"{line}\n")
+    return "".join(lines)

@@ -13,9 +13,9 @@ from pathlib import Path
 from awscdk.discovery import Project
 from awscdk.project import fingerprint, requirement_lines
 from djambda_cli.errors import CliError
-from djambda_cli.project.exports import export, is_lock
+from djambda_cli.project.exports import export, is_lock, with_absolute_paths
 from djambda_cli.project.requirements import short_name, uv_pip
-from djambda_cli.project.runtime_packages import complete, pinned, without
+from djambda_cli.project.runtime_packages import complete, logical_lines, pinned, without
 
 
 def update_lock(project: Project, work: Path) -> list[str] | None:
@@ -90,7 +90,10 @@ def _resolve(project: Project, output: Path) -> str:
         for line in requirement_lines(requirements)
         if _is_option(line)
     ]
-    return "".join([*options, output.read_text()])
+    packages = re.sub(r"^(-e|--editable)[ =]", "", output.read_text(), flags=re.MULTILINE)
+    if not project.in_checkout:
+        packages = with_absolute_paths(packages, requirements.parent)
+    return "".join([*options, packages])
 
 
 def _completed(project: Project, packages: str, work: Path) -> str:
@@ -104,7 +107,8 @@ def _completed(project: Project, packages: str, work: Path) -> str:
     # A constraint may have neither hashes nor extras, and no folder or repository.
     lines = [f"{name}=={version}\n" for name, version in pinned(kept)]
     constraints.write_text("".join(lines))
-    added.write_text("".join(f"{line}\n" for line in completion.added))
+    options = filter(_is_option, logical_lines(kept))
+    added.write_text("".join(f"{line}\n" for line in (*options, *completion.added)))
     output.unlink(missing_ok=True)
     uv_pip(
         ["compile", str(added), "--constraints", str(constraints), "--output-file", str(output)]
@@ -131,4 +135,4 @@ def with_absolute_path(option: str, folder: Path) -> str:
 
 def _is_option(line: str) -> bool:
     """Return whether a line is an option such as an index; included files are resolved already."""
-    return bool(re.match("-(?!r|c|-requirement|-constraint)", line))
+    return bool(re.match("-(?!r|c|e|-requirement|-constraint|-editable)", line))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -18,7 +19,12 @@ from django.core.signals import request_finished
 from pytest_django import Settings
 
 from djambda import management_command
-from djambda.awslambda import UnknownEvent, lambda_handler, load_application
+from djambda.awslambda import (
+    UnknownEvent,
+    add_source_folder,
+    lambda_handler,
+    load_application,
+)
 from djambda.management_command import (
     BadManageEvent,
     ManagementCommandFailed,
@@ -542,3 +548,22 @@ def test_any_shortened_text_fits(text: str) -> None:
 
 def test_text_that_fits_is_unchanged() -> None:
     assert omit_middle("a" * 4998, 5000, "the log") == "a" * 4998
+
+
+@pytest.mark.parametrize(
+    ("files", "added"),
+    [(["src/bakery/__init__.py"], True), (["bakery/__init__.py", "src/x.py"], False), ([], False)],
+)
+def test_packages_in_a_src_folder_are_found(
+    files: list[str], added: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "bakery.settings")
+    monkeypatch.setattr(sys, "path", ["/var/task", "/opt/python"])
+
+    add_source_folder()
+
+    assert (str(tmp_path / "src") in sys.path) is added
