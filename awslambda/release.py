@@ -15,6 +15,7 @@ from typing import Any
 from custom_resource import Request, ResourceFailedError, Result, handle_event, log
 from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
 from djambda_common.names import (
+    ADMIN_PATH,
     NONE,
     RELEASE_COMMANDS,
     REPLACED_SETTINGS,
@@ -47,8 +48,11 @@ FIRST, LAST = "wait_for_database", "ensure_superuser"
 DESCRIBE = "describe_site"
 """The command whose output describes the released site. If it fails, the release does not."""
 
+NOT_DESCRIBED = dict.fromkeys((SUPERUSER, ADMIN_PATH, REPLACED_SETTINGS), UNKNOWN)
+
 MAX_ATTRIBUTE = 1500
-"""Bytes of an attribute: a response has 4,096 in all. CloudFormation shows them as outputs."""
+MAX_SHORT_ATTRIBUTE = 500
+"""Bytes of attributes: a response has 4,096 in all. CloudFormation shows them as outputs."""
 
 FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)(?:\n  .*)+")
 """A traceback without its last line. CloudFormation shows a few lines; the log has all of it."""
@@ -75,7 +79,7 @@ def release(request: Request) -> Result:
     function = request.properties["FunctionName"]
     version = request.properties["Version"]
     qualified = f"{function}:{version}"
-    result = Result(f"release of {function}", {SUPERUSER: UNKNOWN, REPLACED_SETTINGS: UNKNOWN})
+    result = Result(f"release of {function}", NOT_DESCRIBED)
     if request.kind == "Delete":
         return result
     if _is_rollback(request):
@@ -93,18 +97,20 @@ def release(request: Request) -> Result:
 
 
 def _describe(version: str, seconds: float) -> dict[str, str]:
-    """Return the superuser's login, and the settings of the project that do not apply."""
+    """Return the superuser's login, the admin's path, and the settings that do not apply."""
     try:
         lines = _run(DESCRIBE, version, seconds)["output"].splitlines()
         site = json.loads(lines[-1])
         superuser, settings = str(site["superuser"]), dict(site["replaced_settings"])
+        admin = str(site["admin_path"])
     except (ResourceFailedError, LookupError, TypeError, ValueError) as error:
         log.warning("Could not describe the released site: %s", error)
-        return {SUPERUSER: UNKNOWN, REPLACED_SETTINGS: UNKNOWN}
+        return NOT_DESCRIBED
     for name, reason in settings.items():
         log.info("Setting %s: %s", name, reason)
     return {
-        SUPERUSER: superuser[:MAX_ATTRIBUTE] or NONE,
+        SUPERUSER: superuser[:MAX_SHORT_ATTRIBUTE] or NONE,
+        ADMIN_PATH: admin if 0 < len(admin) <= MAX_SHORT_ATTRIBUTE else NONE,
         REPLACED_SETTINGS: _join([f"{name}: {text}" for name, text in settings.items()]) or NONE,
     }
 

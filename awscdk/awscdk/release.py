@@ -17,6 +17,7 @@ from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
 from djambda_common.names import (
+    ADMIN_PATH,
     ALIAS,
     ASYNC_START_SECONDS,
     RELEASE_COMMANDS,
@@ -34,7 +35,8 @@ sent it again. `djambda manage` relies on this limit."""
 class Release(Construct):
     """`alias`, which points to the live version. The commands run after `dependencies` exist.
 
-    `superuser` and `replaced_settings` are facts about the released site, for the stack's outputs.
+    `superuser`, `admin_path` and `replaced_settings` are facts about the released site, for the
+    stack's outputs.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Release(Construct):
         )
         release.node.add_dependency(*dependencies)
         self.superuser = release.get_att_string(SUPERUSER)
+        self.admin_path = release.get_att_string(ADMIN_PATH)
         self.replaced_settings = release.get_att_string(REPLACED_SETTINGS)
         self.alias = lambda_.Alias(
             self,

@@ -14,7 +14,7 @@ from awscdk.proxy import Proxy
 from awscdk.release import Release
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
-from djambda_common.names import REPLACED_SETTINGS, SUPERUSER
+from djambda_common.names import ADMIN_PATH, REPLACED_SETTINGS, SUPERUSER
 
 
 class DjambdaStack(Stack):
@@ -67,6 +67,7 @@ class DjambdaStack(Stack):
         self._output("DatabaseEndpoint", database.cluster.cluster_endpoint.hostname, "Aurora")
         self._output("SecretsPath", secrets.path, "The path of the secrets in SSM")
         self._output(SUPERUSER, release.superuser, "The superuser's login")
+        self._output(ADMIN_PATH, release.admin_path, "The admin's path below the site's URL")
         self._output(REPLACED_SETTINGS, release.replaced_settings, "Settings that do not apply")
         Tags.of(self).add("Project", "djambda")
         Tags.of(self).add("App", config.app_name)

@@ -26,7 +26,7 @@ from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud, emulator_url
 from djambda_cli.paths import CREATE_VARIABLES, ROOT
 from djambda_cli.terminal import stderr
-from djambda_common.names import NONE, REPLACED_SETTINGS, SUPERUSER, UNKNOWN
+from djambda_common.names import ADMIN_PATH, NONE, REPLACED_SETTINGS, SUPERUSER, UNKNOWN
 
 VARIABLES_FILE = ROOT / ".variables"
 
@@ -104,6 +104,14 @@ class Deployment:
         """The login of the superuser that the first deploy created, "" if there is none."""
         login = self.outputs.get(SUPERUSER, UNKNOWN)
         return {NONE: "", UNKNOWN: self.config.django_superuser_username}.get(login, login)
+
+    @property
+    def admin_url(self) -> str:
+        """The URL of Django's admin, "" if the site has none. Unknown: as in a new project."""
+        path = self.outputs.get(ADMIN_PATH, UNKNOWN)
+        if path == NONE:
+            return ""
+        return self.url.removesuffix("/") + ("/admin/" if path == UNKNOWN else path)
 
     @property
     def replaced_settings(self) -> list[str]:

@@ -45,8 +45,9 @@ ASYNC_START_SECONDS = 300
 
 SUPERUSER = "Superuser"
 REPLACED_SETTINGS = "ReplacedSettings"
-"""The stack's outputs, and the release's attributes, with the superuser's login and with the
-project's settings that the deployment replaces."""
+ADMIN_PATH = "AdminPath"
+"""The stack's outputs, and the release's attributes, with the superuser's login, with the project's
+settings that the deployment replaces, and with the path of the admin below the site's URL."""
 NONE = "none"
 UNKNOWN = "unknown"
 """Their values if there is nothing, and if the released version could not be asked."""

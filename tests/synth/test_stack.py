@@ -106,6 +106,7 @@ def test_outputs(template: Templates, name: str) -> None:
         "DatabaseEndpoint",
         "SecretsPath",
         "Superuser",
+        "AdminPath",
         "ReplacedSettings",
     }
 

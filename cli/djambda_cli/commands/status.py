@@ -66,6 +66,8 @@ def render_status(
 def _rows(status: DeploymentStatus, present: datetime, show_errors: str) -> dict[str, Text]:
     history, month = status.history, status.month
     rows = {"Site": Text(status.url, style=f"link {status.url}")}
+    if status.admin_url:
+        rows["Admin"] = Text(status.admin_url, style=f"link {status.admin_url}")
     if isinstance(history, Unavailable):
         rows["Version"] = _unavailable(history)
     else:

@@ -95,14 +95,14 @@ def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:
 def summary(access: Access, variables_file: str) -> str:
     """Return the site's URLs and login, and the next commands, with rich's markup."""
     activate = "  Use djambda, cdk and aws in this shell   . .venv/bin/activate\n" * bool(CHECKOUT)
+    admin = f"\n  Admin     {access.admin}" * bool(access.admin)
     login = f"""
-  Admin     {access.url}admin/
   User      {escape(access.username)}
   Password  {escape(access.password)}
 """
     missing = "\n  User      none. Create one: djambda manage --local help createsuperuser\n"
     return f"""
-  Site      [link={access.url}]{access.url}[/link]{login if access.username else missing}
+  Site      [link={access.url}]{access.url}[/link]{admin}{login if access.username else missing}
 {activate}  Point cdk and aws to the local cloud     . {variables_file}
   Run a management command                 djambda manage --local check
   Show the status                          djambda status --local

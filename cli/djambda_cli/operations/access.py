@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Access:
-    """The site's URL and its superuser; `username` is "" if there is none."""
+    """The site's URLs and its superuser; `admin` and `username` are "" if there is none."""
 
     url: str
+    admin: str
     username: str
     password: str
 
@@ -36,6 +37,7 @@ def load_access(deployment: Deployment) -> Access:
         )
     return Access(
         url=deployment.url,
+        admin=deployment.admin_url,
         username=deployment.superuser,
         password=password["Parameter"]["Value"],
     )

@@ -53,12 +53,12 @@ INTERACTIVE_COMMANDS = {
     ),
     "makemigrations": InteractiveCommand(
         "Migrations belong to the code. Create them on this machine:\n"
-        "  python django/manage.py makemigrations",
+        "  python manage.py makemigrations",
         ("--check", "--dry-run"),
     ),
     "runserver": InteractiveCommand("The site is running already:\n  {open_site}"),
     "shell": InteractiveCommand(CODE, ("-c", "--c")),
-    "testserver": InteractiveCommand("On this machine:\n  python django/manage.py testserver"),
+    "testserver": InteractiveCommand("On this machine:\n  python manage.py testserver"),
 }
 
 

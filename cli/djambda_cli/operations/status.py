@@ -51,11 +51,13 @@ class Unavailable:
 class DeploymentStatus:
     """All parts.
 
-    `superuser`: its login, "" if there is none, with the name of its password's SSM parameter.
+    `admin_url`: "" if there is no admin. `superuser`: its login, "" if there is none, with the name
+    of its password's SSM parameter.
     `in_maintenance`: closed for visitors. `errors`: those of the last 24 hours.
     """
 
     url: str
+    admin_url: str
     superuser: str
     password_parameter: str
     replaced_settings: list[str]
@@ -70,6 +72,7 @@ class DeploymentStatus:
         """Return the status for scripts. Unavailable parts are null."""
         return {
             "url": self.url,
+            "admin_url": self.admin_url or None,
             "superuser": self.superuser or None,
             "replaced_settings": self.replaced_settings,
             "stack": asdict(self.stack) if self.stack else None,
@@ -122,6 +125,7 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
     entries = errors.result()
     return DeploymentStatus(
         url=url,
+        admin_url=deployment.admin_url,
         superuser=deployment.superuser,
         password_parameter=f"{deployment.config.secrets_path}/{SUPERUSER_PASSWORD}",
         replaced_settings=deployment.replaced_settings,

@@ -35,10 +35,14 @@ COMMANDS = [
     "collectstatic --no-input",
     "ensure_superuser",
 ]
-DESCRIPTION = {"superuser": "admin@example.com", "replaced_settings": {"DEBUG": "the stack's"}}
+DESCRIPTION = {
+    "superuser": "admin@example.com",
+    "admin_path": "/office/",
+    "replaced_settings": {"DEBUG": "the stack's"},
+}
 DESCRIBED = responds({"output": f"noise\n{json.dumps(DESCRIPTION)}\n", "exit_code": 0})
 ALL_DONE = (DONE, DONE, DONE, DONE, DESCRIBED)
-UNKNOWN = {"Superuser": "unknown", "ReplacedSettings": "unknown"}
+UNKNOWN = dict.fromkeys(("Superuser", "AdminPath", "ReplacedSettings"), "unknown")
 
 
 @pytest.fixture
@@ -136,18 +140,20 @@ class TestDescription:
     def test_superuser_and_settings_become_attributes(self, aws: FakeAws) -> None:
         assert run(aws, OLD, *ALL_DONE)["Data"] == {
             "Superuser": "admin@example.com",
+            "AdminPath": "/office/",
             "ReplacedSettings": "DEBUG: the stack's",
         }
 
     def test_attributes_are_never_empty(self, aws: FakeAws) -> None:
-        nothing = json.dumps({"superuser": "", "replaced_settings": {}})
+        nothing = json.dumps({"superuser": "", "admin_path": "", "replaced_settings": {}})
         described = responds({"output": nothing, "exit_code": 0})
         data = run(aws, OLD, *ALL_DONE[:4], described)["Data"]
-        assert data == {"Superuser": "none", "ReplacedSettings": "none"}
+        assert data == dict.fromkeys(("Superuser", "AdminPath", "ReplacedSettings"), "none")
 
     def test_long_list_fits_into_the_response(self, aws: FakeAws) -> None:
         settings = {f"SETTING_{number}": "ü" * 60 for number in range(100)}
-        output = json.dumps({"superuser": "a" * 5000, "replaced_settings": settings})
+        long = {"superuser": "a" * 5000, "admin_path": "/" * 500}
+        output = json.dumps({**long, "replaced_settings": settings})
         response = run(aws, OLD, *ALL_DONE[:4], responds({"output": output, "exit_code": 0}))
         assert len(json.dumps(response, ensure_ascii=False).encode()) < 4096
         assert "SETTING_0: ü" in response["Data"]["ReplacedSettings"]

@@ -164,3 +164,23 @@ def test_facts_that_the_release_has_found(
     deployed = aws_fakes.deployment(cloudformation=client)
 
     assert (deployed.superuser, deployed.replaced_settings) == (superuser, settings)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "url"),
+    [
+        ({}, "https://x.example.com/prod/admin/"),
+        ({"AdminPath": "unknown"}, "https://x.example.com/prod/admin/"),
+        ({"AdminPath": "/en/office/"}, "https://x.example.com/prod/en/office/"),
+        ({"AdminPath": "/"}, "https://x.example.com/prod/"),
+        ({"AdminPath": "none"}, ""),
+    ],
+)
+def test_url_of_the_admin(outputs: dict[str, str], url: str) -> None:
+    described = [
+        {"OutputKey": name, "OutputValue": value}
+        for name, value in {"SiteUrl": "https://x.example.com/prod/", **outputs}.items()
+    ]
+    client = aws_fakes.FakeClient(describe_stacks={"Stacks": [{"Outputs": described}]})
+
+    assert aws_fakes.deployment(cloudformation=client).admin_url == url

@@ -16,6 +16,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "site.s
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "people.Person"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ROOT_URLCONF = "people.urls"
 DJAMBDA_REPLACED_SETTINGS = {"DEBUG": "a reason"}
 """
 
@@ -66,6 +67,7 @@ def release(
     (app / "models.py").write_text(
         MODELS.format(fields=lines, username=username, required=required)
     )
+    (app / "urls.py").write_text("urlpatterns = []")
     (folder / "own_settings.py").write_text(SETTINGS)
     process = subprocess.run(
         [sys.executable, "-c", RUN.replace("PASSWORD", repr(SECRETS["superuser-password"]))],
@@ -100,6 +102,7 @@ def test_users_who_log_in_with_an_address_get_one(tmp_path: Path, name: str) -> 
     assert ["Created" in output[0], "already exists" in output[1]] == [True, True]
     assert description["superuser"] == "admin@example.com"
     assert description["replaced_settings"] == {"DEBUG": "a reason"}
+    assert description["admin_path"] == ""
 
 
 def test_required_fields_have_variables_defaults_or_blanks(tmp_path: Path) -> None:

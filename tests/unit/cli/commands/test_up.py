@@ -10,14 +10,16 @@ URL = "http://abc.execute-api.localhost:4566/prod/"
 
 @pytest.mark.parametrize("login", ["admin", "admin@example.com"])
 def test_summary_has_the_superusers_login(login: str) -> None:
-    shown = summary(Access(URL, login, "the-password"), ".local/variables")
+    shown = summary(Access(URL, f"{URL}office/", login, "the-password"), ".local/variables")
 
     assert f"User      {login}\n" in shown
+    assert f"Admin     {URL}office/\n" in shown
     assert "the-password" in shown
 
 
 def test_summary_names_the_command_that_creates_a_missing_superuser() -> None:
-    shown = summary(Access(URL, "", "the-password"), ".local/variables")
+    shown = summary(Access(URL, "", "", "the-password"), ".local/variables")
 
     assert "createsuperuser" in shown
+    assert "Admin" not in shown
     assert "the-password" not in shown

@@ -15,10 +15,10 @@ from djambda_cli.operations.interactive_commands import alternative_to
         ("flush", "MANAGE flush --no-input"),
         ("runserver 8000", "djambda open"),
         ("loaddata --format=json -", "MANAGE shell -v 0 -c"),
-        ("makemigrations core", "python django/manage.py makemigrations"),
+        ("makemigrations core", "python manage.py makemigrations"),
         ("shell", 'MANAGE shell -v 0 -c "$(cat script.py)"'),
         ("shell --no-imports -i python", 'MANAGE shell -v 0 -c "print(1)"'),
-        ("testserver data.json", "python django/manage.py testserver"),
+        ("testserver data.json", "python manage.py testserver"),
     ],
 )
 def test_interactive_command_has_an_alternative(command: str, alternative: str) -> None:

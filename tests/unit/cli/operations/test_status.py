@@ -30,6 +30,7 @@ def restricted_deployment(**clients: FakeClient) -> FakeDeployment:
         "Outputs": [
             {"OutputKey": "SiteUrl", "OutputValue": "https://shop.example.com/"},
             {"OutputKey": "Superuser", "OutputValue": "admin@example.com"},
+            {"OutputKey": "AdminPath", "OutputValue": "/office/"},
             {"OutputKey": "ReplacedSettings", "OutputValue": "DEBUG: a reason"},
         ],
     }
@@ -55,10 +56,12 @@ def test_denied_parts_are_unavailable_and_the_others_are_loaded() -> None:
     assert isinstance(status.database, Unavailable)
     assert "AccessDeniedException" in status.database.reason
     shown = status.as_json()
+    assert shown["admin_url"] == "https://shop.example.com/office/"
     assert shown["superuser"] == "admin@example.com"
     assert shown["replaced_settings"] == ["DEBUG: a reason"]
     table = render_status(status, CREATED, 80, "djambda logs").plain
     assert "admin@example.com" in table
+    assert "https://shop.example.com/office/" in table
     assert "/djambda/dev/shop/superuser-password" in table
     assert "DEBUG: a reason" in table
     assert json.loads(json.dumps(shown["stack"], default=str))["status"] == "UPDATE_COMPLETE"
