@@ -153,9 +153,10 @@ def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path)
     try:
         config = Config.from_environment(environment)
     except ConfigurationError as error:
+        create = "" if VARIABLES_FILE.exists() else f" To create .variables: {CREATE_VARIABLES}"
         raise CliError(
             f"The configuration is invalid:\n{error}\nSet these variables in .variables or in the "
-            f"environment. To create a .variables with all of them: {CREATE_VARIABLES}"
+            f"environment.{create}"
         ) from None
     endpoint = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
     emulator_port = endpoint.port if endpoint.hostname == "127.0.0.1" else None
