@@ -48,7 +48,7 @@ def use_database(settings: Settings, password: str) -> None:
         "USER": os.environ["POSTGRES_USER"],
         "PASSWORD": password,
     }
-    if any(project.get(name, value) != value for name, value in server.items()):
+    if any(str(project.get(name, value)) != value for name, value in server.items()):
         record(settings, NAME, "the server and its credentials are the deployment's")
     settings["DATABASES"] = {
         **databases,

@@ -26,6 +26,10 @@ from tests.support.lambda_events import API_HOST
 DJANGO = Path(__file__).parents[3] / "django"
 SHOP = Path(__file__).parents[2] / "projects" / "shop"
 SECRETS_PATH = "/djambda/dev/mysite"
+DEFAULT_VARIABLES = (
+    *("DATABASE_URL", "DEBUG", "DJANGO_ALLOWED_HOSTS", "DJANGO_DEBUG"),
+    *("DJANGO_SECRET_KEY", "SECRET_KEY"),
+)
 SECRETS = {
     "database-password": "the-database-password",
     "secret-key": "the-secret-key-of-fifty-or-more-characters-1234567890",
@@ -169,7 +173,7 @@ def deployed(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
     """Set this process's environment to that of a deployed Django Lambda."""
-    for name in ("PGPORT", "PGSSLMODE", "DJANGO_SUPERUSER_PASSWORD"):
+    for name in ("PGPORT", "PGSSLMODE", "DJANGO_SUPERUSER_PASSWORD", *DEFAULT_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -181,7 +185,8 @@ def deployed(
     for thread in threading.enumerate():
         if thread.name == "prefetch":  # It reads the environment.
             thread.join()
-    os.environ.pop("DJANGO_SUPERUSER_PASSWORD", None)
+    for name in ("DJANGO_SUPERUSER_PASSWORD", *DEFAULT_VARIABLES):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture

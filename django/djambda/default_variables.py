@@ -1,0 +1,37 @@
+"""The deployment in the environment variables that Django projects commonly read.
+
+Many projects take their database and secret key from the environment, as django-environ and
+dj-database-url do, and do not start without them. `djambda.aws` sets these variables before it
+imports the project's settings.
+"""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY
+
+
+def set_default_variables(secrets: Mapping[str, str]) -> None:
+    """Set the variables that are unset or empty in this process's environment."""
+    debug = os.environ.get("DEBUG", "").lower() in {"1", "true"}
+    defaults = {
+        "DATABASE_URL": _database_url(secrets[DATABASE_PASSWORD]),
+        "DEBUG": str(debug),
+        "DJANGO_ALLOWED_HOSTS": os.environ.get("ALLOWED_HOSTS", ""),
+        "DJANGO_DEBUG": str(debug),
+        "DJANGO_SECRET_KEY": secrets[SECRET_KEY],
+        "SECRET_KEY": secrets[SECRET_KEY],
+    }
+    for name, value in defaults.items():
+        if not os.environ.get(name):
+            os.environ[name] = value
+
+
+def _database_url(password: str) -> str:
+    """Return the database's URL. libpq's own variables win over the port and over TLS."""
+    user, name = (quote(os.environ[f"POSTGRES_{part}"], safe="") for part in ("USER", "DB"))
+    port = "" if os.environ.get("PGPORT") else os.environ.get("POSTGRES_SERVICE_PORT", "")
+    server = os.environ["POSTGRES_SERVICE_HOST"] + f":{port}" * bool(port)
+    query = "" if os.environ.get("PGSSLMODE") else "?sslmode=require"
+    return f"postgres://{user}:{quote(password, safe='')}@{server}/{name}{query}"

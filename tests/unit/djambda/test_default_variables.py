@@ -1,0 +1,120 @@
+"""The variables with the deployment that projects read in their settings."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from djambda.default_variables import set_default_variables
+from tests.unit.djambda.conftest import DEFAULT_VARIABLES, SECRETS, configured, replaced
+
+
+def test_database_url_has_the_deployments_server(deployed: dict[str, str]) -> None:
+    set_default_variables(SECRETS)
+
+    url = urlsplit(os.environ["DATABASE_URL"])
+    assert (url.scheme, url.username, url.password) == (
+        *("postgres", "mysite"),
+        SECRETS["database-password"],
+    )
+    assert (url.hostname, url.port, url.path) == ("db.example.com", 5432, "/mysite")
+    assert parse_qs(url.query) == {"sslmode": ["require"]}
+
+
+@pytest.mark.parametrize("password", ["a/b@c:d?e#f%g", "ä é", "100%", "[1]"])
+def test_password_is_percent_encoded(deployed: dict[str, str], password: str) -> None:
+    set_default_variables(SECRETS | {"database-password": password})
+
+    url = urlsplit(os.environ["DATABASE_URL"])
+    assert unquote(url.password or "") == password
+    assert url.hostname == "db.example.com"
+
+
+def test_variables_of_libpq_win(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+    monkeypatch.setenv("PGSSLMODE", "disable")
+
+    set_default_variables(SECRETS)
+
+    url = urlsplit(os.environ["DATABASE_URL"])
+    assert (url.port, url.query) == (None, "")
+
+
+def test_secret_key_and_hosts(deployed: dict[str, str]) -> None:
+    set_default_variables(SECRETS)
+
+    assert os.environ["SECRET_KEY"] == os.environ["DJANGO_SECRET_KEY"] == SECRETS["secret-key"]
+    assert os.environ["DJANGO_ALLOWED_HOSTS"] == os.environ["ALLOWED_HOSTS"]
+
+
+@pytest.mark.parametrize(("debug", "expected"), [("", "False"), ("1", "True")])
+def test_debug_is_the_deployments(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch, debug: str, expected: str
+) -> None:
+    monkeypatch.setenv("DEBUG", debug)
+
+    set_default_variables(SECRETS)
+
+    assert os.environ["DJANGO_DEBUG"] == expected
+    assert os.environ["DEBUG"] == (debug or expected)
+    assert configured()["DEBUG"] is bool(debug)
+
+
+@pytest.mark.parametrize("name", [name for name in DEFAULT_VARIABLES if name != "DEBUG"])
+def test_existing_variables_are_kept(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "own")
+
+    set_default_variables(SECRETS)
+
+    assert os.environ[name] == "own"
+
+
+def test_database_that_was_read_from_the_url_is_not_replaced(deployed: dict[str, str]) -> None:
+    set_default_variables(SECRETS)
+    url = urlsplit(os.environ["DATABASE_URL"])
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": url.path[1:],
+        "USER": url.username,
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": url.hostname,
+        "PORT": url.port,  # A number, as in django-environ and dj-database-url.
+        "OPTIONS": {"sslmode": "require"},
+    }
+
+    assert 'DATABASES["default"]' not in replaced(DATABASES={"default": database})
+
+
+SETTINGS = """
+import os
+
+DATABASE_URL = os.environ["DATABASE_URL"]
+SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]
+USE_DEBUG_TOOLS = os.environ["DEBUG"] != "False"
+"""
+
+
+def test_settings_module_finds_the_variables(
+    run_deployed: Callable[..., CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own_settings.py").write_text(SETTINGS)
+    code = f"""
+import json, sys
+sys.path.insert(0, {str(tmp_path)!r})
+from djambda.aws import configure_settings_module
+configure_settings_module()
+import own_settings
+print(json.dumps([own_settings.SECRET_KEY, own_settings.USE_DEBUG_TOOLS]))
+"""
+
+    completed = run_deployed(code, DJANGO_SETTINGS_MODULE="own_settings")
+
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout) == [SECRETS["secret-key"], False]
