@@ -3,6 +3,8 @@
 No test sees the caller's AWS account or deployment.
 """
 
+import signal
+
 import pytest
 from django.db import connections
 
@@ -20,6 +22,9 @@ from tests.cloud.local import (
 __all__ = ["admin", "checkout", "cloud", "cloud_checkout", "visitor"]
 
 remove_deployment_variables()
+
+# A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
