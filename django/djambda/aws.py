@@ -71,8 +71,7 @@ def configure(settings: MutableMapping[str, Any]) -> None:
     settings[CONFIGURED] = module
     _require(REQUIRED)
     secrets = deployment_secrets(os.environ["SECRETS_PATH"])()
-    if "djambda" not in settings.get("INSTALLED_APPS", ()):  # The commands of a release.
-        settings["INSTALLED_APPS"] = ["djambda", *settings.get("INSTALLED_APPS", ())]
+    _use_apps(settings)
     _use_secret_key(settings, secrets[SECRET_KEY])
     replace(
         settings,
@@ -102,6 +101,17 @@ def _require(names: tuple[str, ...]) -> None:
             f"The function's environment lacks {', '.join(missing)}. The stack sets these "
             "variables: deploy again, or set them in the function's configuration."
         )
+
+
+def _use_apps(settings: MutableMapping[str, Any]) -> None:
+    """Install the apps that have the commands of a release."""
+    apps = list(settings.get("INSTALLED_APPS", ()))
+    if "djambda" not in apps:
+        apps.insert(0, "djambda")
+    # Also as a config of the project, as Django's documentation names it: MyStaticFilesConfig.
+    if not any("staticfiles" in app.lower() for app in apps):
+        apps.append("django.contrib.staticfiles")
+    settings["INSTALLED_APPS"] = apps
 
 
 def _use_secret_key(settings: MutableMapping[str, Any], key: str) -> None:

@@ -52,12 +52,24 @@ def test_existing_projects_settings_are_kept(deployed: dict[str, str]) -> None:
     )
 
     assert settings["ALLOWED_HOSTS"][0] == "own.example.com"
-    assert settings["INSTALLED_APPS"] == ["djambda", "own"]
+    assert settings["INSTALLED_APPS"] == ["djambda", "own", "django.contrib.staticfiles"]
     assert settings["DATABASES"]["other"] == {"ENGINE": "own"}
     assert settings["STORAGES"]["other"] == {"BACKEND": "own"}
     assert settings["LOGGING"] is own
     assert settings["SILENCED_SYSTEM_CHECKS"][0] == "own.W001"
     assert "SECURE_CSP" not in settings
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "django.contrib.staticfiles",
+        "django.contrib.staticfiles.apps.StaticFilesConfig",
+        "own.apps.MyStaticFilesConfig",
+    ],
+)
+def test_installed_staticfiles_are_not_installed_again(deployed: dict[str, str], app: str) -> None:
+    assert configured(INSTALLED_APPS=("own", app))["INSTALLED_APPS"] == ["djambda", "own", app]
 
 
 def test_debug_is_the_stacks(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,8 @@ def test_engines_of_other_databases_are_replaced(deployed: dict[str, str], engin
 
     assert settings["DJAMBDA_DATABASE_ENGINE"] == "django.db.backends.postgresql"
     assert 'DATABASES["default"]["ENGINE"]' in settings[REPLACED]
-    assert settings["INSTALLED_APPS"] == ["djambda", "own", "django.contrib.postgres"]
+    assert settings["INSTALLED_APPS"][:2] == ["djambda", "own"]
+    assert "django.contrib.postgres" in settings["INSTALLED_APPS"]
 
 
 def test_projects_for_postgresql_choose_their_apps(deployed: dict[str, str]) -> None:
