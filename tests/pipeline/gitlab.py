@@ -97,7 +97,8 @@ class Repository:
         [reports] = (self.folder / ".gitlab-ci-local" / "artifacts").glob(
             f"{job.replace(':', '*')}/.gitlab-ci-reports/dotenv"
         )
-        lines = [line for file in reports.iterdir() for line in file.read_text().splitlines()]
+        files = [path for path in reports.rglob("*") if path.is_file()]
+        lines = [line for file in files for line in file.read_text().splitlines()]
         return dict(line.split("=", 1) for line in lines)
 
     def _check_out(self, branch: str) -> None:

@@ -22,6 +22,7 @@ from awscdk.product import PRODUCT
 from awscdk.project_file import FILE, ProjectError, ProjectFile, read_project_file
 from djambda_cli.errors import CliError
 from djambda_cli.paths import find_checkout
+from djambda_cli.project import pipeline
 from djambda_cli.terminal import stderr, stdout
 
 VARIABLES_FILE = ".variables"
@@ -40,6 +41,9 @@ def init(
     aws: Annotated[
         bool | None, typer.Option("--aws/--no-aws", help="Write .variables for AWS, too.")
     ] = None,
+    gitlab: Annotated[
+        bool, typer.Option("--gitlab", help="Write .gitlab-ci.yml, which deploys from GitLab, too.")
+    ] = False,
 ) -> None:
     """Write djambda.toml and, for AWS, .variables. `djambda up` does not need them.
 
@@ -54,6 +58,8 @@ def init(
     try:
         home = _find_home(folder, root)
         _write_project_file(home, root=root, settings=settings)
+        if gitlab:
+            _write_pipeline(home)
         _write_variables(home, aws=aws)
     except ProjectError as error:
         raise CliError(str(error)) from None
@@ -152,6 +158,22 @@ def _write_variables(home: Path, *, aws: bool | None) -> None:
     if missing := [name for name, value in values.items() if not value]:
         stdout.print(f"Set {', '.join(missing)} in it.")
     stdout.print("Next: djambda doctor, then djambda deploy")
+
+
+def _write_pipeline(home: Path) -> None:
+    """Write the pipeline of the project's repository. Raises `CliError`."""
+    if not (home / ".git").exists():
+        raise CliError(
+            f"{home} is not the root of a git repository, where GitLab expects {pipeline.FILE}. "
+            "Run this in the root, with the project's folder: djambda init --gitlab --root FOLDER"
+        )
+    if (home / pipeline.FILE).exists():
+        stdout.print(f"{pipeline.FILE} exists and was not changed.")
+        return
+    requirement = pipeline.installed_requirement()
+    _create(home / pipeline.FILE, pipeline.render(requirement))
+    if requirement == pipeline.PLACEHOLDER:
+        stdout.print("Set DJAMBDA in it to an address of djambda that GitLab can reach.")
 
 
 def app_name(folder: str) -> str:

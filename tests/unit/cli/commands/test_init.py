@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from awscdk.discovery import find_project, settings_modules
 from awscdk.product import PRODUCT
@@ -249,3 +250,33 @@ def test_checkout_needs_no_configuration(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(CliError, match=r"cp \.variables\.template"):
         init()
+
+
+def test_pipeline_is_written_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project(folder)
+    (folder / ".git").mkdir()
+
+    init(gitlab=True)
+
+    written = yaml.safe_load((folder / ".gitlab-ci.yml").read_text().replace("!reference ", ""))
+    assert written["test"]["script"] == ["djambda synth --files"]
+    assert written["stages"] == ["check", "build", "deploy", "manage"]
+    (folder / ".gitlab-ci.yml").write_text("mine")
+    init(gitlab=True)
+    assert (folder / ".gitlab-ci.yml").read_text() == "mine"
+    assert "exists" in capsys.readouterr().out
+
+
+def test_pipeline_belongs_into_the_root_of_the_repository(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".git").mkdir()
+    monkeypatch.chdir(project(folder / "backend"))
+
+    with pytest.raises(CliError, match="--gitlab --root"):
+        init(gitlab=True)
+    monkeypatch.chdir(folder)
+    init(gitlab=True, root="backend")
+
+    assert (folder / ".gitlab-ci.yml").exists()
+    assert find_project(folder).root == folder / "backend"
