@@ -43,6 +43,8 @@ ROOT = CHECKOUT or HOME or Path.cwd()
 LOCAL = ROOT / (".local" if CHECKOUT else STATE)
 """The state of the project's deployments, which git ignores."""
 DEFAULT_CLOUD = LOCAL / "cloud"
+CDK_OUTPUT = (CHECKOUT or LOCAL) / "cdk.out"
+"""The folder of `djambda synth`. It must not be in a project's root, which ships."""
 CREATE_VARIABLES = "cp .variables.template .variables" if CHECKOUT else "djambda init --aws"
 """The command that creates `.variables`."""
 INSTALL_TOOLS = "make tools" if IS_CHECKOUT else "djambda up"

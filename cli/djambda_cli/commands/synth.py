@@ -12,7 +12,7 @@ from djambda_cli.deployment import use_deployment
 from djambda_cli.operations.shipping import files_as_json, load_selection, render_files
 from djambda_cli.operations.synthesis import synthesize
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
-from djambda_cli.paths import ROOT, load_project
+from djambda_cli.paths import CDK_OUTPUT, load_project
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr, stdout
 
@@ -29,7 +29,7 @@ def synth(
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Write the CloudFormation template and its assets into cdk.out, without deploying them.
+    """Write the CloudFormation template and its assets, without deploying them.
 
     Example: `djambda synth --json | jq '.Resources | keys'`
     """
@@ -42,9 +42,8 @@ def synth(
             stdout.print(escape(render_files(selection, project)), soft_wrap=True)
         return
     deployment = use_deployment(local=local, folder=folder)
-    output = ROOT / "cdk.out"
-    synthesize(deployment, Steps(stderr), output)
-    template = output / f"{deployment.stack}.template.json"
+    synthesize(deployment, Steps(stderr), CDK_OUTPUT)
+    template = CDK_OUTPUT / f"{deployment.stack}.template.json"
     if as_json:
         sys.stdout.write(template.read_text())
     else:

@@ -136,6 +136,16 @@ def test_messages_in_a_project_name_commands_that_work_there(
     assert "make " not in doctor.stdout
 
 
+def test_template_of_a_project_is_outside_the_folders_that_ship(
+    installation: Installation, tmp_path: Path
+) -> None:
+    code = "from djambda_cli.paths import CDK_OUTPUT; print(CDK_OUTPUT)"
+
+    completed = installation.run("-c", code, cwd=project(tmp_path))
+
+    assert completed.stdout.strip() == str(tmp_path / ".djambda" / "cdk.out")
+
+
 def test_variables_are_written_from_the_installed_template(
     installation: Installation, tmp_path: Path
 ) -> None:
