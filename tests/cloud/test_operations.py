@@ -191,7 +191,7 @@ def test_doctor_without_a_running_cloud(cloud_checkout: Checkout, tmp_path: Path
     )
 
     assert done.returncode == 0, done.stdout
-    assert "make up" in done.stdout
+    assert "Start it: djambda up --folder" in done.stdout
 
 
 @pytest.mark.parametrize("newer_version", [{"MemorySize": 768}], indirect=True)
