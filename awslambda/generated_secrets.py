@@ -34,12 +34,11 @@ def lambda_handler(event: CustomResourceEvent, context: Context) -> None:
 
 
 def ensure_secrets(request: Request) -> Result:
-    """Create the secrets that do not exist below Path; on Delete, delete all of them."""
+    """Create the secrets that do not exist below Path; on Delete, delete all parameters there."""
     path = request.properties["Path"]
     if request.kind == "Delete":
         if request.properties.get("Keep") != "true":
-            # Ignores names that do not exist.
-            _call_ssm("DeleteParameters", Names=[f"{path}/{name}" for name in LENGTHS])
+            _delete_all(path)
         return Result(path)
     values = {name: _get_or_create(f"{path}/{name}", length) for name, length in LENGTHS.items()}
     return Result(path, {"DatabasePassword": values[DATABASE_PASSWORD]}, no_echo=True)
@@ -55,6 +54,15 @@ def _get_or_create(name: str, length: int) -> str:
             raise
         return str(_call_ssm("GetParameter", Name=name, WithDecryption=True)["Parameter"]["Value"])
     return value
+
+
+def _delete_all(path: str) -> None:
+    """Delete the parameters below the path, also the project's own, ten (a page) at a time."""
+    while names := [
+        parameter["Name"]
+        for parameter in _call_ssm("GetParametersByPath", Path=path, Recursive=True)["Parameters"]
+    ]:
+        _call_ssm("DeleteParameters", Names=names)
 
 
 def _call_ssm(action: str, **parameters: object) -> Any:

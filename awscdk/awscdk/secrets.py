@@ -5,11 +5,12 @@ The template contains none of them. The database password passes through CloudFo
 attribute; Django reads all of them from SSM.
 """
 
-from aws_cdk import CustomResource, Duration, SecretValue, Stack
+from aws_cdk import CustomResource, Duration, SecretValue, Stack, Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from awscdk.config import Config
+from awscdk.findings import acknowledge_wildcard
 from awscdk.functions import HelperFunction
 from djambda_common.names import SECRET_PARAMETERS, SECRETS_SUFFIX
 
@@ -39,10 +40,22 @@ class Secrets(Construct):
         )
         generator.function.add_to_role_policy(
             iam.PolicyStatement(
-                actions=["ssm:DeleteParameters", "ssm:GetParameter", "ssm:PutParameter"],
+                actions=["ssm:GetParameter", "ssm:PutParameter"],
                 resources=[f"{self.path_arn}/{name}" for name in SECRET_PARAMETERS],
             )
         )
+        if config.ephemeral:
+            generator.function.add_to_role_policy(
+                iam.PolicyStatement(
+                    actions=["ssm:DeleteParameters", "ssm:GetParametersByPath"],
+                    resources=[self.path_arn, f"{self.path_arn}/*"],
+                )
+            )
+            acknowledge_wildcard(
+                generator,
+                f"{_nag_notation(self, self.path_arn)}/*",
+                "An ephemeral environment deletes the project's own variables with the stack.",
+            )
         generated = CustomResource(
             self,
             "Generated",
@@ -63,3 +76,9 @@ class Secrets(Construct):
                 resources=[self.path_arn],
             )
         )
+
+
+def _nag_notation(scope: Construct, arn: str) -> str:
+    """Return an ARN as cdk-nag writes it, if the stack is not bound to an account."""
+    account = Stack.of(scope).account
+    return arn.replace(account, "<AWS::AccountId>") if Token.is_unresolved(account) else arn

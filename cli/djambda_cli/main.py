@@ -21,6 +21,7 @@ from djambda_cli.commands.destroy import destroy
 from djambda_cli.commands.diff import DIFFERENT, diff
 from djambda_cli.commands.doctor import doctor
 from djambda_cli.commands.down import down
+from djambda_cli.commands.env import env
 from djambda_cli.commands.init import init
 from djambda_cli.commands.layer import layer
 from djambda_cli.commands.logs import logs
@@ -28,6 +29,7 @@ from djambda_cli.commands.maintenance import maintenance
 from djambda_cli.commands.manage import manage
 from djambda_cli.commands.open import open  # noqa: A004 (a command)
 from djambda_cli.commands.rollback import rollback
+from djambda_cli.commands.secret import secret
 from djambda_cli.commands.status import status
 from djambda_cli.commands.synth import synth
 from djambda_cli.commands.up import up
@@ -128,7 +130,7 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
 
 for function in (
     *(init, up, down, layer, synth, diff, deploy),
-    *(manage, logs, status, open, rollback, maintenance, doctor, destroy),
+    *(env, secret, manage, logs, status, open, rollback, maintenance, doctor, destroy),
 ):
     # Options after the name of a management command belong to Django.
     settings = {"allow_interspersed_args": function is not manage, **HELP}

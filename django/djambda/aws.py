@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from djambda.bucket import bucket_url, use_bucket
 from djambda.content_security_policy import extend_policies
 from djambda.database_settings import use_database
-from djambda.default_variables import set_default_variables
+from djambda.default_variables import set_default_variables, set_own_variables
 from djambda.gateway_settings import use_gateway
 from djambda.logs import protect
 from djambda.parameters import deployment_secrets
@@ -91,7 +91,9 @@ def configure_settings_module() -> None:
     """Configure the settings module of `DJANGO_SETTINGS_MODULE`, before Django reads it."""
     if is_deployed():
         _require(REQUIRED)
-        set_default_variables(deployment_secrets(os.environ["SECRETS_PATH"])())
+        parameters = deployment_secrets(os.environ["SECRETS_PATH"])()
+        set_own_variables(parameters)
+        set_default_variables(parameters)
         configure(vars(import_module(os.environ["DJANGO_SETTINGS_MODULE"])))
 
 

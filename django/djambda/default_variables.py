@@ -1,4 +1,4 @@
-"""The deployment in the environment variables that Django projects commonly read.
+"""The project's own variables, and the deployment in variables that projects commonly read.
 
 Many projects take their database and secret key from the environment, as django-environ and
 dj-database-url do, and do not start without them. `djambda.aws` sets these variables before it
@@ -10,6 +10,20 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY
+from djambda_common.variables import KINDS, RESERVED, SECRET, decode
+
+secret_names: set[str] = set()
+"""The names of the project's secrets in this process."""
+
+
+def set_own_variables(parameters: Mapping[str, str]) -> None:
+    """Set the variables and secrets of the project in this process's environment."""
+    for parameter, stored in parameters.items():
+        kind, _, name = parameter.partition("/")
+        if kind in KINDS and name and not RESERVED.fullmatch(name):
+            os.environ[name] = decode(stored)
+            if kind == SECRET:
+                secret_names.add(name)
 
 
 def set_default_variables(secrets: Mapping[str, str]) -> None:

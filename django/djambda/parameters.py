@@ -29,7 +29,7 @@ def deployment_secrets(path: str) -> PrefetchedValue[dict[str, str]]:
 
 
 def get_parameters(path: str, names: set[str]) -> dict[str, str]:
-    """Return the decrypted parameters directly below `path`, by the last part of their name.
+    """Return the decrypted parameters below `path`, by the rest of their name.
 
     Raises `ImproperlyConfigured` if SSM cannot be reached, rejects the request, or lacks one of
     `names`.
@@ -38,7 +38,9 @@ def get_parameters(path: str, names: set[str]) -> dict[str, str]:
     token: str | None = ""
     while token is not None:
         page = _get_page(path, token)
-        values |= {entry["Name"].rpartition("/")[2]: entry["Value"] for entry in page["Parameters"]}
+        values |= {
+            entry["Name"].removeprefix(f"{path}/"): entry["Value"] for entry in page["Parameters"]
+        }
         token = page.get("NextToken")
     if missing := names - values.keys():
         raise _misconfigured(
@@ -50,7 +52,9 @@ def get_parameters(path: str, names: set[str]) -> dict[str, str]:
 
 def _get_page(path: str, token: str) -> Any:
     """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html"""
-    query = {"Path": path, "WithDecryption": True} | ({"NextToken": token} if token else {})
+    query = {"Path": path, "Recursive": True, "WithDecryption": True} | (
+        {"NextToken": token} if token else {}
+    )
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "AmazonSSM.GetParametersByPath",

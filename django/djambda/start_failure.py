@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from djambda.default_variables import secret_names
+
 HIDDEN = (str(Path(__file__).parent), str(Path(importlib.__file__).parent))
 """The folders of code that is in each traceback."""
 
@@ -89,7 +91,7 @@ def _without_secrets(text: str) -> str:
     values = {
         secret
         for name, value in os.environ.items()
-        if SECRET_NAME.match(name)
+        if SECRET_NAME.match(name) or name in secret_names
         for secret in (value, *URL_PASSWORD.findall(value))
         if len(secret) >= LEAST_SECRET_LENGTH
     }

@@ -81,6 +81,15 @@ NOT_RECORDED: dict[str, Pairs] = {
         ("sts:AssumeRole", f"{BOOTSTRAP}-file-publishing-role-{ACCOUNT}-{REGION}"),
     ],
     "Superuser": [("ssm:GetParameter", parameter_arn("/djambda/local/djambda/superuser-password"))],
+    "Variables": [
+        (action, parameter_arn(f"/djambda/local/djambda/{name}"))
+        for kind in ("env", "secret")
+        for action, name in (
+            ("ssm:DeleteParameters", f"{kind}/NAME"),
+            ("ssm:GetParametersByPath", kind),
+            ("ssm:PutParameter", f"{kind}/NAME"),
+        )
+    ],
     # The tests of the pipeline record these.
     "Destroy": [
         ("cloudformation:DeleteStack", stack_arn(STACK)),

@@ -13,6 +13,7 @@ from aws_cdk import aws_apigateway as apigateway
 
 from awscdk.cors import share_errors
 from awscdk.stack import DjambdaStack
+from djambda_common.variables import RESERVED
 from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
 
 type Templates = Callable[[str], Template]
@@ -372,6 +373,11 @@ class TestFunctions:
         for function in functions(template(name)).values():
             assert function["LoggingConfig"]["LogFormat"] == "JSON"
             assert "LogGroup" in function["LoggingConfig"]
+
+    def test_variables_of_the_function_are_reserved(self, template: Templates) -> None:
+        for name in ("default", "everything"):
+            function = functions(template(name))["djambda-lambda"]
+            assert all(map(RESERVED.fullmatch, function["Environment"]["Variables"]))
 
     def test_environment_fits_into_lambdas_4_kb(self, template: Templates) -> None:
         variables = functions(template("everything"))["djambda-lambda"]["Environment"]

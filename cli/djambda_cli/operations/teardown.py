@@ -204,7 +204,11 @@ def load_kept_resources(deployment: Deployment, inventory: Inventory) -> list[Ke
 
 
 def _load_parameters(deployment: Deployment, path: str) -> list[str]:
-    pages = deployment.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path)
+    pages = (
+        deployment.client("ssm")
+        .get_paginator("get_parameters_by_path")
+        .paginate(Path=path, Recursive=True)
+    )
     with aws_errors():
         return [parameter["Name"] for page in pages for parameter in page["Parameters"]]
 

@@ -57,6 +57,11 @@ class ParameterStore:
         name = received.json["Name"]
         responds({"Parameter": {"Name": name, "Value": self.values[name]}})(handler)
 
+    def GetParametersByPath(self, handler: Handler, received: Received) -> None:  # noqa: N802
+        assert received.json == {"Path": PATH, "Recursive": True}
+        page = [{"Name": name, "Value": "encrypted"} for name in list(self.values)[:10]]
+        responds({"Parameters": page})(handler)
+
     def DeleteParameters(self, handler: Handler, received: Received) -> None:  # noqa: N802
         for name in received.json["Names"]:
             self.values.pop(name, None)
@@ -154,10 +159,13 @@ class TestDelete:
         return run(aws, store, "Delete", **properties)
 
     @pytest.mark.parametrize("properties", [{}, {"Keep": "false"}])
-    def test_deletes_the_secrets(self, properties: dict[str, str], aws: FakeAws) -> None:
-        store = ParameterStore(database_password="1", secret_key="2", superuser_password="3", x="4")
+    def test_deletes_the_secrets_and_the_projects_variables(
+        self, properties: dict[str, str], aws: FakeAws
+    ) -> None:
+        store = ParameterStore(database_password="1", secret_key="2", superuser_password="3")
+        store.values |= {f"{PATH}/env/NAME_{number}": "x" for number in range(15)}
         assert self.delete(aws, store, **properties)["Status"] == "SUCCESS"
-        assert store.values == {f"{PATH}/x": "4"}
+        assert store.values == {}
 
     def test_kept_secrets_outlive_the_stack(self, aws: FakeAws) -> None:
         store = ParameterStore(database_password="1")

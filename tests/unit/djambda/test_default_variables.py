@@ -9,8 +9,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from djambda.default_variables import set_default_variables
-from tests.unit.djambda.conftest import DEFAULT_VARIABLES, SECRETS, configured, replaced
+from djambda.default_variables import secret_names, set_default_variables, set_own_variables
+from djambda.start_failure import describe
+from djambda_common.variables import encode
+from tests.unit.djambda.conftest import (
+    DEFAULT_VARIABLES,
+    SECRETS,
+    SECRETS_PATH,
+    FakeAws,
+    configured,
+    replaced,
+)
 
 
 def test_database_url_has_the_deployments_server(deployed: dict[str, str]) -> None:
@@ -118,3 +127,40 @@ print(json.dumps([own_settings.SECRET_KEY, own_settings.USE_DEBUG_TOOLS]))
 
     assert completed.returncode == 0, completed.stderr
     assert json.loads(completed.stdout) == [SECRETS["secret-key"], False]
+
+
+def test_own_variables_are_set_before_the_settings_module_is_imported(
+    run_deployed: Callable[..., CompletedProcess[str]], tmp_path: Path, aws: FakeAws
+) -> None:
+    values = {"OWN_COLOR": "a\n'$\" {{x}} ä", "OWN_EMPTY": "", "SECRET_KEY": "own key"}
+    for name, value in values.items():
+        kind = "secret" if name == "SECRET_KEY" else "env"
+        aws.parameters[f"{SECRETS_PATH}/{kind}/{name}"] = encode(value)
+    aws.parameters[f"{SECRETS_PATH}/env/POSTGRES_DB"] = encode("reserved")
+    (tmp_path / "own_settings.py").write_text("import os\nENVIRON = dict(os.environ)\n")
+    code = f"""
+import json, sys
+sys.path.insert(0, {str(tmp_path)!r})
+from djambda.aws import configure_settings_module
+configure_settings_module()
+import own_settings
+print(json.dumps(own_settings.ENVIRON))
+"""
+
+    completed = run_deployed(code, DJANGO_SETTINGS_MODULE="own_settings")
+
+    assert completed.returncode == 0, completed.stderr
+    environ = json.loads(completed.stdout)
+    assert values.items() <= environ.items()
+    assert environ["POSTGRES_DB"] == "mysite"
+    assert environ["DJANGO_SECRET_KEY"] == SECRETS["secret-key"]
+
+
+def test_failure_to_start_does_not_show_secrets(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE", "")  # Restored after the test.
+    set_own_variables({"secret/STRIPE": encode("sk_live_1")})
+
+    assert "sk_live_1" not in describe(ValueError("invalid: 'sk_live_1'"))
+    secret_names.clear()

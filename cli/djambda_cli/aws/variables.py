@@ -1,0 +1,55 @@
+"""The project's variables and secrets in SSM."""
+
+from typing import TYPE_CHECKING
+
+from djambda_cli.aws.errors import aws_errors
+from djambda_common.variables import KINDS, decode, encode
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+
+def load(client: "SSMClient", path: str, kind: str) -> dict[str, str]:
+    """Return the variables of a kind with their values."""
+    pages = client.get_paginator("get_parameters_by_path").paginate(
+        Path=f"{path}/{kind}", WithDecryption=True
+    )
+    with aws_errors():
+        return {
+            parameter["Name"].rpartition("/")[2]: decode(parameter["Value"])
+            for page in pages
+            for parameter in page["Parameters"]
+        }
+
+
+def load_names(client: "SSMClient", path: str, kind: str) -> list[str]:
+    """Return the names of a kind's variables, without decrypting their values."""
+    pages = client.get_paginator("get_parameters_by_path").paginate(Path=f"{path}/{kind}")
+    with aws_errors():
+        return sorted(
+            parameter["Name"].rpartition("/")[2]
+            for page in pages
+            for parameter in page["Parameters"]
+        )
+
+
+def store(client: "SSMClient", path: str, kind: str, name: str, value: str) -> None:
+    """Store a variable, encrypted. One of the other kind with its name is deleted."""
+    with aws_errors():
+        client.put_parameter(
+            Name=f"{path}/{kind}/{name}",
+            Value=encode(value),
+            Type="SecureString",
+            Tier="Standard",
+            Overwrite=True,
+        )
+    for other in KINDS:
+        if other != kind:
+            delete(client, path, other, name)
+
+
+def delete(client: "SSMClient", path: str, kind: str, name: str) -> bool:
+    """Delete a variable, and return whether it existed."""
+    with aws_errors():
+        deleted = client.delete_parameters(Names=[f"{path}/{kind}/{name}"])
+    return bool(deleted["DeletedParameters"])

@@ -1,0 +1,51 @@
+"""The project's own variables and secrets, as SSM parameters below the deployment's path.
+
+The CLI writes them, the Django function reads them. A value is stored as a JSON string: SSM accepts
+neither an empty value nor one that contains "{{".
+"""
+
+import json
+import re
+
+ENV = "env"
+SECRET = "secret"  # noqa: S105 (a part of parameters' names)
+KINDS = (ENV, SECRET)
+"""The folders below the deployment's path. The values of `ENV` may be shown to people."""
+
+LIMIT = 4096
+"""https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+RESERVED = re.compile(
+    r"(AWS_|DJANGO_SUPERUSER_|LAMBDA_|LD_|_)\w+|PG[A-Z]+|PYTHON\w+|POSTGRES_(DB|SERVICE_\w+|USER)"
+    r"|ALLOWED_HOSTS|APP_NAME|DEBUG|DJANGO_SETTINGS_MODULE|ENVIRONMENT|HOME|PATH|RELEASE"
+    r"|SECRETS_PATH|SITE_PREFIX"
+)
+"""Names that Lambda, libpq, Python or the stack set."""
+
+
+def encode(value: str) -> str:
+    """Return the text to store."""
+    return json.dumps(value).replace("{", "\\u007b")
+
+
+def decode(stored: str) -> str:
+    """Return the value of a stored text, also of one that was not stored by djambda."""
+    try:
+        value = json.loads(stored)
+    except ValueError:
+        return stored
+    return value if isinstance(value, str) else stored
+
+
+def problem_of(name: str, value: str = "") -> str:
+    """Return why a variable cannot be stored, without its value, or ""."""
+    if not NAME.fullmatch(name):
+        return f"{name!r} is not a name: use letters, digits and _, not starting with a digit"
+    if RESERVED.fullmatch(name):
+        return f"{name} is reserved: Lambda, libpq, Python or the deployment sets it"
+    if "\0" in value:
+        return f"The value of {name} contains a null character, which no variable can contain"
+    if (size := len(encode(value))) > LIMIT:
+        return f"The value of {name} has {size} bytes when stored: the limit is {LIMIT}"
+    return ""

@@ -1,0 +1,145 @@
+"""`djambda env` and `djambda secret`."""
+
+import io
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from djambda_cli.commands import env as env_module
+from djambda_cli.commands import secret as secret_module
+from djambda_cli.commands.env import env
+from djambda_cli.commands.secret import secret
+from djambda_cli.errors import CliError
+from djambda_cli.operations import variables
+from djambda_cli.operations.variables import Action, read_value
+from tests.unit.cli.aws_fakes import FakeClient, deployment
+
+PATH = "/djambda/dev/shop"
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The parameters in a fake SSM, which both commands use."""
+    parameters: dict[str, str] = {}
+
+    def put(*, Name: str, Value: str, **arguments: Any) -> Any:  # noqa: N803
+        assert arguments == {"Type": "SecureString", "Tier": "Standard", "Overwrite": True}
+        parameters[Name] = Value
+
+    def delete(*, Names: list[str]) -> Any:  # noqa: N803
+        return {"DeletedParameters": [name for name in Names if parameters.pop(name, None)]}
+
+    def get(*, Path: str, WithDecryption: bool = False) -> Any:  # noqa: N803
+        return {
+            "Parameters": [
+                {"Name": name, "Value": value if WithDecryption else "encrypted"}
+                for name, value in parameters.items()
+                if name.startswith(f"{Path}/")
+            ]
+        }
+
+    client = FakeClient(put_parameter=put, delete_parameters=delete, get_parameters_by_path=get)
+    for module in (env_module, secret_module):
+        monkeypatch.setattr(module, "use_deployment", lambda **_: deployment(ssm=client))
+        monkeypatch.setattr(module, "verify_target", lambda _: None)
+    monkeypatch.setattr(variables, "verify_target", lambda _: None)
+    return parameters
+
+
+def enter(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Have the standard input contain a text."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+def test_variable_is_stored_and_listed(
+    stored: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter(monkeypatch, "the [red] value\n")
+    env(Action.SET, "COLOR")
+    assert "value" not in "".join(capsys.readouterr())
+
+    env(Action.LIST)
+
+    assert list(stored) == [f"{PATH}/env/COLOR"]
+    assert capsys.readouterr().out == "COLOR=the [red] value\n"
+
+
+def test_secret_is_stored_and_its_name_listed(
+    stored: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter(monkeypatch, "the value")
+    secret(Action.SET, "TOKEN")
+    secret(Action.LIST)
+    secret(Action.LIST, as_json=True)
+
+    assert list(stored) == [f"{PATH}/secret/TOKEN"]
+    output = "".join(capsys.readouterr())
+    assert "TOKEN" in output
+    assert "the value" not in output
+
+
+def test_name_is_either_a_variable_or_a_secret(
+    stored: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "1")
+    env(Action.SET, "TOKEN")
+    enter(monkeypatch, "2")
+    secret(Action.SET, "TOKEN")
+
+    assert list(stored) == [f"{PATH}/secret/TOKEN"]
+
+
+def test_unset(stored: dict[str, str]) -> None:
+    stored[f"{PATH}/env/COLOR"] = '"red"'
+
+    env(Action.UNSET, "COLOR")
+
+    assert stored == {}
+    with pytest.raises(CliError, match="COLOR is not set"):
+        env(Action.UNSET, "COLOR")
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "NO SPACES"])
+def test_impossible_name_is_reported_before_the_value_is_read(
+    stored: dict[str, str], name: str
+) -> None:
+    with pytest.raises(CliError, match=name):
+        secret(Action.SET, name)
+    assert stored == {}
+
+
+def test_value_that_is_too_long_is_not_shown(
+    stored: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "hidden" * 1000)
+    with pytest.raises(CliError) as error:
+        secret(Action.SET, "TOKEN")
+    assert "hidden" not in str(error.value)
+    assert stored == {}
+
+
+@pytest.mark.parametrize(("action", "name"), [(Action.LIST, "A"), (Action.SET, "")])
+def test_number_of_arguments(action: Action, name: str) -> None:
+    with pytest.raises(CliError, match="name"):
+        env(action, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a\n", "a"), ("a\r\n", "a"), ("a", "a"), (" a ", " a "), ("a\nb\n", "a\nb\n"), ("", "")],
+)
+def test_only_the_line_break_of_a_single_line_is_removed(
+    monkeypatch: pytest.MonkeyPatch, text: str, value: str
+) -> None:
+    enter(monkeypatch, text)
+
+    assert read_value("NAME") == value
+
+
+def test_terminal_does_not_echo_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(variables, "getpass", lambda prompt: f"entered at {prompt}")
+
+    assert read_value("NAME") == "entered at NAME: "

@@ -1,0 +1,51 @@
+"""The stored form of variables, and what cannot be stored."""
+
+import pytest
+
+from djambda_common.variables import LIMIT, decode, encode, problem_of
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " a ", "'\"$HOME\\n", "a\nb\r\n", "{{ssm:name}}", "zażółć 🦄", "123", '"quoted"', "null"],
+)
+def test_value_is_unchanged(value: str) -> None:
+    stored = encode(value)
+
+    assert decode(stored) == value
+    assert stored.isascii()
+    assert "{{" not in stored
+
+
+@pytest.mark.parametrize("stored", ["plain", "123", "[1]", "{"])
+def test_value_of_another_tool_is_read_as_it_is(stored: str) -> None:
+    assert decode(stored) == stored
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("AWS_REGION", "LAMBDA_TASK_ROOT", "_HANDLER", "DJANGO_SETTINGS_MODULE", "DEBUG"),
+        *("POSTGRES_DB", "PGHOST", "PATH", "PYTHONPATH", "LD_PRELOAD", "RELEASE", "SITE_PREFIX"),
+        *("DJANGO_SUPERUSER_USERNAME", "SECRETS_PATH", "ALLOWED_HOSTS"),
+    ],
+)
+def test_reserved_names(name: str) -> None:
+    assert "reserved" in problem_of(name)
+
+
+@pytest.mark.parametrize("name", ["", "1A", "A-B", "A B", "A/B", "Ä"])
+def test_invalid_names(name: str) -> None:
+    assert "not a name" in problem_of(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "SECRET_KEY", "DJANGO_AWS_KEY", "LDAP_URL", "PAGE_SIZE", "a"]
+)
+def test_possible_names(name: str) -> None:
+    assert problem_of(name, "x" * (LIMIT - 2)) == ""
+
+
+@pytest.mark.parametrize("value", ["secret" + "x" * LIMIT, "secret\0"])
+def test_problem_does_not_contain_the_value(value: str) -> None:
+    assert "secret" not in problem_of("NAME", value) != ""
