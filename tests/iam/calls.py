@@ -136,6 +136,7 @@ def rds_resources(name: str, parameters: Parameters) -> list[str]:
 
 RESOURCES: dict[str, Callable[[str, Parameters], list[str]]] = {
     "cloudformation": lambda _, parameters: [stack_arn(parameters["StackName"])],
+    "cloudtrail": lambda *_: [ANY],  # `cdk deploy` looks for the cause of a failure.
     "cloudwatch": lambda *_: [ANY],
     "ec2": lambda *_: [ANY],
     "freetier": lambda *_: [ANY],

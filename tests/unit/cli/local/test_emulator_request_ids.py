@@ -1,6 +1,7 @@
 """The request IDs of emulated invocations."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,7 +27,9 @@ def test_invocation_has_the_id_of_its_response(path: str, is_callers: bool) -> N
         sent.append(message)
 
     scope = {"type": "http", "path": path}
-    asyncio.run(RequestIds(emulator)(scope, None, send))  # type: ignore[arg-type]
+    # Playwright's event loop may run in this thread.
+    with ThreadPoolExecutor() as pool:
+        pool.submit(asyncio.run, RequestIds(emulator)(scope, None, send)).result()  # type: ignore[arg-type]
 
     headers = dict(sent[0]["headers"])
     assert headers[b"content-type"] == b"text/plain"
