@@ -41,6 +41,7 @@ def ensure_tools() -> None:
                 "UV_PYTHON": sys.executable,
                 "PATH": os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)]),
             },
+            stdout=sys.stderr,  # A command's own output may be JSON.
             check=False,
         )
         if completed.returncode:

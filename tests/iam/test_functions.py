@@ -108,7 +108,11 @@ def test_role_allows_the_functions_calls(
         ]
     )
 
-    assert set(decisions) == {ALLOWED}, list(zip(calls, decisions, strict=True))
+    # Tests of errors make some calls that are denied on purpose.
+    allowed = {
+        call.action for call, decision in zip(calls, decisions, strict=True) if decision == ALLOWED
+    }
+    assert allowed >= USES[suffix]
 
 
 def role_of(recording: Recording, suffix: str) -> str:
