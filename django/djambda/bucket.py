@@ -33,6 +33,9 @@ ACLs, which S3 rejects in new buckets.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 """
 
+DEFAULT_STATIC_URLS = ("static/", "/static/")
+"""Values of STATIC_URL that name no place: `startproject` writes the first one."""
+
 IN_BUCKET = "the files are in the deployment's bucket"
 
 
@@ -58,7 +61,10 @@ def usable_domain(domain: str | None) -> str | None:
 def use_bucket(settings: MutableMapping[str, Any]) -> None:
     """Set the storages, and the settings of django-storages."""
     static_url = f"{bucket_url()}/{STATIC_PREFIX}"
-    replace(settings, "STATIC_URL", static_url, IN_BUCKET)
+    if settings.get("STATIC_URL") in DEFAULT_STATIC_URLS:
+        settings["STATIC_URL"] = static_url
+    else:
+        replace(settings, "STATIC_URL", static_url, IN_BUCKET)
     manifest = manifest_name(os.environ[BUILD_ID_VARIABLE])
     project = settings.get("STORAGES", {})
     storages = {"default": {"BACKEND": DISK_STORAGES[0]}, **project}

@@ -82,14 +82,14 @@ def test_debug_is_the_stacks(deployed: dict[str, str], monkeypatch: pytest.Monke
 
 def test_settings_of_a_new_deployment_are_not_recorded(deployed: dict[str, str]) -> None:
     assert replaced() == {}
-    assert replaced(DEBUG=False, ADMINS=["a@example.com"], TIME_ZONE="UTC") == {}
+    assert replaced(DEBUG=False, ADMINS=["a@example.com"], STATIC_URL="static/") == {}
 
 
 def test_record_names_settings_and_reasons(deployed: dict[str, str]) -> None:
     record = replaced(
         DEBUG=True,
         SECRET_KEY=PROJECT_KEY,
-        STATIC_URL="static/",
+        STATIC_URL="https://cdn.example.com/",
         STORAGES={
             "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
             "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
