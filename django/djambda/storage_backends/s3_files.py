@@ -1,9 +1,11 @@
 """Read and write a media storage's files with boto3, byte for byte."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from django.core.files.base import ContentFile, File
 from storages.backends.s3 import S3Storage
 
@@ -15,12 +17,20 @@ if TYPE_CHECKING:
 ACL_PARAMETERS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
 """Parameters of an upload that S3 rejects, because ACLs are disabled in new buckets."""
 
+COMPLETING_OPERATIONS = ("PutObject", "CompleteMultipartUpload")
+NAME_IS_TAKEN = {"ConditionalRequestConflict", "PreconditionFailed"}
+"""Errors of an upload with `If-None-Match: *` that another upload of the same name preceded.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+"""
+
 
 class S3Files(S3Storage):
     """django-storages' access to the files of `media` in the deployment's bucket."""
 
     def __init__(self, media: "MediaStorage", options: Mapping[str, Any]) -> None:
         self._media = media
+        self._new_keys: list[str] = []
         super().__init__(  # type: ignore[no-untyped-call]
             **options,
             bucket_name=os.environ["AWS_STORAGE_BUCKET_NAME"],
@@ -34,8 +44,40 @@ class S3Files(S3Storage):
         return self._media.get_object_parameters(name)
 
     def _save(self, name: str, content: "File[Any]") -> str:
-        saved: str = super()._save(name, _as_bytes(name, content))  # type: ignore[no-untyped-call]
-        return saved
+        """Store the file, under another name if a simultaneous upload has just taken this one."""
+        content = _as_bytes(name, content)
+        while True:
+            try:
+                with self._must_be_new(name):
+                    saved: str = super()._save(name, content)  # type: ignore[no-untyped-call]
+                    return saved
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in NAME_IS_TAKEN or not content.seekable():
+                    raise
+            name = self._media.get_available_name(name)
+
+    @contextmanager
+    def _must_be_new(self, name: str) -> Iterator[None]:
+        """Let S3 reject the upload of `name` if the object exists, unless it may be replaced.
+
+        boto3's `upload_fileobj` does not accept the parameter for this. Its events do.
+        """
+        if self._media.file_overwrite:
+            yield
+            return
+        for operation in COMPLETING_OPERATIONS:
+            event = f"provide-client-params.s3.{operation}"
+            self.bucket.meta.client.meta.events.register(event, self._add_condition, str(id(self)))
+        key = self._media._key(name)
+        self._new_keys.append(key)
+        try:
+            yield
+        finally:
+            self._new_keys.remove(key)
+
+    def _add_condition(self, params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] in self._new_keys:
+            params["IfNoneMatch"] = "*"
 
     def _get_write_parameters(self, name: str, content: Any = None) -> dict[str, Any]:
         """Guess no content encoding: https://github.com/jschneier/django-storages/issues/451."""

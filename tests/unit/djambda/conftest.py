@@ -109,7 +109,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.aws.requests.append(f"PUT {self._key()}")
-        self.aws.objects[self._key()] = (self._body(), dict(self.headers))
+        stored = (self._body(), dict(self.headers))
+        if self.headers["If-None-Match"] != "*":
+            self.aws.objects[self._key()] = stored
+        elif self.aws.objects.setdefault(self._key(), stored) is not stored:
+            self._respond(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+            return
         self._respond(200, b"", {"ETag": '"x"'})
 
     def handle_expect_100(self) -> bool:

@@ -5,6 +5,7 @@ import mimetypes
 import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -53,6 +54,15 @@ def test_upload_does_not_replace_another(aws: FakeAws, media: Storage) -> None:
     with media.open(second) as file:
         assert file.read() == b"two"
     assert media.size(second) == 3
+
+
+def test_simultaneous_uploads_do_not_replace_each_other(aws: FakeAws, media: Storage) -> None:
+    contents = [str(number).encode() for number in range(20)]
+
+    with ThreadPoolExecutor(len(contents)) as threads:
+        names = list(threads.map(lambda text: media.save("a.txt", ContentFile(text)), contents))
+
+    assert [aws.objects[f"media/{name}"][0] for name in names] == contents
 
 
 @pytest.mark.usefixtures("on_aws")
