@@ -42,6 +42,8 @@ HOSTILE = {
 }
 """Variables of a shell that is set up for a real account."""
 
+MISSING_BUCKET = "no-such-bucket"
+
 
 @dataclass(frozen=True)
 class Cloud:

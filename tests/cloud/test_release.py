@@ -15,7 +15,7 @@ import pytest
 
 from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from tests.cloud.checkout import Checkout
-from tests.cloud.local import Cloud
+from tests.cloud.local import MISSING_BUCKET, Cloud
 from tests.cloud.visits import constant_visits
 
 STACK = "local-djambda"
@@ -74,7 +74,7 @@ def test_failing_migration(cloud: Cloud, checkout: Checkout) -> None:
             id="database-asleep-for-too-long",
         ),
         pytest.param(
-            {"AWS_STORAGE_BUCKET_NAME": "no-such-bucket"},
+            {"AWS_STORAGE_BUCKET_NAME": MISSING_BUCKET},
             900,
             ["`collectstatic --no-input`", "NoSuchBucket"],
             id="no-bucket",
