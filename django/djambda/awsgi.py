@@ -199,10 +199,13 @@ def _call(
 
 
 def _values_by_name(headers: Headers) -> dict[str, list[str]]:
-    """Group the headers by their names, which are case-insensitive (RFC 9110, section 5.1)."""
+    """Group the headers by their names, which are case-insensitive (RFC 9110, section 5.1).
+
+    HTTP/2 forbids the space before a cookie of Django 5.2 on Python 3.12 (RFC 9113, section 8.2.1).
+    """
     values: dict[str, list[str]] = {}
     for name, value in headers:
-        values.setdefault(name.lower(), []).append(value)
+        values.setdefault(name.lower(), []).append(value.strip(" \t"))
     return values
 
 

@@ -203,7 +203,9 @@ def run_deployed(environment: dict[str, str]) -> Callable[..., subprocess.Comple
             [sys.executable, "-W", "error", "-c", code],
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": os.pathsep.join([str(DJANGO), str(SHOP), str(DJANGO.parent)]),
+                "PYTHONPATH": os.pathsep.join(
+                    [str(DJANGO), str(SHOP), str(DJANGO.parent), str(DJANGO.parent / "common")]
+                ),
                 **environment,
                 **variables,
             },

@@ -808,6 +808,15 @@ def test_every_cookie_is_kept(kind: Kind, count: int) -> None:
     assert ("cookies" in response) is (kind in {HTTP_API, FUNCTION_URL})
 
 
+@each_kind
+def test_space_around_a_value_is_removed(kind: Kind) -> None:
+    headers = [("Set-Cookie", " a=1; Path=/"), ("Content-Type", "text/plain\t")]
+
+    response = response_of(responding(headers=headers), kind)
+
+    assert received(response) == (200, {"content-type": "text/plain"}, ["a=1; Path=/"], b"")
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "as_base64"),
     [
