@@ -33,7 +33,7 @@ def test_runtime_on_the_oldest_versions(python: str, django: str) -> None:
     packages = [f"{name}=={version(name)}" for name in PACKAGES]
 
     completed = subprocess.run(
-        [find_uv_bin(), "run", "--no-project", "--isolated", "--python", interpreter]
+        [find_uv_bin(), "run", "--no-project", "--isolated", "--python", str(interpreter)]
         + ["--with", ",".join([f"django=={django}", *packages])]
         + ["pytest", "-q", "-p", "no:cacheprovider", "tests/unit/djambda"]
         + [f"--ignore=tests/unit/djambda/{name}" for name in SLOW],

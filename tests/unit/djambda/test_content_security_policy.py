@@ -7,7 +7,7 @@ import pytest
 from tests.unit.djambda.conftest import configured
 
 pytest.importorskip("django.utils.csp", reason="Django has policies since 6.0")
-from django.utils.csp import CSP, build_policy  # noqa: E402
+from django.utils.csp import CSP, build_policy
 
 
 def test_csp_allows_the_bucket_where_it_allows_the_site(deployed: dict[str, str]) -> None:
