@@ -23,6 +23,10 @@ RESERVED = re.compile(
 )
 """Names that Lambda, libpq, Python or the stack set."""
 
+SECRET_WORDS = "API|AUTH|CREDENTIAL|DSN|KEY|PASS|SECRET|SIGNATURE|TOKEN"  # noqa: S105 (parts of names)
+"""As Django's debug page: https://docs.djangoproject.com/en/6.1/ref/settings/#debug"""
+URL_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+
 
 def encode(value: str) -> str:
     """Return the text to store."""
@@ -38,11 +42,21 @@ def decode(stored: str) -> str:
     return value if isinstance(value, str) else stored
 
 
+def is_reserved(name: str) -> bool:
+    """Return whether Lambda, libpq, Python or the stack set a variable."""
+    return bool(RESERVED.fullmatch(name))
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Return whether a variable is a secret by its name, or because it is a URL with a password."""
+    return bool(re.search(SECRET_WORDS, name, re.IGNORECASE) or URL_PASSWORD.search(value))
+
+
 def problem_of(name: str, value: str = "") -> str:
     """Return why a variable cannot be stored, without its value, or ""."""
     if not NAME.fullmatch(name):
         return f"{name!r} is not a name: use letters, digits and _, not starting with a digit"
-    if RESERVED.fullmatch(name):
+    if is_reserved(name):
         return f"{name} is reserved: Lambda, libpq, Python or the deployment sets it"
     if "\0" in value:
         return f"The value of {name} contains a null character, which no variable can contain"

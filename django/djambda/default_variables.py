@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY
-from djambda_common.variables import KINDS, RESERVED, SECRET, decode
+from djambda_common.variables import KINDS, SECRET, decode, is_reserved
 
 secret_names: set[str] = set()
 """The names of the project's secrets in this process."""
@@ -20,7 +20,7 @@ def set_own_variables(parameters: Mapping[str, str]) -> None:
     """Set the variables and secrets of the project in this process's environment."""
     for parameter, stored in parameters.items():
         kind, _, name = parameter.partition("/")
-        if kind in KINDS and name and not RESERVED.fullmatch(name):
+        if kind in KINDS and name and not is_reserved(name):
             os.environ[name] = decode(stored)
             if kind == SECRET:
                 secret_names.add(name)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from djambda.default_variables import secret_names
+from djambda_common.variables import SECRET_WORDS, URL_PASSWORD
 
 HIDDEN = (str(Path(__file__).parent), str(Path(importlib.__file__).parent))
 """The folders of code that is in each traceback."""
@@ -22,12 +23,7 @@ SHOWN_FRAMES = 3
 MESSAGE_LENGTH = 600
 LINE_LENGTH = 160
 
-SECRET_NAME = re.compile(
-    r"(?!SECRETS_PATH$).*(API|AUTH|CREDENTIAL|DSN|KEY|PASS|SECRET|SIGNATURE|TOKEN|URL)",
-    re.IGNORECASE,
-)
-"""As Django's debug page: https://docs.djangoproject.com/en/6.1/ref/settings/#debug"""
-URL_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+SECRET_NAME = re.compile(rf"(?!SECRETS_PATH$).*({SECRET_WORDS}|URL)", re.IGNORECASE)
 LEAST_SECRET_LENGTH = 5
 """Shorter values are words such as "1" or "prod", which occur everywhere."""
 

@@ -22,7 +22,7 @@ def load(client: "SSMClient", path: str, kind: str) -> dict[str, str]:
         }
 
 
-def load_names(client: "SSMClient", path: str, kind: str) -> list[str]:
+def names(client: "SSMClient", path: str, kind: str) -> list[str]:
     """Return the names of a kind's variables, without decrypting their values."""
     pages = client.get_paginator("get_parameters_by_path").paginate(Path=f"{path}/{kind}")
     with aws_errors():

@@ -1,4 +1,4 @@
-"""`djambda env list|set|unset`: the project's own variables."""
+"""`djambda env list|set|unset|import|export`: the project's own variables."""
 
 import json
 from typing import Annotated
@@ -7,8 +7,7 @@ import typer
 
 from djambda_cli.aws import variables
 from djambda_cli.deployment import use_deployment, verify_target
-from djambda_cli.errors import CliError
-from djambda_cli.operations.variables import Action, change
+from djambda_cli.operations.variables import Action, change, export, require_target
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stdout
 from djambda_common.variables import ENV
@@ -16,27 +15,31 @@ from djambda_common.variables import ENV
 
 def env(
     action: Annotated[Action, typer.Argument(help="What to do.")],
-    name: Annotated[str, typer.Argument(help="The variable to set or unset.")] = "",
+    target: Annotated[
+        str, typer.Argument(help="The variable to set or unset, or the .env file. -: standard IO.")
+    ] = "",
     *,
     local: Local = False,
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Show, set or unset the project's environment variables.
+    """Show, set, unset, import or export the project's environment variables.
 
-    `set` asks for the value, or reads the standard input. `list` shows them with their values.
+    `set` asks for the value, or reads the standard input. `import` reads a .env file; names and
+    values that look secret become secrets. `list` and `export` show variables with their values.
 
     Example: `djambda env set DJANGO_ADMIN_URL`
     """
-    if (action is Action.LIST) == bool(name):
-        raise CliError(f"{action} takes {'no name' if name else 'the name of a variable'}.")
+    require_target(ENV, action, target)
     deployment = use_deployment(local=local, folder=folder)
+    if action is Action.EXPORT:
+        export(deployment, ENV, target)
+        return
     if action is not Action.LIST:
-        change(deployment, ENV, action, name)
+        change(deployment, ENV, action, target)
         return
     verify_target(deployment)
-    client, path = deployment.client("ssm"), deployment.config.secrets_path
-    values = variables.load(client, path, ENV)
+    values = variables.load(deployment.client("ssm"), deployment.config.secrets_path, ENV)
     if as_json:
         stdout.print_json(json.dumps(values))
         return

@@ -1,4 +1,4 @@
-"""`djambda secret list|set|unset`: the project's own secrets."""
+"""`djambda secret list|set|unset|import|export`: the project's own secrets."""
 
 import json
 from typing import Annotated
@@ -7,8 +7,7 @@ import typer
 
 from djambda_cli.aws import variables
 from djambda_cli.deployment import use_deployment, verify_target
-from djambda_cli.errors import CliError
-from djambda_cli.operations.variables import Action, change
+from djambda_cli.operations.variables import Action, change, export, require_target
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stdout
 from djambda_common.variables import SECRET
@@ -16,27 +15,32 @@ from djambda_common.variables import SECRET
 
 def secret(
     action: Annotated[Action, typer.Argument(help="What to do.")],
-    name: Annotated[str, typer.Argument(help="The secret to set or unset.")] = "",
+    target: Annotated[
+        str, typer.Argument(help="The secret to set or unset, or the .env file. -: standard IO.")
+    ] = "",
     *,
     local: Local = False,
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Set or unset the project's secrets, which are environment variables as well.
+    """Set, unset, import or export the project's secrets, which are environment variables as well.
 
-    `set` asks for the value, or reads the standard input. `list` shows their names only.
+    `set` asks for the value, or reads the standard input. `import` stores each variable of a .env
+    file as a secret. `list` shows names only. `export` writes the values to a new file that only
+    you can read, or with - to the standard output.
 
     Example: `djambda secret set MAILGUN_API_KEY`
     """
-    if (action is Action.LIST) == bool(name):
-        raise CliError(f"{action} takes {'no name' if name else 'the name of a secret'}.")
+    require_target(SECRET, action, target)
     deployment = use_deployment(local=local, folder=folder)
+    if action is Action.EXPORT:
+        export(deployment, SECRET, target)
+        return
     if action is not Action.LIST:
-        change(deployment, SECRET, action, name)
+        change(deployment, SECRET, action, target)
         return
     verify_target(deployment)
-    client, path = deployment.client("ssm"), deployment.config.secrets_path
-    names = variables.load_names(client, path, SECRET)
+    names = variables.names(deployment.client("ssm"), deployment.config.secrets_path, SECRET)
     if as_json:
         stdout.print_json(json.dumps(names))
         return

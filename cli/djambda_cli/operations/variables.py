@@ -1,18 +1,24 @@
-"""Set, unset and list the project's variables and secrets. Values are never arguments."""
+"""Set, unset, import and export the project's variables and secrets. Values are never arguments."""
 
+import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from getpass import getpass
+from pathlib import Path
 
 from djambda_cli.aws import variables
 from djambda_cli.deployment import Deployment, verify_target
 from djambda_cli.errors import CliError
-from djambda_cli.terminal import stderr
-from djambda_common.variables import problem_of
+from djambda_cli.project import dotenv_file
+from djambda_cli.terminal import stderr, stdout
+from djambda_common.variables import ENV, SECRET, is_reserved, looks_secret, problem_of
 
 TAKES_EFFECT = (
     "It takes effect in each instance of the function that starts from now on, in all versions."
 )
+STANDARD_STREAM = "-"
+"""The name of a file that stands for the standard input or output."""
 
 
 class Action(StrEnum):
@@ -21,6 +27,59 @@ class Action(StrEnum):
     LIST = "list"
     SET = "set"
     UNSET = "unset"
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+TARGETS = {
+    Action.LIST: "",
+    Action.SET: "the name of a variable",
+    Action.UNSET: "the name of a variable",
+    Action.IMPORT: "a .env file, or - for the standard input",
+    Action.EXPORT: "a new file, or - for the standard output",
+}
+
+
+def require_target(kind: str, action: Action, target: str) -> None:
+    """Raise `CliError` if an action's argument is missing, or if it takes none."""
+    expected = TARGETS[action]
+    if target and not expected:
+        raise CliError(f"{action} takes no name.")
+    if not target and expected and not (action is Action.EXPORT and kind == ENV):
+        raise CliError(f"djambda {kind} {action} takes {expected}.")
+
+
+def change(deployment: Deployment, kind: str, action: Action, target: str) -> None:
+    """Set, unset or import. Raises `CliError` if a name or value is not possible."""
+    verify_target(deployment)
+    match action:
+        case Action.UNSET:
+            _unset(deployment, kind, target)
+        case Action.IMPORT:
+            _import(deployment, kind, target)
+        case _:
+            _set(deployment, kind, target)
+    stderr.print(TAKES_EFFECT)
+
+
+def export(deployment: Deployment, kind: str, target: str) -> None:
+    """Write the variables of a kind as a `.env` file that only its owner can read.
+
+    Raises `CliError` if the file exists: it may be the only copy of its values.
+    """
+    verify_target(deployment)
+    values = variables.load(deployment.client("ssm"), deployment.config.secrets_path, kind)
+    text = dotenv_file.render(values)
+    if target in {"", STANDARD_STREAM}:
+        sys.stdout.write(text)
+        return
+    try:
+        file = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except OSError as error:
+        raise CliError(f"Could not create {target}: {error.strerror}.") from None
+    with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+    stdout.print(f"{target}: {len(values)}", markup=False, soft_wrap=True)
 
 
 def read_value(name: str) -> str:
@@ -37,21 +96,76 @@ def read_value(name: str) -> str:
     return value.removesuffix("\n").removesuffix("\r") if value.count("\n") == 1 else value
 
 
-def change(deployment: Deployment, kind: str, action: Action, name: str) -> None:
-    """Set or unset a variable. Raises `CliError` if its name or value is not possible."""
-    verify_target(deployment)
-    client, path = deployment.client("ssm"), deployment.config.secrets_path
-    if action is Action.UNSET:
-        if not variables.delete(client, path, kind, name):
-            raise CliError(
-                f"{name} is not set. To list what is set: {deployment.command(f'{kind} list')}"
-            )
-        stderr.print(f"{name} is unset. {TAKES_EFFECT}")
-        return
+def sort_out(
+    values: Mapping[str, str], kind: str, existing: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the kind of each variable to import, and the reserved names, which are skipped.
+
+    Among variables, those that are a secret already, or look like one, become secrets. Raises
+    `CliError` with every name and value that is not possible.
+    """
+    kinds = {
+        name: SECRET if kind == SECRET else existing.get(name) or _guessed_kind(name, value)
+        for name, value in values.items()
+        if not is_reserved(name)
+    }
+    problems = [problem for name in kinds if (problem := problem_of(name, values[name]))]
+    if problems:
+        raise CliError("\n".join([*problems, "Nothing was imported."]))
+    return kinds, [name for name in values if name not in kinds]
+
+
+def _guessed_kind(name: str, value: str) -> str:
+    return SECRET if looks_secret(name, value) else ENV
+
+
+def _set(deployment: Deployment, kind: str, name: str) -> None:
     if problem := problem_of(name):  # Before a person enters the value.
         raise CliError(f"{problem}. Nothing was changed.")
     value = read_value(name)
     if problem := problem_of(name, value):
         raise CliError(f"{problem}. Nothing was changed.")
-    variables.store(client, path, kind, name, value)
-    stderr.print(f"{name} is set. {TAKES_EFFECT}")
+    path = deployment.config.secrets_path
+    variables.store(deployment.client("ssm"), path, kind, name, value)
+    stderr.print(f"{name} is set.", highlight=False)
+
+
+def _unset(deployment: Deployment, kind: str, name: str) -> None:
+    path = deployment.config.secrets_path
+    if not variables.delete(deployment.client("ssm"), path, kind, name):
+        raise CliError(
+            f"{name} is not set. To list what is set: {deployment.command(f'{kind} list')}"
+        )
+    stderr.print(f"{name} is unset.", highlight=False)
+
+
+def _import(deployment: Deployment, kind: str, source: str) -> None:
+    client, path = deployment.client("ssm"), deployment.config.secrets_path
+    values = dotenv_file.parse(_read_file(source))
+    existing = {
+        name: each for each in (ENV, SECRET) for name in variables.names(client, path, each)
+    }
+    kinds, skipped = sort_out(values, kind, existing)
+    for name in sorted(kinds):
+        variables.store(client, path, kinds[name], name, values[name])
+        label = "secret" if kinds[name] == SECRET else "variable"
+        stderr.print(f"{name}: {label}", markup=False, highlight=False)
+    for name in skipped:
+        stderr.print(
+            f"{name}: skipped, because Lambda, libpq, Python or the deployment sets it",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _read_file(source: str) -> str:
+    try:
+        content = (
+            sys.stdin.buffer.read() if source == STANDARD_STREAM else Path(source).read_bytes()
+        )
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CliError(f"Could not import {source}: it is not UTF-8.") from None
+    except OSError as error:
+        raise CliError(f"Could not read {source}: {error.strerror}.") from None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from djambda_common.variables import LIMIT, decode, encode, problem_of
+from djambda_common.variables import LIMIT, decode, encode, looks_secret, problem_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,20 @@ def test_possible_names(name: str) -> None:
 @pytest.mark.parametrize("value", ["secret" + "x" * LIMIT, "secret\0"])
 def test_problem_does_not_contain_the_value(value: str) -> None:
     assert "secret" not in problem_of("NAME", value) != ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("DJANGO_SECRET_KEY", "x", True),
+        ("sentry_dsn", "x", True),
+        ("EMAIL_HOST_PASSWORD", "", True),
+        ("DATABASE_URL", "postgres://user:password@host/db", True),
+        ("REDIS_URL", "redis://:password@host", True),
+        ("REDIS_URL", "redis://host:6379/0", False),
+        ("DJANGO_ADMIN_URL", "admin/", False),
+        ("DJANGO_ALLOWED_HOSTS", "*", False),
+    ],
+)
+def test_secrets_are_recognized(name: str, value: str, *, is_secret: bool) -> None:
+    assert looks_secret(name, value) is is_secret

@@ -2,6 +2,8 @@
 
 import io
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from djambda_cli.commands.secret import secret
 from djambda_cli.errors import CliError
 from djambda_cli.operations import variables
 from djambda_cli.operations.variables import Action, read_value
+from djambda_common.variables import encode
 from tests.unit.cli.aws_fakes import FakeClient, deployment
 
 PATH = "/djambda/dev/shop"
@@ -120,10 +123,123 @@ def test_value_that_is_too_long_is_not_shown(
     assert stored == {}
 
 
-@pytest.mark.parametrize(("action", "name"), [(Action.LIST, "A"), (Action.SET, "")])
-def test_number_of_arguments(action: Action, name: str) -> None:
-    with pytest.raises(CliError, match="name"):
-        env(action, name)
+@pytest.mark.parametrize(
+    ("command", "action", "target"),
+    [
+        (env, Action.LIST, "A"),
+        (env, Action.SET, ""),
+        (env, Action.IMPORT, ""),
+        (secret, Action.EXPORT, ""),
+    ],
+)
+def test_number_of_arguments(command: Callable[..., None], action: Action, target: str) -> None:
+    with pytest.raises(CliError, match="takes"):
+        command(action, target)
+
+
+FILE = """
+DJANGO_ADMIN_URL='a/$b'
+MAILGUN_API_KEY=hidden
+REDIS_URL=redis://cache/0
+BROKER_URL=redis://user:hidden@queue
+SENTRY=off
+DEBUG=True
+AWS_REGION=us-east-1
+"""
+
+
+def test_import_separates_secrets_and_skips_reserved_names(
+    stored: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(FILE)
+    stored[f"{PATH}/secret/SENTRY"] = '"on"'
+
+    env(Action.IMPORT, str(file))
+
+    assert sorted(stored) == [
+        f"{PATH}/env/DJANGO_ADMIN_URL",
+        f"{PATH}/env/REDIS_URL",
+        f"{PATH}/secret/BROKER_URL",
+        f"{PATH}/secret/MAILGUN_API_KEY",
+        f"{PATH}/secret/SENTRY",
+    ]
+    assert stored[f"{PATH}/env/DJANGO_ADMIN_URL"] == '"a/$b"'
+    shown = "".join(capsys.readouterr())
+    assert "DEBUG: skipped" in shown
+    assert "MAILGUN_API_KEY: secret" in shown
+    assert "hidden" not in shown
+
+
+def test_secret_import_makes_everything_a_secret(
+    stored: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored[f"{PATH}/env/COLOR"] = '"blue"'
+    enter(monkeypatch, "COLOR=red\n")
+
+    secret(Action.IMPORT, "-")
+
+    assert stored == {f"{PATH}/secret/COLOR": '"red"'}
+
+
+@pytest.mark.parametrize("line", ["B=" + "hidden" * 1000, "C-D=hidden", "hidden"])
+def test_import_changes_nothing_if_a_line_is_not_possible(
+    stored: dict[str, str], monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    enter(monkeypatch, f"A=1\n{line}\n")
+
+    with pytest.raises(CliError, match="Nothing was imported") as error:
+        env(Action.IMPORT, "-")
+
+    assert stored == {}
+    assert "hidden" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "binary"])
+def test_unreadable_file(stored: dict[str, str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "binary").write_bytes(b"A=\xff")
+
+    with pytest.raises(CliError, match="Could not"):
+        env(Action.IMPORT, str(tmp_path / name))
+    assert stored == {}
+
+
+def test_export_and_import_change_nothing(
+    stored: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"A": "a'b\" $HOME \\n\r\n 🦄", "B": "", "C": " x\n", "D": "C:\\"}
+    before = {f"{PATH}/env/{name}": encode(value) for name, value in values.items()}
+    stored.update(before)
+    stored[f"{PATH}/secret/TOKEN"] = '"hidden"'
+    file = tmp_path / "exported"
+
+    env(Action.EXPORT, str(file))
+    env(Action.EXPORT)
+
+    text = file.read_bytes().decode()
+    assert "hidden" not in text
+    assert text in capsys.readouterr().out
+    for name in before:
+        del stored[name]
+    env(Action.IMPORT, str(file))
+    assert {name: value for name, value in stored.items() if "/env/" in name} == before
+
+
+def test_exported_secrets_are_readable_by_their_owner_only(
+    stored: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored[f"{PATH}/secret/TOKEN"] = '"hidden"'
+    file = tmp_path / "exported"
+
+    secret(Action.EXPORT, str(file))
+
+    assert file.read_text() == "TOKEN=hidden\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "hidden" not in "".join(capsys.readouterr())
+    with pytest.raises(CliError, match="exists"):
+        secret(Action.EXPORT, str(file))
+    secret(Action.EXPORT, "-")
+    assert capsys.readouterr().out == "TOKEN=hidden\n"
 
 
 @pytest.mark.parametrize(
