@@ -31,13 +31,12 @@ def main(*folders: str) -> None:
     try:
         home = [Path(folder) for folder in folders]
         project = find_project(*home) if home else project_of_checkout(PRODUCT)
-        problems = layer.problems(project, architecture)
-        for check in (lambda: project.settings, lambda: select(project.root)):
-            try:
-                check()
-            except ProjectError as error:
-                problems += {str(error)} - set(problems)
-        config = Config.from_environment(os.environ, problems)
+        problems = [*project.problems(), *layer.problems(project, architecture)]
+        try:
+            select(project.root, project.file.exclude)
+        except ProjectError as error:
+            problems.append(str(error))
+        config = Config.from_environment(os.environ, list(dict.fromkeys(problems)))
     except (ConfigurationError, ProjectError) as error:
         sys.exit(f"Cannot deploy:\n{error}")
     for warning in deprecations(os.environ):

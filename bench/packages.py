@@ -214,7 +214,7 @@ def run(rounds: int) -> list[Table]:
 
 def _djambda(package: Package) -> None:
     shutil.copytree(LAYER, package.opt)
-    shutil.copytree(code.django_package(PROJECT), package.task)
+    shutil.copytree(code.django_package(SAMPLE), package.task)
 
 
 def _article(package: Package) -> None:

@@ -11,16 +11,18 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import djambda_common
+from awscdk.discovery import Project
+from awscdk.interpreters import find_interpreter
 from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
+from awscdk.python_version import DEFAULT_PYTHON
 from awscdk.selection import select
 from awscdk.tree import shown
 
@@ -34,15 +36,16 @@ BUILD_ID_DIGITS = 12
 
 
 @cache
-def django_package(project: Path) -> Path:
+def django_package(project: Project) -> Path:
     """Return a folder with the Django function's code: project, runtime and common code."""
-    return _stage({".": project, RUNTIME.name: RUNTIME, COMMON.name: COMMON})
+    sources = {".": project.root, RUNTIME.name: RUNTIME, COMMON.name: COMMON}
+    return _stage(sources, project.python, project.file.exclude)
 
 
 @cache
 def helper_package() -> Path:
     """Return a folder with the helper functions' code: `awslambda/` and the common code."""
-    return _stage({".": PRODUCT / "awslambda", COMMON.name: COMMON})
+    return _stage({".": PRODUCT / "awslambda", COMMON.name: COMMON}, DEFAULT_PYTHON)
 
 
 def asset(folder: Path) -> "lambda_.Code":
@@ -57,27 +60,33 @@ def build_id(*folders: Path) -> str:
     return _hash_of(*folders)[:BUILD_ID_DIGITS]
 
 
-def shipped(source: Path) -> Iterator[Path]:
+def shipped(source: Path, exclude: Sequence[str] = ()) -> Iterator[Path]:
     """Yield the files below `source` that belong in a Lambda package, in a fixed order.
 
     Raises `ProjectError` if one of them cannot be shipped.
     """
-    yield from (source / file for file in select(source).files)
+    yield from (source / file for file in select(source, exclude).files)
 
 
-def add_bytecode(folder: Path, runs_in: str, *, column_tables: bool = True) -> None:
+def add_bytecode(
+    folder: Path, runs_in: str, python: str = DEFAULT_PYTHON, *, column_tables: bool = True
+) -> None:
     """Compile every module of `folder`, mounted at `runs_in` on Lambda, to unchecked bytecode.
 
     Lambda's folders are read-only, so without bytecode every cold start would compile again, and
     the CDK's zips reset the times that ordinary bytecode is validated by (PEP 552). Column tables
-    hold the positions of the ^^^^ marks in tracebacks. Files that do not compile are left alone.
+    hold the positions of the ^^^^ marks in tracebacks. Files that do not compile are left alone,
+    and all of them if this machine does not have this version of Python.
     """
+    interpreter = find_interpreter(python)
+    if not interpreter:
+        return
     # Variables such as PYTHONPYCACHEPREFIX or PYTHONOPTIMIZE would change the result.
     environment = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
     if not column_tables:
         environment["PYTHONNODEBUGRANGES"] = "1"
-    subprocess.run(  # noqa: S603 (this Python, and folders)
-        [sys.executable, "-P", "-W", "ignore", "-m", "compileall", "-qq", "-f"]
+    subprocess.run(  # noqa: S603 (a Python, and folders)
+        [str(interpreter), "-P", "-W", "ignore", "-m", "compileall", "-qq", "-f"]
         + ["-s", str(folder), "-p", runs_in, "--invalidation-mode", "unchecked-hash", str(folder)],
         env=environment,
         check=False,
@@ -114,12 +123,15 @@ def _is_executable(file: Path) -> bool:
     return bool(file.stat().st_mode & 0o100)
 
 
-def _stage(sources: dict[str, Path]) -> Path:
-    """Copy each source to the subfolder that is its key, compile everything, and set the modes."""
+def _stage(sources: dict[str, Path], python: str, exclude: Sequence[str] = ()) -> Path:
+    """Copy each source to the subfolder that is its key, compile everything, and set the modes.
+
+    `exclude` applies to the source of the folder itself.
+    """
     folder = Path(tempfile.mkdtemp(prefix="djambda-"))
     atexit.register(shutil.rmtree, folder)  # The CDK has its own copy by then.
     for name, source in sources.items():
-        for file in select(source).files:
+        for file in select(source, exclude if name == "." else ()).files:
             target = folder / name / file
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -128,6 +140,6 @@ def _stage(sources: dict[str, Path]) -> Path:
                 raise ProjectError(
                     f"{shown(source, file)} cannot be copied: {error.strerror}."
                 ) from None
-    add_bytecode(folder, "/var/task")
+    add_bytecode(folder, "/var/task", python)
     normalize_modes(folder)
     return folder

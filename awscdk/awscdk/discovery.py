@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from awscdk import python_version
 from awscdk.project_file import PYPROJECT, ProjectError, ProjectFile, read_project_file
 
 MANAGE = "manage.py"
@@ -53,6 +54,24 @@ class Project:
     def settings(self) -> str:
         """The settings module. Raises `ProjectError` if there is none."""
         return _settings(self.root, self.file)
+
+    @cached_property
+    def python(self) -> str:
+        """The version of Python, such as "3.13". Raises `ProjectError` if none is supported."""
+        if self.file.python:
+            return self.file.python
+        folders = [self.root] if self.in_checkout else _of_project(self.root, self.requirements)
+        return python_version.choose(python_version.requirements_of(folders, self.requirements))
+
+    def problems(self) -> list[str]:
+        """Return why the project cannot be deployed as it is: no settings, an unknown Python."""
+        found = []
+        for fact in ("settings", "python"):
+            try:
+                getattr(self, fact)
+            except ProjectError as error:
+                found.append(str(error))
+        return found
 
 
 def find_project(start: Path) -> Project:
@@ -290,6 +309,15 @@ def _has_dependencies(folder: Path) -> bool:
     file = folder / PYPROJECT
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     return bool(re.search(r"^\s*dependencies\s*=", text, re.MULTILINE))
+
+
+def _of_project(root: Path, requirements: Path) -> list[Path]:
+    """Return the root and the folders above it in its repository, or up to the requirements."""
+    folders = list(_up_to_repository(root))
+    if not (folders[-1] / ".git").exists():
+        last = folders.index(requirements.parent) if requirements.parent in folders else 0
+        folders = folders[: last + 1]
+    return folders
 
 
 def _up_to_repository(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from awscdk import code
 from awscdk.config import Config
 from awscdk.discovery import Project
 from awscdk.findings import acknowledge_wildcard
-from awscdk.functions import RUNTIME, acknowledge_runtime, create_log_group, create_role
+from awscdk.functions import RUNTIMES, acknowledge_runtime, create_log_group, create_role
 from awscdk.network import Network
 from djambda_common.names import BUILD_ID_VARIABLE
 
@@ -52,13 +52,14 @@ class DjangoFunction(Construct):
         log_group = create_log_group(self, config.django_function_name, config.log_retention_days)
         self.role = create_role(self, log_group)
         _allow_network_interfaces(self.role, config.django_function_name)
-        staged = code.django_package(project.root)
+        runtime = RUNTIMES[project.python]
+        staged = code.django_package(project)
         dependencies = lambda_.LayerVersion(
             self,
             "Dependencies",
             description=f"The packages of {project.requirements.name}",
             code=code.asset(project.layer),
-            compatible_runtimes=[RUNTIME],
+            compatible_runtimes=[runtime],
             compatible_architectures=[architecture],
         )
         self.function = lambda_.Function(
@@ -66,7 +67,7 @@ class DjangoFunction(Construct):
             "Function",
             function_name=config.django_function_name,
             description="Django: gateway events and management commands",
-            runtime=RUNTIME,
+            runtime=runtime,
             architecture=architecture,
             handler="djambda.awslambda.lambda_handler",
             code=code.asset(staged),

@@ -14,8 +14,14 @@ from constructs import Construct
 
 from awscdk import code
 from awscdk.findings import acknowledge
+from awscdk.python_version import DEFAULT_PYTHON
 
-RUNTIME = lambda_.Runtime.PYTHON_3_13
+RUNTIMES = {
+    "3.12": lambda_.Runtime.PYTHON_3_12,
+    "3.13": lambda_.Runtime.PYTHON_3_13,
+    "3.14": lambda_.Runtime.PYTHON_3_14,
+}
+"""The runtimes of the versions of Python that projects may require."""
 HELPER_MEMORY_MB = 256
 
 
@@ -44,7 +50,7 @@ class HelperFunction(Construct):
             "Function",
             function_name=function_name,
             description=description,
-            runtime=RUNTIME,
+            runtime=RUNTIMES[DEFAULT_PYTHON],
             handler=handler,
             code=code.asset(code.helper_package()),
             memory_size=HELPER_MEMORY_MB,
@@ -82,5 +88,5 @@ def acknowledge_runtime(function: lambda_.Function) -> None:
     acknowledge(
         function,
         "AwsSolutions-L1",
-        "Python 3.13 is supported until 2029; every dependency has wheels for it.",
+        "AWS supports this version of Python, and every dependency has wheels for it.",
     )

@@ -20,9 +20,9 @@ from awscdk.code import shipped
 from awscdk.discovery import Project
 from awscdk.project import fingerprint, fingerprint_of_lock, languages, requirement_lines, uses_gis
 from awscdk.project_file import ProjectError
+from awscdk.python_version import applies
 from awscdk.tree import shown, verify, walk
 
-PYTHON = (3, 13)
 GLIBC_MINOR = 34
 """Amazon Linux 2023 has glibc 2.34: https://docs.aws.amazon.com/linux/al2023/ug/glibc-gcc-and-binutils.html"""
 SIZE_LIMIT = 250 * 1024 * 1024
@@ -31,13 +31,13 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 MANIFEST = ".djambda-layer.json"
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 REBUILD = (
-    "build it with `djambda layer`, or with Python 3.13 on Linux: "
+    "build it with `djambda layer`, or with Python {python} on Linux: "
     "rm -r layers/django && pip install -r django/requirements.txt -t layers/django/python "
     "(on other systems add --only-binary=:all: --platform manylinux2014_{machine})"
 )
 OUTDATED = {
     "architecture": "was built for {actual}, but LAMBDA_ARCHITECTURE is {expected}",
-    "python": "was built for Python {actual}, but Lambda runs {expected}",
+    "python": "was built for Python {actual}, but the project runs on {expected}",
     "requirements": "was built before {requirements} changed",
     "lock": "was built before {lock} changed",
     "languages": "was built before LANGUAGES or LANGUAGE_CODE of the settings changed",
@@ -46,34 +46,36 @@ OUTDATED = {
 
 
 def problems(project: Project, architecture: str) -> list[str]:
-    """Return the problems of the project's layer for Python 3.13 on `architecture`."""
-    python = project.layer / "python"
-    rebuild = REBUILD.format(machine=MACHINES.get(architecture, "x86_64"))
-    if not python.is_dir() or not any(python.iterdir()):
-        return [f"{_short(python)} is missing or empty: {rebuild}"]
-    if architecture not in MACHINES:
-        return []  # The configuration reports it.
+    """Return the problems of the project's layer for its Python on `architecture`."""
+    folder = project.layer / "python"
     try:
+        machine = MACHINES.get(architecture, "x86_64")
+        rebuild = REBUILD.format(python=project.python, machine=machine)
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return [f"{_short(folder)} is missing or empty: {rebuild}"]
+        if architecture not in MACHINES:
+            return []  # The configuration reports it.
         build_problems = (
-            _manifest_problems(python / MANIFEST, project, architecture)
-            if (python / MANIFEST).exists()
-            else _wheel_problems(python, project.requirements, architecture)
+            _manifest_problems(folder / MANIFEST, project, architecture)
+            if (folder / MANIFEST).exists()
+            else _wheel_problems(folder, project, architecture)
         )
-        reported = [*build_problems, *_file_problems(python)]
+        reported = [*build_problems, *_file_problems(folder)]
     except ProjectError as error:
         return [str(error)]
-    return [f"{_short(python)} {problem}: {rebuild}" for problem in reported]
+    return [f"{_short(folder)} {problem}: {rebuild}" for problem in reported]
 
 
 def expected_manifest(project: Project, architecture: str) -> dict[str, Any]:
     """Return the manifest of a layer that is built now, without the builder's own fields."""
+    files = list(shipped(project.root, project.file.exclude))
     return {
         "architecture": architecture,
-        "python": ".".join(map(str, PYTHON)),
+        "python": project.python,
         "requirements": fingerprint(project),
         "lock": fingerprint_of_lock(project),
-        "languages": languages(project.root),
-        "gis": uses_gis(shipped(project.root)),
+        "languages": languages(files),
+        "gis": uses_gis(files),
     }
 
 
@@ -96,12 +98,12 @@ def _manifest_problems(file: Path, project: Project, architecture: str) -> list[
     ]
 
 
-def _file_problems(python: Path) -> list[str]:
-    found = list(walk(python))
-    files = [(python / path).stat() for path, reason in found if not reason]
-    reported = [f"contains {shown(python, path)}, a {reason}" for path, reason in found if reason]
+def _file_problems(folder: Path) -> list[str]:
+    found = list(walk(folder))
+    files = [(folder / path).stat() for path, reason in found if not reason]
+    reported = [f"contains {shown(folder, path)}, a {reason}" for path, reason in found if reason]
     for path, reason in found:
-        verify(python, path, reason)
+        verify(folder, path, reason)
     if not all(file.st_mode & 0o004 for file in files):
         reported.append("has files that only their owner can read, and Lambda is another user")
     size = sum(file.st_size for file in files)
@@ -113,27 +115,27 @@ def _file_problems(python: Path) -> list[str]:
     return reported
 
 
-def _wheel_problems(python: Path, requirements: Path, architecture: str) -> list[str]:
+def _wheel_problems(folder: Path, project: Project, architecture: str) -> list[str]:
     installed = {
         canonicalize_name(distribution.name): distribution
-        for distribution in distributions(path=[str(python)])
+        for distribution in distributions(path=[str(folder)])
     }
     reported = []
     for distribution in installed.values():
         tags = _tags(distribution)
-        if tags and not tags & _loadable_tags(architecture):
+        if tags and not tags & _loadable_tags(project.python, architecture):
             reported.append(
-                f"contains {distribution.name} for {min(map(str, tags))}, which Python 3.13 on "
-                f"{architecture} Linux cannot load"
+                f"contains {distribution.name} for {min(map(str, tags))}, which Python "
+                f"{project.python} on {architecture} Linux cannot load"
             )
-    for requirement in _requirements(requirements):
+    for requirement in _requirements(project.requirements, project.python):
         match = installed.get(canonicalize_name(requirement.name))
         if match is None or not requirement.specifier.contains(match.version, prereleases=True):
-            reported.append(f"lacks {requirement} of {_short(requirements)}")
+            reported.append(f"lacks {requirement} of {_short(project.requirements)}")
     return reported
 
 
-def _requirements(file: Path) -> list[Requirement]:
+def _requirements(file: Path, python: str) -> list[Requirement]:
     """Return the requirements that apply on Lambda, without options, URLs and files."""
     requirements = []
     for line in requirement_lines(file):
@@ -141,8 +143,7 @@ def _requirements(file: Path) -> list[Requirement]:
             requirement = Requirement(line.partition(" --hash")[0])
         except InvalidRequirement:
             continue
-        marker = requirement.marker
-        if marker is None or marker.evaluate({"sys_platform": "linux", "python_version": "3.13"}):
+        if applies(requirement.marker, python):
             requirements.append(requirement)
     return requirements
 
@@ -158,17 +159,18 @@ def _tags(distribution: Distribution) -> set[Tag]:
 
 
 @cache
-def _loadable_tags(architecture: str) -> frozenset[Tag]:
-    """Return the tags of wheels that CPython 3.13 on Amazon Linux 2023 can load."""
+def _loadable_tags(python: str, architecture: str) -> frozenset[Tag]:
+    """Return the tags of wheels that this CPython on Amazon Linux 2023 can load."""
     machine = MACHINES[architecture]
     names = [f"manylinux_2_{minor}" for minor in range(5, GLIBC_MINOR + 1)]
     names += ["manylinux1", "manylinux2010", "manylinux2014", "linux"]
     platforms = [f"{name}_{machine}" for name in names]
-    interpreter = "cp{}{}".format(*PYTHON)
+    interpreter = f"cp{python.replace('.', '')}"
+    version = tuple(map(int, python.split(".")))
     return frozenset(
         (
-            *cpython_tags(PYTHON, [interpreter], platforms),
-            *compatible_tags(PYTHON, interpreter, platforms),
+            *cpython_tags(version, [interpreter], platforms),
+            *compatible_tags(version, interpreter, platforms),
         )
     )
 

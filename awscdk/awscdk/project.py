@@ -81,14 +81,14 @@ def uses_gis(files: Iterable[Path]) -> bool:
     return any(file.suffix == ".py" and GIS.search(file.read_bytes()) for file in files)
 
 
-def languages(project: Path) -> list[str] | None:
+def languages(files: Iterable[Path]) -> list[str] | None:
     """Return the site's language codes, or None if any of Django's languages may be used.
 
     They are known only if the settings define `LANGUAGES` (and `LANGUAGE_CODE`, if at all) as
     literals, no other code could change them, and code activates no languages from variables.
     """
     all_codes, limited = {"en-us"}, False
-    for file in shipped(project):
+    for file in files:
         if file.suffix in TEMPLATES:
             all_codes |= {code.decode() for code in LANGUAGE_TAG.findall(file.read_bytes())}
         if file.suffix != ".py":

@@ -4,19 +4,24 @@ It overrides what `discovery.py` finds out, so most projects need none.
 """
 
 import difflib
+import re
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
+from pathspec import GitIgnoreSpec
+
+from awscdk.config import VARIABLES
 from djambda_common.names import RELEASE_COMMANDS
 
 FILE = "djambda.toml"
 PYPROJECT = "pyproject.toml"
 TABLE = "tool.djambda"
+SUPPORTED_PYTHONS = ("3.12", "3.13", "3.14")
 
 
 class ProjectError(Exception):
@@ -36,6 +41,10 @@ class ProjectFile:
     """The settings module, e.g. "config.settings.production"."""
     requirements: str | None = None
     """The requirements or lock file to install."""
+    exclude: tuple[str, ...] = ()
+    """Patterns, as in `.gitignore`, of files below the root that do not ship."""
+    python: str | None = None
+    """The Python that the project runs on, e.g. "3.12"."""
     groups: tuple[str, ...] = ()
     """Dependency groups to install in addition to the project's dependencies."""
     extras: tuple[str, ...] = ()
@@ -50,13 +59,13 @@ def read_project_file(folder: Path) -> ProjectFile | None:
     Raises `ProjectError` with every unknown key and wrong type.
     """
     separate, pyproject = folder / FILE, folder / PYPROJECT
-    table = _read(pyproject).get("tool", {}).get("djambda")
+    table = read_toml(pyproject).get("tool", {}).get("djambda")
     if separate.is_file():
         if table is not None:
             raise ProjectError(
                 f"Both {FILE} and [{TABLE}] in {PYPROJECT} configure djambda. Keep one of them."
             )
-        return _parse(_read(separate), FILE)
+        return _parse(read_toml(separate), FILE)
     if table is None:
         return None
     if not isinstance(table, dict):
@@ -64,7 +73,7 @@ def read_project_file(folder: Path) -> ProjectFile | None:
     return _parse(table, f"[{TABLE}] in {PYPROJECT}")
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
     """Return the content of a TOML file; {} if it is missing. Raises `ProjectError`."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -81,18 +90,18 @@ def _parse(table: Mapping[str, Any], source: str) -> ProjectFile:
     for key, value in table.items():
         if key not in types:
             problems.append(f"{key} is not a key of {source}: {_suggestion(key)}")
-        elif isinstance(types[key], UnionType) and isinstance(value, str) and value:
-            values[key] = value
-        elif get_args(types[key])[1] is Ellipsis and _is_list_of_strings(value):
-            values[key] = tuple(value)
-            problems += [
-                f"{command!r} in release of {source} is not a command: {problem}"
-                for command in value
-                if key == "release" and (problem := _command_problem(command))
-            ]
-        else:
-            expected = "text" if isinstance(types[key], UnionType) else "a list of texts"
+            continue
+        is_text = isinstance(types[key], UnionType)
+        if not (isinstance(value, str) and value if is_text else _is_list_of_strings(value)):
+            expected = "text" if is_text else "a list of texts"
             problems.append(f"{key} in {source} must be {expected}, not {value!r}")
+            continue
+        values[key] = value if is_text else tuple(value)
+        problems += [
+            f"{item!r} in {key} of {source} {problem}"
+            for item in ([value] if is_text else value)
+            if key in CHECKS and (problem := CHECKS[key](item))
+        ]
     if problems:
         raise ProjectError("\n".join(problems))
     return ProjectFile(**values)
@@ -103,18 +112,48 @@ def _command_problem(command: str) -> str:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        return str(error)
+        return f"is not a command: {error}"
     if not words:
-        return "it is empty"
+        return "is not a command: it is empty"
     if words[0] in {"python", "python3", "manage.py", "./manage.py", "django-admin"}:
-        return 'write only the command and its arguments, e.g. "createcachetable"'
+        return 'is not a command: write only the command and its arguments, e.g. "createcachetable"'
     return ""
+
+
+def _python_problem(version: str) -> str:
+    """Return why a text is no version of Python that projects can run on, or ""."""
+    if version in SUPPORTED_PYTHONS:
+        return ""
+    return f"is not a supported version: {', '.join(SUPPORTED_PYTHONS)}"
+
+
+def _pattern_problem(pattern: str) -> str:
+    """Return why a text is no pattern of `.gitignore`, or ""."""
+    if not pattern.strip() or pattern.startswith("#"):
+        return "is not a pattern: it selects nothing"
+    try:
+        GitIgnoreSpec.from_lines([pattern])
+    except ValueError as error:
+        return f"is not a pattern: {error}"
+    return ""
+
+
+CHECKS: dict[str, Callable[[str], str]] = {
+    "exclude": _pattern_problem,
+    "python": _python_problem,
+    "release": _command_problem,
+}
+"""For the keys that accept only some texts: return why a text is none of them, or ""."""
 
 
 def _suggestion(key: str) -> str:
     names = [field.name for field in fields(ProjectFile)]
     if matches := difflib.get_close_matches(key, names, n=1):
         return f"did you mean {matches[0]}?"
+    words = set(re.split("[_-]", key.upper()))
+    nearest = max(VARIABLES, key=lambda name: len(words & set(name.split("_"))))
+    if words & set(nearest.split("_")):
+        return f"it belongs to a deployment, so set {nearest} in .variables"
     return f"the keys are {', '.join(names)}"
 
 

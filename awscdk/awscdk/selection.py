@@ -8,9 +8,11 @@ and the like ship if the code names them.
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from pathspec import GitIgnoreSpec
 
 from awscdk.discovery import STATE
 from awscdk.modules import Module, parse
@@ -20,6 +22,7 @@ CACHE = "cache"
 DATABASE = "development database"
 DEVELOPMENT = "development file"
 ENVIRONMENT = "virtual environment"
+EXCLUDED = "excluded in the configuration"
 KEY = "private key"
 REPOSITORY = "version control"
 SECRETS = "secrets"
@@ -62,9 +65,18 @@ class Selection:
     left_out: dict[PurePosixPath, str]
 
 
-def select(root: Path) -> Selection:
-    """Select the files below `root` that ship. Raises `ProjectError` if one cannot be shipped."""
-    found = list(walk(root, _reason_to_skip))
+def select(root: Path, exclude: Sequence[str] = ()) -> Selection:
+    """Select the files below `root` that ship. Raises `ProjectError` if one cannot be shipped.
+
+    `exclude` are patterns, as in `.gitignore`, of files that do not, even if the code names them.
+    """
+    excluded = GitIgnoreSpec.from_lines(exclude)
+
+    def reason_to_skip(path: Path) -> str:
+        name = f"{path.relative_to(root).as_posix()}{'/' * path.is_dir()}"
+        return EXCLUDED if excluded.match_file(name) else _reason_to_skip(path)
+
+    found = list(walk(root, reason_to_skip))
     reasons = dict(found)
     left_out = {path: reason for path, reason in found if reason not in {"", UNREADABLE}}
     project = _Project(root, [path for path, _ in found if path not in left_out])

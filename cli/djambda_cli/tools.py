@@ -1,7 +1,8 @@
 """Install the tools that an installed djambda shares between projects, at their first use.
 
 They are Node, the CDK CLI and the AWS emulator, by the hashes in this version's lock files. In a
-checkout, `make tools` installs them.
+checkout, `make tools` installs them. The Python of a project, if this machine does not have it, is
+a tool, too.
 """
 
 import fcntl
@@ -9,10 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+from awscdk.interpreters import find_interpreter
 from awscdk.product import IS_CHECKOUT, PRODUCT
 from djambda_cli.errors import CliError
-from djambda_cli.paths import TOOLS, TOOLS_HOME
+from djambda_cli.paths import TOOLS, TOOLS_HOME, tool
 
 PINS = (
     *("pyproject.toml", "uv.lock", "package.json", "package-lock.json"),
@@ -47,3 +50,23 @@ def ensure_tools() -> None:
         if completed.returncode:
             raise CliError("Could not install the tools that djambda runs: see above.")
         complete.touch()
+
+
+def download_python(version: str) -> Path:
+    """Download a version of Python for the user. Raises `CliError`."""
+    completed = subprocess.run(
+        [tool("uv"), "python", "install", "--no-bin", version],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    find_interpreter.cache_clear()
+    interpreter = find_interpreter(version)
+    if not interpreter:
+        raise CliError(
+            f"The project runs on Python {version}, which is not installed and could not be "
+            f"downloaded. Install it (https://www.python.org/downloads/, pyenv install {version}, "
+            f"or your system's packages) so that `python{version}` is on the PATH, then try again.",
+            output=completed.stderr,
+        )
+    return interpreter

@@ -173,6 +173,7 @@ def test_doctor(cloud: Cloud) -> None:
     assert report["ok"]
     assert {finding["section"] for finding in report["findings"]} == {
         "Machine",
+        "Project",
         "Configuration",
         "Account",
         "Stack",

@@ -51,7 +51,12 @@ CONFIGURATIONS = {
     ),
 }
 
-PROJECT_FILES = {"everything": ProjectFile(release=("createcachetable", "migrate --no-input"))}
+PROJECT_FILES = {
+    "everything": ProjectFile(
+        python="3.12", release=("createcachetable", "migrate --no-input"), exclude=("shop/wsgi.py",)
+    ),
+    "ephemeral": ProjectFile(python="3.14"),
+}
 """The projects' own configurations."""
 
 

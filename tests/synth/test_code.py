@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from awscdk import code
-from tests.synth.conftest import SHOP
+from tests.synth.conftest import PROJECT
 
 
 def test_django_ships_without_tests_and_local_files() -> None:
-    names = {path.name for path in code.django_package(SHOP).rglob("*")}
+    names = {path.name for path in code.django_package(PROJECT).rglob("*")}
 
     assert {"manage.py", "awslambda.py", "settings.py"} <= names
     assert names.isdisjoint({"tests", "requirements.txt", "requirements.lock"})
@@ -53,7 +53,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 @pytest.mark.parametrize(
     ("stage", "executables"),
-    [(partial(code.django_package, SHOP), {"manage.py"}), (code.helper_package, set())],
+    [(partial(code.django_package, PROJECT), {"manage.py"}), (code.helper_package, set())],
 )
 def test_every_user_can_read_the_code(stage: Callable[[], Path], executables: set[str]) -> None:
     staged = stage()
@@ -67,14 +67,14 @@ def test_every_user_can_read_the_code(stage: Callable[[], Path], executables: se
 
 
 def test_staging_is_reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = snapshot(code.django_package(SHOP))
+    first = snapshot(code.django_package(PROJECT))
 
     previous_umask = os.umask(0o077)
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/nowhere")
     try:
-        second = snapshot(code.django_package.__wrapped__(SHOP))
+        second = snapshot(code.django_package.__wrapped__(PROJECT))
     finally:
         os.umask(previous_umask)
 

@@ -209,6 +209,82 @@ class TestRequirements:
             find_project(tmp_path)
 
 
+class TestPython:
+    @pytest.mark.parametrize(
+        ("files", "version"),
+        [
+            ({}, "3.13"),
+            ({".python-version": "3.12.4\n"}, "3.12"),
+            ({".python-version": "cpython-3.14\n3.12\n"}, "3.14"),
+            ({".python-version": "pypy3.11\n"}, "3.13"),
+            ({".python-version": "shop-environment\n"}, "3.13"),
+            ({"runtime.txt": "python-3.12.9\n"}, "3.12"),
+            ({"pyproject.toml": "[project]\nrequires-python = '>=3.10'\n"}, "3.13"),
+            ({"pyproject.toml": "[project]\nrequires-python = '>=3.14'\n"}, "3.14"),
+            ({"pyproject.toml": "[project]\nrequires-python = '>=3.11,<3.13'\n"}, "3.12"),
+            ({"pyproject.toml": "[project]\nrequires-python = '==3.12.1'\n"}, "3.12"),
+            ({"pyproject.toml": "[project]\nrequires-python = '!=3.13.*'\n"}, "3.14"),
+            ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '~3.12'\n"}, "3.12"),
+            ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '^3.9 || ^3.14'\n"}, "3.13"),
+            (
+                {"pyproject.toml": "[tool.poetry.dependencies]\npython = {version = '3.12.*'}"},
+                "3.12",
+            ),
+            ({"Pipfile": "[requires]\npython_version = '3.12'\n"}, "3.12"),
+            (
+                {"Pipfile.lock": '{"_meta": {"requires": {"python_full_version": "3.14.1"}}}'},
+                "3.14",
+            ),
+            ({"uv.lock": 'version = 1\nrequires-python = ">=3.14"\n'}, "3.14"),
+            (
+                {
+                    "poetry.lock": '[[package]]\npython-versions = ">=3.14"\n'
+                    '\n[metadata]\npython-versions = "^3.12,<3.13"\n'
+                },
+                "3.12",
+            ),
+            ({".python-version": "3.11", "djambda.toml": "python = '3.14'"}, "3.14"),
+        ],
+    )
+    def test_is_what_the_project_requires(
+        self, tmp_path: Path, files: dict[str, str], version: str
+    ) -> None:
+        write(project(tmp_path), files)
+
+        assert find_project(tmp_path).python == version
+
+    def test_of_a_workspace(self, tmp_path: Path) -> None:
+        project(tmp_path / "backend")
+        write(tmp_path, {".git/HEAD": "", ".python-version": "3.14"})
+        write(tmp_path, {"backend/pyproject.toml": "[project]\nrequires-python = '>=3.12'\n"})
+
+        assert find_project(tmp_path).python == "3.14"
+
+    def test_of_folders_outside_the_project_is_ignored(self, tmp_path: Path) -> None:
+        write(tmp_path, {".python-version": "3.9"})
+
+        assert find_project(project(tmp_path / "shop")).python == "3.13"
+
+    def test_requirements_that_no_version_satisfies_are_named(self, tmp_path: Path) -> None:
+        pyproject = "[project]\nrequires-python = '>=3.13'\n"
+        write(project(tmp_path), {".python-version": "3.12", "pyproject.toml": pyproject})
+
+        [problem] = find_project(tmp_path).problems()
+
+        assert ".python-version: 3.12" in problem
+        assert "requires-python in pyproject.toml: >=3.13" in problem
+        assert "python = " in problem
+
+    @pytest.mark.parametrize("text", ["<3.12", ">=3.15", "three"])
+    def test_unsupported_version_is_a_problem(self, tmp_path: Path, text: str) -> None:
+        pyproject = f"[project]\nrequires-python = '{text}'\n"
+        write(project(tmp_path), {"pyproject.toml": pyproject})
+
+        [problem] = find_project(tmp_path).problems()
+
+        assert text in problem
+
+
 class TestProjectFile:
     def test_pyproject_of_another_tool_is_none(self, tmp_path: Path) -> None:
         write(tmp_path, {"pyproject.toml": "[tool.ruff]\nline-length = 100\n"})
@@ -228,6 +304,13 @@ class TestProjectFile:
             ("release = ['migrate \"']", "No closing quotation"),
             ("release = [' ']", "it is empty"),
             ("release = ['python manage.py migrate']", "only the command and its arguments"),
+            ("excludes = []", "did you mean exclude"),
+            ("exclude = [' ']", "selects nothing"),
+            ("exclude = ['!']", "is not a pattern"),
+            ("python = 3.12", "must be text"),
+            ("python = '3.11'", "3.12, 3.13, 3.14"),
+            ("memory = 512", "LAMBDA_MEMORY in .variables"),
+            ("lambda-timeout = 60", "LAMBDA_TIMEOUT in .variables"),
         ],
     )
     def test_mistake_is_explained(self, tmp_path: Path, line: str, message: str) -> None:

@@ -97,6 +97,16 @@ def test_wheel_for_another_platform_is_refused(layer: Layer, tag: str) -> None:
     assert "Python 3.13 on x86_64 Linux" in problem
 
 
+def test_wheels_are_for_the_python_of_the_project(layer: Layer) -> None:
+    layer.write(".python-version", "3.12\n")
+    layer.install("Django", "6.1.3", "py3-none-any")
+    layer.install("psycopg2_binary", "2.9.13", f"cp313-cp313-{MANYLINUX}")
+
+    [problem] = layer.problems()
+
+    assert "Python 3.12 on x86_64 Linux" in problem
+
+
 def test_missing_and_outdated_requirements_are_reported(layer: Layer) -> None:
     layer.install("Django", "6.1.2", "py3-none-any")
 

@@ -10,6 +10,7 @@ from awscdk.selection import (
     DATABASE,
     DEVELOPMENT,
     ENVIRONMENT,
+    EXCLUDED,
     KEY,
     REPOSITORY,
     SECRETS,
@@ -233,6 +234,19 @@ def test_module_that_cannot_be_parsed_ships(project: Project) -> None:
     project.write("core/test_old.py", "print 'Python 2'")
 
     assert project.shipped() == {"core/test_old.py"}
+
+
+def test_excluded_files_do_not_ship_even_if_the_code_names_them(project: Project) -> None:
+    project.write("core/views.py", "open('core/data/prices.csv')")
+    for name in ("core/data/prices.csv", "media/a.jpg", "media/keep.svg", "drafts/b.psd", "c.psd"):
+        project.write(name)
+
+    selection = select(project.folder, ["core/data/", "*.psd", "/media/*", "!keep.svg"])
+
+    assert {str(path): reason for path, reason in selection.left_out.items()} == dict.fromkeys(
+        ["c.psd", "core/data", "drafts/b.psd", "media/a.jpg"], EXCLUDED
+    )
+    assert PurePosixPath("media/keep.svg") in selection.files
 
 
 def test_files_are_listed_in_order(project: Project) -> None:

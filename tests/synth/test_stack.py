@@ -360,8 +360,21 @@ class TestFunctions:
         assert django["Timeout"] == 60
         assert django["Architectures"] == ["arm64"]
         assert django["ReservedConcurrentExecutions"] == 20
-        assert django["Runtime"] == "python3.13"
         assert django["VpcConfig"]["Ipv6AllowedForDualStack"] is True
+
+    @pytest.mark.parametrize(
+        ("name", "runtime"),
+        [("default", "python3.13"), ("everything", "python3.12"), ("ephemeral", "python3.14")],
+    )
+    def test_django_runs_on_the_python_of_the_project(
+        self, template: Templates, name: str, runtime: str
+    ) -> None:
+        runtimes = {key: function["Runtime"] for key, function in functions(template(name)).items()}
+
+        assert runtimes.pop("djambda-lambda") == runtime
+        assert set(runtimes.values()) == {"python3.13"}
+        [layer] = resources(template(name), "AWS::Lambda::LayerVersion")
+        assert layer["CompatibleRuntimes"] == [runtime]
 
     @pytest.mark.parametrize(("name", "days"), [("default", 14), ("everything", 90)])
     def test_every_function_has_a_json_log_with_a_retention(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from awscdk import code
+from awscdk.discovery import Project
 from awscdk.project_file import ProjectError
 from awscdk.selection import select
 from awscdk.tree import DANGLING, LOOP, SPECIAL
@@ -29,7 +30,8 @@ def left_out(project: Path) -> dict[str, str]:
 
 def staged(project: Path) -> set[str]:
     """Return the names of a staged project's files without the runtime."""
-    folder = code.django_package.__wrapped__(project)
+    files = (project / "requirements.txt", project / "requirements.lock", project / "layer")
+    folder = code.django_package.__wrapped__(Project(project, *files))
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")

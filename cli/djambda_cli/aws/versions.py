@@ -34,6 +34,7 @@ class Version:
     build_id: str
     commit: str
     is_live: bool
+    runtime: str
     architecture: str
     memory: int
     timeout: int
@@ -53,7 +54,10 @@ class Version:
 
     def as_json(self) -> dict[str, Any]:
         """Return the version for scripts, without the environment, which may hold secrets."""
-        names = ("number", "published", "build_id", "is_live", "architecture", "memory", "timeout")
+        names = (
+            *("number", "published", "build_id", "is_live"),
+            *("runtime", "architecture", "memory", "timeout"),
+        )
         return {
             **{name: getattr(self, name) for name in names},
             "commit": self.commit or None,
@@ -162,6 +166,7 @@ def _version(listed: Any, tags: dict[str, str], *, live: str) -> Version:
         # Numbers begin again at 1 when a stack is created again; then a tag names another build.
         commit=commit if tagged_build_id == build_id else "",
         is_live=number == live,
+        runtime=listed["Runtime"],
         architecture=listed["Architectures"][0],
         memory=listed["MemorySize"],
         timeout=listed["Timeout"],

@@ -29,7 +29,7 @@ from djambda_cli.operations.checks_first_deploy import (
     check_vpc_quota,
     check_zones,
 )
-from djambda_cli.operations.checks_machine import check_configuration, check_machine
+from djambda_cli.operations.checks_machine import check_configuration, check_machine, check_project
 from djambda_cli.operations.checks_stack import NOT_DEPLOYED, check_stack
 from djambda_cli.operations.findings import (
     Check,
@@ -59,7 +59,10 @@ def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
 
     Example: `djambda doctor --local`
     """
-    report: Report = {"Machine": list(check_machine(local=local))}
+    report: Report = {
+        "Machine": list(check_machine(local=local)),
+        "Project": list(check_project(local=local)),
+    }
     deployment = None
     if local or os.environ.get("APP_NAME") or VARIABLES_FILE.exists():
         try:

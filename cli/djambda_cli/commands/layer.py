@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from djambda_cli.errors import CliError
+from djambda_cli.operations.synthesis import provide_python, verify_project
 from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project.layer import BuiltLayer, build
 from djambda_cli.project.requirements import PLATFORMS
@@ -30,9 +31,11 @@ def layer(
         raise CliError(
             f"Unknown architecture {architecture!r}. Lambda has {' and '.join(PLATFORMS)}."
         )
-    project = load_project()
+    project, steps = load_project(), Steps(stdout)
+    verify_project(project)
     create_state_folder()
-    with Steps(stdout).step(f"Build layer for {architecture}"):
+    provide_python(project, steps, None)
+    with steps.step(f"Build layer for {architecture}"):
         built = build(project, architecture, LOCAL)
     stdout.print(summary(built, os.path.relpath(project.layer / "python")), soft_wrap=True)
     if built.lock_change and project.in_checkout:

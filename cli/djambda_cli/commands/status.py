@@ -118,8 +118,8 @@ def _version(version: Version, present: datetime) -> Text:
 def _function(version: Version) -> Text:
     layers = [":".join(layer.rsplit(":", 2)[-2:]) for layer in version.layers]
     return Text(
-        f"{version.architecture}, {version.memory} MB, timeout {version.timeout} s, "
-        f"layer {', '.join(layers) or 'none'}"
+        f"{version.runtime}, {version.architecture}, {version.memory} MB, "
+        f"timeout {version.timeout} s, layer {', '.join(layers) or 'none'}"
     )
 
 

@@ -34,12 +34,12 @@ def synth(
     Example: `djambda synth --json | jq '.Resources | keys'`
     """
     if files:
-        project = load_project().root
-        selection = load_selection(project)
+        project = load_project()
+        selection = load_selection(project.root, project.file.exclude)
         if as_json:
             stdout.print_json(json.dumps(files_as_json(selection)))
         else:
-            stdout.print(escape(render_files(selection, project)), soft_wrap=True)
+            stdout.print(escape(render_files(selection, project.root)), soft_wrap=True)
         return
     deployment = use_deployment(local=local, folder=folder)
     synthesize(deployment, Steps(stderr), CDK_OUTPUT)

@@ -17,8 +17,9 @@ from djambda_cli.operations.access import Access, load_access, write_variables
 from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.rollout import roll_out
 from djambda_cli.operations.site import check_site
+from djambda_cli.operations.synthesis import provide_python, verify_project
 from djambda_cli.options import DEFAULT_FOLDER, Folder
-from djambda_cli.paths import CHECKOUT, create_state_folder
+from djambda_cli.paths import CHECKOUT, create_state_folder, load_project
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stdout
 from djambda_cli.tools import ensure_tools
@@ -57,8 +58,11 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
             f"The local cloud is already running on port {running.port}. To change the port: "
             f"{cloud.command('down')}, then djambda up --port {port}"
         )
+    project = load_project()
+    verify_project(project)
     ensure_tools()
     create_state_folder()
+    provide_python(project, steps, cloud)
     try:
         if not running:
             with steps.step("Start Postgres and the AWS emulator"):

@@ -6,13 +6,16 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
 from awscdk import layer as layer_rules
+from awscdk.discovery import Project
+from awscdk.interpreters import find_interpreter
 from awscdk.product import PRODUCT
+from awscdk.python_version import DEFAULT_PYTHON
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import NEEDED_BYTES
@@ -46,11 +49,10 @@ def supported_node() -> SpecifierSet:
 
 
 def rate_python(version: tuple[int, ...], full_version: str) -> Finding:
-    """Compare Python with Lambda's."""
-    if version == layer_rules.PYTHON:
+    """Compare djambda's own Python with that of its functions on Lambda."""
+    if ".".join(map(str, version)) == DEFAULT_PYTHON:
         return ok(f"Python {full_version}")
-    expected = ".".join(map(str, layer_rules.PYTHON))
-    return problem(f"Python {full_version}, but Lambda runs {expected}", INSTALL_TOOLS)
+    return problem(f"Python {full_version}, but djambda needs {DEFAULT_PYTHON}", INSTALL_TOOLS)
 
 
 def rate_tool(name: str, version: str) -> Finding:
@@ -100,20 +102,44 @@ def check_configuration(deployment: Deployment) -> Iterator[Finding]:
             f"AWS_REGION={region}, but AWS_DEFAULT_REGION={config.aws_default_region}",
             "Unset AWS_REGION: some tools read one variable, some the other.",
         )
-    yield from check_files(load_project().root)
-    yield from _check_layer(config.lambda_architecture)
+    yield from _check_layer(load_project(), config.lambda_architecture)
 
 
-def check_files(project: Path) -> Iterator[Finding]:
+def check_project(*, local: bool) -> Iterator[Finding]:
+    """Check what discovery has found, and the project's files."""
+    try:
+        project = load_project()
+    except CliError as error:
+        yield problem(str(error))
+        return
+    if problems := project.problems():
+        yield from map(problem, problems)
+    else:
+        yield ok(f"settings {project.settings}, packages of {project.requirements.name}")
+        yield rate_project_python(
+            project.python, has_it=find_interpreter(project.python) is not None, local=local
+        )
+    yield from check_files(project.root, project.file.exclude)
+
+
+def rate_project_python(version: str, *, has_it: bool, local: bool) -> Finding:
+    """Return whether this machine has the project's Python, which compiles its bytecode."""
+    message = f"Python {version}"
+    if has_it:
+        return ok(message)
+    rate = problem if local else warning
+    return rate(f"{message}, which this machine does not have", f"uv python install {version}")
+
+
+def check_files(root: Path, exclude: Sequence[str] = ()) -> Iterator[Finding]:
     """Check that every file of the project can be shipped."""
     try:
-        load_selection(project)
+        load_selection(root, exclude)
     except CliError as error:
-        yield problem(str(error), "")
+        yield problem(str(error))
 
 
-def _check_layer(architecture: str) -> Iterator[Finding]:
-    project = load_project()
+def _check_layer(project: Project, architecture: str) -> Iterator[Finding]:
     problems = layer_rules.problems(project, architecture)
     for message in problems:
         problem_text, _, rebuild = message.partition(": build it with")

@@ -42,7 +42,7 @@ def warning(message: str, action: str = "") -> Finding:
     return Finding(Level.WARNING, message, action)
 
 
-def problem(message: str, action: str) -> Finding:
+def problem(message: str, action: str = "") -> Finding:
     """Return a finding that prevents a deploy or breaks the site."""
     return Finding(Level.PROBLEM, message, action)
 

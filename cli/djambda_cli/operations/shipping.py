@@ -1,5 +1,6 @@
 """The project's files that ship to Lambda, and those that do not, for people and scripts."""
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,10 +14,10 @@ NAMED = 6
 """The number of files and folders that the note names."""
 
 
-def load_selection(project: Path) -> Selection:
+def load_selection(root: Path, exclude: Sequence[str] = ()) -> Selection:
     """Select the files that ship. Raises `CliError`."""
     try:
-        return select(project)
+        return select(root, exclude)
     except ProjectError as error:
         raise CliError(str(error)) from None
 

@@ -10,14 +10,23 @@ from pathlib import Path
 from rich.markup import escape
 
 from awscdk.discovery import Project
+from awscdk.interpreters import find_interpreter
 from awscdk.layer import problems
+from awscdk.python_version import DEFAULT_PYTHON
 from djambda_cli.aws.cdk import Cdk
 from djambda_cli.deployment import Deployment
+from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.operations.shipping import left_out_note, load_selection
 from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project import layer
 from djambda_cli.steps import Steps
-from djambda_cli.tools import ensure_tools
+from djambda_cli.tools import download_python, ensure_tools
+
+NO_BYTECODE = (
+    "Without Python {version}, the code is deployed without bytecode, and Django starts about a "
+    "second later. Install it: uv python install {version}"
+)
 
 
 def cdk_of(deployment: Deployment) -> Cdk:
@@ -36,9 +45,11 @@ def temporary_assembly(deployment: Deployment, steps: Steps) -> Iterator[Path]:
 def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
     """Build the layer if it is not current, and synthesize into `output`. Raises `CliError`."""
     architecture = deployment.config.lambda_architecture
-    ensure_tools()
     project = load_project()
+    verify_project(project)
+    ensure_tools()
     create_state_folder()
+    provide_python(project, steps, deployment.local)
     # A build for another architecture replaces the layer, which the CDK may be reading.
     with exclusive(LOCAL / "synth.lock", steps, "Wait for another synth"):
         if not layer_is_usable(project, architecture):
@@ -47,7 +58,38 @@ def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
             _print_note(steps, built.lock_change)
         with steps.step("Synthesize stack") as progress:
             cdk_of(deployment).synth(output, progress)
-    _print_note(steps, left_out_note(load_selection(project.root), project.root))
+    selection = load_selection(project.root, project.file.exclude)
+    _print_note(steps, left_out_note(selection, project.root))
+
+
+def verify_project(project: Project) -> None:
+    """Raise `CliError` if the project cannot be deployed as it is."""
+    if problems := project.problems():
+        raise CliError("\n".join(problems))
+
+
+def provide_python(project: Project, steps: Steps, cloud: LocalCloud | None) -> None:
+    """Download the project's Python if this machine does not have it.
+
+    Without it, the code and the layer have no bytecode. A local `cloud` needs it to run the
+    project's functions: then, raises `CliError`.
+    """
+    version = project.python
+    if cloud and version != DEFAULT_PYTHON:
+        raise CliError(
+            f"The project requires Python {version}, and the local cloud has only "
+            f"{DEFAULT_PYTHON}. To try it anyway, set it in djambda.toml: "
+            f'python = "{DEFAULT_PYTHON}"'
+        )
+    interpreter = find_interpreter(version)
+    if not interpreter:
+        try:
+            with steps.step(f"Download Python {version}"):
+                interpreter = download_python(version)
+        except CliError:
+            if cloud:
+                raise
+            _print_note(steps, NO_BYTECODE.format(version=version))
 
 
 def _print_note(steps: Steps, note: str) -> None:

@@ -10,8 +10,12 @@ import subprocess
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from awscdk.discovery import Project
+from awscdk.project_file import read_toml
 from djambda_cli.errors import CliError
 from djambda_cli.paths import tool
 from djambda_cli.project.runtime_packages import logical_lines
@@ -25,6 +29,12 @@ UV = (
     *("export", "--frozen", "--format", "requirements-txt", "--no-default-groups"),
     *("--no-editable", "--no-emit-project", "--no-header", "--no-annotate"),
 )
+MARKERS = {
+    *("implementation_name", "implementation_version", "os_name", "platform_machine"),
+    *("platform_python_implementation", "platform_release", "platform_system"),
+    *("platform_version", "python_full_version", "python_version", "sys_platform"),
+}
+"""The keys of a package in a Pipfile that are fields of markers."""
 LOCKS = {"uv.lock", "poetry.lock", "Pipfile.lock"}
 
 
@@ -53,7 +63,9 @@ def export(project: Project) -> str:
             text = _run([*arguments, *(f"--extras={name}" for name in extras)], lock)
         case _:
             names = ["--categories", ",".join(("packages", *groups))] if groups else []
-            text = _run([*PIPENV, *names], lock, PIPENV_PIPFILE=str(lock.parent / "Pipfile"))
+            pipfile = lock.with_name("Pipfile")
+            text = _run([*PIPENV, *names], lock, PIPENV_PIPFILE=str(pipfile))
+            text = with_markers(text, read_toml(pipfile))
     return with_absolute_paths(text, lock.parent)
 
 
@@ -92,13 +104,36 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name != "VIRTUAL_ENV"}
 
 
+def with_markers(lock: str, pipfile: Mapping[str, Any]) -> str:
+    """Return the lock of Pipenv with the markers of packages for other platforms than its own.
+
+    Pipenv locks neither their versions nor their markers.
+    https://pipenv.pypa.io/en/latest/specifiers.html
+    """
+    markers: dict[str, str] = {}
+    for packages in pipfile.values():
+        for name, entry in packages.items() if isinstance(packages, dict) else ():
+            fields = entry.items() if isinstance(entry, dict) else ()
+            parts = [
+                text if key == "markers" else f"{key} {text}"
+                for key, text in fields
+                if key == "markers" or key in MARKERS
+            ]
+            markers[canonicalize_name(name)] = " and ".join(f"({part})" for part in parts)
+    return "".join(
+        f"{line} ; {markers[line]}\n" if markers.get(line) else f"{line}\n"
+        for line in logical_lines(lock)
+    )
+
+
 def with_absolute_paths(lock: str, folder: Path) -> str:
     """Return a lock of a tool that ran in `folder`, with absolute paths of local packages."""
     lines = []
     for line in logical_lines(lock):
-        path = re.fullmatch(r"(?:-e |--editable[ =])?((?:file:)?\.{0,2}/[^;]*?)( ?;.*)?", line)
-        if path:
-            location = (folder / path[1].removeprefix("file:")).resolve()
-            line = f"{location}{path[2] or ''}"  # noqa: PLW2901
-        lines.append(f"{line}\n")
+        requirement, separator, marker = re.sub(r"^(-e|--editable)[ =]", "", line).partition(" ;")
+        location = requirement.rpartition(" @ ")[2].removeprefix("file:")
+        path = folder / location
+        if re.match(r"\.{0,2}/", location) or ("/" in location and path.exists()):
+            requirement = str(path.resolve())
+        lines.append(f"{requirement}{separator}{marker}\n")
     return "".join(lines)

@@ -21,6 +21,7 @@ from typing import Any
 from awscdk import code
 from awscdk import project as django_project
 from awscdk.discovery import Project
+from awscdk.interpreters import find_interpreter
 from awscdk.layer import MANIFEST, SIZE_LIMIT, expected_manifest
 from awscdk.project_file import ProjectError
 from djambda_cli.errors import CliError
@@ -100,10 +101,10 @@ def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
         sources = requirements.install(project, new, architecture)
         manifest = _new_manifest(project, architecture)
         omitted = remove_unused_files(new, manifest["languages"], keeps_gis=manifest["gis"])
-        code.add_bytecode(new, "/opt/python", column_tables=False)
+        code.add_bytecode(new, "/opt/python", project.python, column_tables=False)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         code.normalize_modes(new)
-        sizes = _measure(new, project.root)
+        sizes = _measure(new, project)
         built = BuiltLayer(**sizes, sources=sources, lock_changes=lock_changes, omitted=omitted)
         if built.share > 1:
             raise CliError(
@@ -134,10 +135,11 @@ def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
     return {
         **expected_manifest(project, architecture),
         "builder": hashlib.sha256(builder).hexdigest(),
+        "bytecode": find_interpreter(project.python) is not None,
     }
 
 
-def _measure(folder: Path, project: Path) -> dict[str, Any]:
+def _measure(folder: Path, project: Project) -> dict[str, Any]:
     """Return the sizes of a `BuiltLayer`."""
     packages: Counter[str] = Counter()
     archive_file = folder.with_suffix(".zip")
@@ -156,7 +158,7 @@ def _measure(folder: Path, project: Path) -> dict[str, Any]:
         # Bytecode is about as large as its source.
         "code": sum(
             path.stat().st_size * (2 if path.suffix == ".py" else 1)
-            for path in code.shipped(project)
+            for path in code.shipped(project.root, project.file.exclude)
         ),
         "packages": packages.most_common(),
     }

@@ -12,10 +12,17 @@ from pathlib import Path
 
 from awscdk.discovery import Project
 from awscdk.project import fingerprint, requirement_lines
+from awscdk.python_version import DEFAULT_PYTHON
 from djambda_cli.errors import CliError
 from djambda_cli.project.exports import export, is_lock, with_absolute_paths
-from djambda_cli.project.requirements import short_name, uv_pip
-from djambda_cli.project.runtime_packages import complete, logical_lines, pinned, without
+from djambda_cli.project.requirements import Target, short_name, uv_pip
+from djambda_cli.project.runtime_packages import (
+    complete,
+    for_lambda,
+    logical_lines,
+    pinned,
+    without,
+)
 
 
 def update_lock(project: Project, work: Path) -> list[str] | None:
@@ -31,8 +38,10 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
             "needs, one per line: Django==6.1.3"
         )
     advice = ": commit both, change only that" if project.in_checkout else ""
+    python = "" if project.python == DEFAULT_PYTHON else f" for Python {project.python}"
     first_line = (
-        f"# Made by `djambda layer` from {requirements.name}{advice}. {fingerprint(project)}\n"
+        f"# Made by `djambda layer` from {requirements.name}{python}{advice}. "
+        f"{fingerprint(project)}\n"
     )
     if lock_file.exists() and lock_file.read_text().startswith(first_line):
         return None
@@ -74,31 +83,61 @@ def _changes(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
 
 def _resolve(project: Project, output: Path) -> str:
     """Return the packages of a project that has no lock file, with their hashes."""
-    requirements = project.requirements
+    requirements, folder = project.requirements, _folder_of_paths(project)
     selected = [f"--group={name}" for name in project.file.groups]
     if requirements.name == "pyproject.toml":
         selected += [f"--extra={name}" for name in project.file.extras]
     uv_pip(
-        ["compile", requirements.name, "--output-file", str(output), "--universal"]
+        [
+            "compile",
+            os.path.relpath(requirements, folder),
+            "--output-file",
+            str(output),
+            "--universal",
+        ]
         + ["--generate-hashes", "--no-header", *selected],
-        requirements,
+        folder,
         f"Could not lock {short_name(requirements)}. Correct the lines named above.",
         short_name(requirements),
+        Target(project.python),
     )
     options = [
         f"{line if project.in_checkout else with_absolute_path(line, requirements.parent)}\n"
         for line in requirement_lines(requirements)
         if _is_option(line)
     ]
-    packages = re.sub(r"^(-e|--editable)[ =]", "", output.read_text(), flags=re.MULTILINE)
-    if not project.in_checkout:
-        packages = with_absolute_paths(packages, requirements.parent)
+    if project.in_checkout:
+        packages = re.sub(r"^(-e|--editable)[ =]", "", output.read_text(), flags=re.MULTILINE)
+    else:
+        packages = with_absolute_paths(output.read_text(), folder)
     return "".join([*options, packages])
+
+
+def _folder_of_paths(project: Project) -> Path:
+    """Return the folder to which local packages in the project's requirements are relative.
+
+    For pip, it is the folder in which developers run it, usually the project's root.
+    """
+    requirements = project.requirements
+    paths = [
+        match[1] or match[2]
+        for line in requirement_lines(requirements)
+        if (match := re.match(r"(?:-e|--editable)[ =](\S+)|(\.{1,2}/\S+)", line))
+    ]
+    folders = (requirements.parent, project.root, requirements.parent.parent)
+    counts = {folder: sum((folder / path).exists() for path in paths) for folder in folders}
+    return max(folders, key=lambda folder: counts[folder])
 
 
 def _completed(project: Project, packages: str, work: Path) -> str:
     """Return the locked packages with those that the runtime needs on Lambda."""
+    packages = for_lambda(packages, project.python)
     completion = complete(packages)
+    if completion.conflicts:
+        raise CliError(
+            f"{short_name(project.requirements)} has {'; '.join(completion.conflicts)}. Update "
+            "the package, or remove it: djambda adds it."
+        )
     kept = without(packages, completion.removed)
     if not completion.added:
         return kept
@@ -113,13 +152,15 @@ def _completed(project: Project, packages: str, work: Path) -> str:
     uv_pip(
         ["compile", str(added), "--constraints", str(constraints), "--output-file", str(output)]
         + ["--generate-hashes", "--no-header", "--no-annotate", "--universal"],
-        added,
+        work,
         f"Could not add the packages that djambda needs ({', '.join(completion.added)}) to those "
         f"of {short_name(project.requirements)}: see above. Change the version of the package "
         "that conflicts.",
         short_name(project.requirements),
+        Target(project.python),
     )
-    new = without(output.read_text(), frozenset(name for name, _ in pinned(kept)))
+    added_lines = for_lambda(output.read_text(), project.python)
+    new = without(added_lines, frozenset(name for name, _ in pinned(kept)))
     for file in (constraints, added, output):
         file.unlink()
     return kept + new

@@ -9,7 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from awscdk.python_version import applies
 
 ALWAYS = ("django-storages>=1.14.4", "pybase64>=1.4")
 DRIVER = "psycopg2-binary>=2.9.10"
@@ -20,10 +24,14 @@ PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?\s*==\s*([^\s;]+
 
 @dataclass(frozen=True)
 class Completion:
-    """What a lock needs: the packages `removed` from it, and the requirements `added` to it."""
+    """What a lock needs: the packages `removed` from it, and the requirements `added` to it.
+
+    `conflicts` are packages that are too old, as in "django-storages 1.12, but djambda needs ...".
+    """
 
     removed: frozenset[str]
     added: tuple[str, ...]
+    conflicts: tuple[str, ...]
 
 
 def complete(lock: str) -> Completion:
@@ -39,8 +47,15 @@ def complete(lock: str) -> Completion:
         added.append(f"psycopg-binary=={versions['psycopg']}")
     if not {"psycopg", "psycopg2", "psycopg2-binary"} & versions.keys():
         added.append(DRIVER)
-    added += [line for line in ALWAYS if _name(line) not in versions]
-    return Completion(frozenset(removed), tuple(added))
+    conflicts = []
+    for line in ALWAYS:
+        requirement = Requirement(line)
+        version = versions.get(requirement.name)
+        if version is None:
+            added.append(line)
+        elif not requirement.specifier.contains(version, prereleases=True):
+            conflicts.append(f"{requirement.name} {version}, but djambda needs {line}")
+    return Completion(frozenset(removed), tuple(added), tuple(conflicts))
 
 
 def pinned(lock: str) -> Iterator[tuple[str, str]]:
@@ -48,6 +63,24 @@ def pinned(lock: str) -> Iterator[tuple[str, str]]:
     for line in logical_lines(lock):
         if match := PINNED.match(line):
             yield canonicalize_name(match[1]), match[2]
+
+
+def for_lambda(lock: str, python: str) -> str:
+    """Return the lock without the packages for other systems and other versions of Python."""
+    lines = logical_lines(lock)
+    return "".join(f"{line}\n" for line in lines if applies(_marker(line), python))
+
+
+def _marker(line: str) -> Marker | None:
+    requirement = line.partition(" --hash=")[0]
+    try:
+        return Requirement(requirement).marker
+    except InvalidRequirement:  # A folder or an option.
+        marker = requirement.partition(" ;")[2]
+    try:
+        return Marker(marker) if marker else None
+    except InvalidMarker:
+        return None
 
 
 def without(lock: str, names: frozenset[str]) -> str:

@@ -81,6 +81,7 @@ def published(number: str, **changes: Any) -> dict[str, Any]:
     return {
         "Version": number,
         "LastModified": "2026-11-24T09:00:00.000+0000",
+        "Runtime": "python3.12",
         "Architectures": ["arm64"],
         "MemorySize": 1024,
         "Timeout": 900,

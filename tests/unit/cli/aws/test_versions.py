@@ -48,6 +48,7 @@ def test_commit_is_a_tag_of_the_function() -> None:
         "build_id": "release3",
         "commit": f"{'a' * 40} changed",
         "is_live": True,
+        "runtime": "python3.12",
         "architecture": "arm64",
         "memory": 1024,
         "timeout": 900,

@@ -11,6 +11,7 @@ from djambda_cli.operations.checks_machine import (
     rate_cdk,
     rate_disk,
     rate_node,
+    rate_project_python,
     rate_python,
     rate_tool,
     supported_node,
@@ -73,6 +74,21 @@ def test_python_version() -> None:
 )
 def test_disk(gigabytes: float, level: Level) -> None:
     assert rate_disk(int(gigabytes * 1e9)).level is level
+
+
+@pytest.mark.parametrize(
+    ("has_it", "local", "level"),
+    [
+        (True, True, Level.OK),
+        (False, True, Level.PROBLEM),
+        (False, False, Level.WARNING),
+    ],
+)
+def test_python_of_the_project(*, has_it: bool, local: bool, level: Level) -> None:
+    finding = rate_project_python("3.14", has_it=has_it, local=local)
+
+    assert finding.level is level
+    assert "Python 3.14" in finding.message
 
 
 def test_file_that_cannot_be_shipped(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from awscdk.discovery import Project
 from awscdk.project_file import ProjectFile
 from djambda_cli.errors import CliError
 from djambda_cli.paths import tool
-from djambda_cli.project.exports import POETRY, export, with_absolute_paths
-from djambda_cli.project.runtime_packages import pinned
+from djambda_cli.project.exports import POETRY, export, with_absolute_paths, with_markers
+from djambda_cli.project.runtime_packages import for_lambda, pinned
 
 HASH = "sha256:" + "0" * 64
 WORKSPACE = """
@@ -159,9 +159,31 @@ def test_broken_lock_is_named(tmp_path: Path) -> None:
         ("--editable=../pricing", "/home/pricing"),
         ("./libs/pricing ; python_version > '3'", "/home/shop/libs/pricing ; python_version > '3'"),
         ("file:./libs/pricing", "/home/shop/libs/pricing"),
+        ("pricing @ file:./libs/pricing", "/home/shop/libs/pricing"),
         ("sqlparse==0.5.3 \\\n    --hash=sha256:00", "sqlparse==0.5.3 --hash=sha256:00"),
         ("own @ git+https://example.com/own@0abc", "own @ git+https://example.com/own@0abc"),
     ],
 )
 def test_paths_of_local_packages_become_absolute(line: str, expected: str) -> None:
     assert with_absolute_paths(line, Path("/home/shop")) == f"{expected}\n"
+
+
+def test_paths_without_a_dot_become_absolute(tmp_path: Path) -> None:
+    (tmp_path / "libs" / "pricing").mkdir(parents=True)
+
+    assert with_absolute_paths("-e libs/pricing", tmp_path) == f"{tmp_path}/libs/pricing\n"
+
+
+def test_packages_for_other_platforms_than_that_of_pipenv_have_their_markers() -> None:
+    pipfile = {
+        "packages": {
+            "Py_Readline": {"version": "*", "sys_platform": "== 'win32'", "index": "pypi"},
+            "tzdata": {"markers": "os_name == 'nt' or python_version < '3.9'"},
+            "six": "*",
+        },
+        "pipenv": {"allow_prereleases": True},
+    }
+
+    lock = with_markers("py-readline\ntzdata\nsix==1.17.0\n", pipfile)
+
+    assert for_lambda(lock, "3.13") == "six==1.17.0\n"

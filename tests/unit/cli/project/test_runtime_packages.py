@@ -2,7 +2,7 @@
 
 import pytest
 
-from djambda_cli.project.runtime_packages import ALWAYS, DRIVER, complete, without
+from djambda_cli.project.runtime_packages import ALWAYS, DRIVER, complete, for_lambda, without
 
 COMPLETE = "django-storages==1.14.6\npybase64==1.5.1\n"
 
@@ -35,3 +35,27 @@ def test_packages_are_removed_with_their_hashes() -> None:
     lock = "psycopg2==2.9.10 \\\n    --hash=sha256:00\n# A comment.\nDjango==6.1.3\n"
 
     assert without(lock, frozenset({"psycopg2"})) == "Django==6.1.3\n"
+
+
+@pytest.mark.parametrize(
+    ("marker", "kept"),
+    [
+        ("python_version >= '3.13'", False),
+        ("python_full_version < '3.13'", True),
+        ("sys_platform == 'win32'", False),
+        ("platform_machine == 'aarch64' and platform_system == 'Linux'", True),
+        ("implementation_name == 'pypy'", False),
+    ],
+)
+@pytest.mark.parametrize("package", ["tzdata==2026.1", "/shop/libs/pricing", "a @ file:///b"])
+def test_packages_for_other_platforms_are_left_out(package: str, marker: str, kept: bool) -> None:
+    lock = f"{package} ; {marker} \\\n    --hash=sha256:00\n--pre\n"
+
+    assert (package in for_lambda(lock, "3.12")) is kept
+    assert "--pre\n" in for_lambda(lock, "3.12")
+
+
+def test_package_that_is_too_old_is_named() -> None:
+    [conflict] = complete("django-storages==1.12\npybase64==1.4.0\n").conflicts
+
+    assert "django-storages 1.12" in conflict

@@ -108,7 +108,7 @@ def test_all_translations_are_kept_if_the_languages_are_unknown(
 def test_languages_are_unknown_if_they_are_not_literals(tmp_path: Path, code: str) -> None:
     write(tmp_path, ["settings.py"], code)
 
-    assert project.languages(tmp_path) is None
+    assert project.languages(tmp_path.rglob("*.*")) is None
 
 
 def test_languages_include_those_that_code_and_templates_activate(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_languages_include_those_that_code_and_templates_activate(tmp_path: Path
     )
     write(tmp_path, ["templates/mail.html"], "{% language 'fr' %}")
 
-    assert project.languages(tmp_path) == ["de", "en", "en-us", "fr"]
+    assert project.languages(tmp_path.rglob("*.*")) == ["de", "en", "en-us", "fr"]
 
 
 @pytest.mark.parametrize(
