@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from awscdk import python_version
-from awscdk.project_file import PYPROJECT, ProjectError, ProjectFile, read_project_file
+from awscdk.project_file import ProjectError, ProjectFile, read_project_file
+from awscdk.requirements_file import PRODUCTION, find_requirements, folders_of_project
 
 MANAGE = "manage.py"
 STATE = ".djambda"
@@ -22,16 +23,6 @@ SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 DEPTH = 2
 """The levels below the start at which `manage.py` is searched: `backend/`, `src/site/`."""
 DEVELOPMENT = {"dev", "develop", "development", "local"}
-PRODUCTION = ("production", "prod")
-"""Names of settings modules in a `settings` package, and of requirements files."""
-REQUIREMENTS = (
-    "uv.lock",
-    "poetry.lock",
-    "Pipfile.lock",
-    *(f"requirements/{name}.txt" for name in PRODUCTION),
-    "requirements.txt",
-)
-"""The files that list a project's packages, the most exact one first."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,9 @@ class Project:
         """The version of Python, such as "3.13". Raises `ProjectError` if none is supported."""
         if self.file.python:
             return self.file.python
-        folders = [self.root] if self.in_checkout else _of_project(self.root, self.requirements)
+        folders = (
+            [self.root] if self.in_checkout else folders_of_project(self.root, self.requirements)
+        )
         return python_version.choose(python_version.requirements_of(folders, self.requirements))
 
     def problems(self) -> list[str]:
@@ -85,7 +78,7 @@ def project_in(home: Path, file: ProjectFile) -> Project:
     root = _root(home, file)
     return Project(
         root,
-        _requirements(home, root, file),
+        find_requirements(home, root, file),
         lock=home / STATE / "requirements.lock",
         layer=home / STATE / "layer",
         file=file,
@@ -280,48 +273,3 @@ def _module_file(root: Path, module: str) -> Path | None:
             if file.is_file():
                 return file
     return None
-
-
-def _requirements(home: Path, root: Path, file: ProjectFile) -> Path:
-    """Return the file that lists the project's packages.
-
-    It may belong to a folder above, up to the repository's root, as in a workspace.
-    """
-    if file.requirements is not None:
-        named = home / file.requirements
-        if not named.is_file():
-            raise ProjectError(f"requirements = {file.requirements!r}: {named} does not exist.")
-        return named
-    folders = list(_up_to_repository(root))
-    candidates = [folder / name for folder in folders for name in REQUIREMENTS]
-    # A member of a workspace has a pyproject.toml, and its lock is in a folder above.
-    candidates += [folder / PYPROJECT for folder in folders if _has_dependencies(folder)]
-    if found := next(filter(Path.is_file, candidates), None):
-        return found
-    names = ", ".join((*REQUIREMENTS, PYPROJECT))
-    raise ProjectError(
-        f"{root} has none of the files that list a project's packages: {names}. "
-        "Create requirements.txt with one package per line, starting with Django."
-    )
-
-
-def _has_dependencies(folder: Path) -> bool:
-    file = folder / PYPROJECT
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    return bool(re.search(r"^\s*dependencies\s*=", text, re.MULTILINE))
-
-
-def _of_project(root: Path, requirements: Path) -> list[Path]:
-    """Return the root and the folders above it in its repository, or up to the requirements."""
-    folders = list(_up_to_repository(root))
-    if not (folders[-1] / ".git").exists():
-        last = folders.index(requirements.parent) if requirements.parent in folders else 0
-        folders = folders[: last + 1]
-    return folders
-
-
-def _up_to_repository(folder: Path) -> Iterator[Path]:
-    for candidate in (folder, *folder.parents):
-        yield candidate
-        if (candidate / ".git").exists():
-            return

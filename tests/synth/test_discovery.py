@@ -185,6 +185,33 @@ class TestRequirements:
 
         assert find_project(tmp_path).requirements == tmp_path / "pyproject.toml"
 
+    @pytest.mark.parametrize(
+        ("file", "content", "command"),
+        [
+            ("pyproject.toml", "[tool.poetry.dependencies]\ndjango = '^5.2'\n", "poetry lock"),
+            ("Pipfile", "[packages]\ndjango = '*'\n", "pipenv lock"),
+        ],
+    )
+    def test_missing_lock_of_another_tool_is_named(
+        self, tmp_path: Path, file: str, content: str, command: str
+    ) -> None:
+        project(tmp_path)
+        (tmp_path / "requirements.txt").unlink()
+        write(tmp_path, {file: content})
+
+        with pytest.raises(ProjectError, match=command):
+            find_project(tmp_path)
+
+    def test_dependencies_of_another_tool_are_ignored(self, tmp_path: Path) -> None:
+        write(
+            project(tmp_path),
+            {"pyproject.toml": "[tool.hatch.envs.default]\ndependencies = ['pytest']\n"},
+        )
+        (tmp_path / "requirements.txt").unlink()
+
+        with pytest.raises(ProjectError, match=r"requirements\.txt"):
+            find_project(tmp_path)
+
     def test_lock_of_a_workspace(self, tmp_path: Path) -> None:
         project(tmp_path / "backend")
         (tmp_path / "backend" / "requirements.txt").unlink()
