@@ -13,12 +13,11 @@ except ModuleNotFoundError:
         "This Python has no aws_cdk. Activate the virtual environment first: . .venv/bin/activate"
     )
 
-from awscdk import layer
+from awscdk import layer, selection
 from awscdk.config import Config, ConfigurationError, deprecations
 from awscdk.discovery import find_project, project_of_checkout
 from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
-from awscdk.selection import select
 from awscdk.stack import DjambdaStack
 
 
@@ -31,11 +30,11 @@ def main(*folders: str) -> None:
     try:
         home = [Path(folder) for folder in folders]
         project = find_project(*home) if home else project_of_checkout(PRODUCT)
-        problems = [*project.problems(), *layer.problems(project, architecture)]
-        try:
-            select(project.root, project.file.exclude)
-        except ProjectError as error:
-            problems.append(str(error))
+        problems = [
+            *project.problems(),
+            *layer.problems(project, architecture),
+            *selection.problems(project),
+        ]
         config = Config.from_environment(os.environ, list(dict.fromkeys(problems)))
     except (ConfigurationError, ProjectError) as error:
         sys.exit(f"Cannot deploy:\n{error}")

@@ -168,7 +168,7 @@ def _root(home: Path, file: ProjectFile) -> Path:
 
 def _settings(root: Path, file: ProjectFile) -> str:
     if file.settings:
-        if _module_file(root, file.settings) is None:
+        if module_file(root, file.settings) is None:
             raise ProjectError(f"settings = {file.settings!r}: there is no such module in {root}.")
         return file.settings
     module = settings_module(root)
@@ -178,7 +178,7 @@ def _settings(root: Path, file: ProjectFile) -> str:
     package, _, name = module.rpartition(".")
     if name in DEVELOPMENT:
         for candidate in PRODUCTION:
-            if _module_file(root, f"{package}.{candidate}"):
+            if module_file(root, f"{package}.{candidate}"):
                 return f"{package}.{candidate}"
     return module
 
@@ -218,7 +218,7 @@ def settings_module(root: Path) -> str:
 
 def settings_modules(root: Path, module: str) -> list[str]:
     """Return the modules that may be the deployed settings: `module` and others beside it."""
-    file = _module_file(root, module)
+    file = module_file(root, module)
     package = module.rpartition(".")[0]
     others: list[str] = []
     if file is not None and file.name == "__init__.py":
@@ -263,7 +263,7 @@ def named_settings(file: Path) -> str | None:
     return None
 
 
-def _module_file(root: Path, module: str) -> Path | None:
+def module_file(root: Path, module: str) -> Path | None:
     """Return the file of a module of the project, or None."""
     if not re.fullmatch(r"\w+(\.\w+)*", module):
         return None

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
 
-from awscdk.discovery import STATE
+from awscdk.discovery import STATE, Project, module_file
 from awscdk.modules import Module, parse
+from awscdk.project_file import ProjectError
 from awscdk.tree import UNREADABLE, verify, walk
 
 CACHE = "cache"
@@ -79,7 +80,7 @@ def select(root: Path, exclude: Sequence[str] = ()) -> Selection:
     found = list(walk(root, reason_to_skip))
     reasons = dict(found)
     left_out = {path: reason for path, reason in found if reason not in {"", UNREADABLE}}
-    project = _Project(root, [path for path, _ in found if path not in left_out])
+    project = _Files(root, [path for path, _ in found if path not in left_out])
     named: set[PurePosixPath] = set()
     while True:
         candidates = {path: project.candidate(path, named) for path in project.files}
@@ -93,6 +94,19 @@ def select(root: Path, exclude: Sequence[str] = ()) -> Selection:
         verify(root, path, reasons[path])
     left_out |= {path: project.reason(path) for path in unshipped}
     return Selection(tuple(shipped), dict(sorted(left_out.items())))
+
+
+def problems(project: Project) -> list[str]:
+    """Return why the project's files cannot be shipped as they are."""
+    try:
+        files = select(project.root, project.file.exclude).files
+        settings = module_file(project.root, project.settings)
+    except ProjectError as error:
+        return [str(error)]
+    if not settings or PurePosixPath(settings.relative_to(project.root)) in files:
+        return []
+    problem = f"The settings module {project.settings} does not ship. Change `exclude`."
+    return [f"{problem} `djambda synth --files` lists what ships."]
 
 
 def _reason_to_skip(path: Path) -> str:
@@ -153,7 +167,7 @@ def _content(path: Path, size: int) -> bytes:
         return b""
 
 
-class _Project:
+class _Files:
     """The files of a project, with what does not ship unless the code names it."""
 
     def __init__(self, root: Path, files: list[PurePosixPath]) -> None:

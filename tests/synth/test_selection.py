@@ -5,6 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from awscdk import discovery
+from awscdk.project_file import ProjectFile
 from awscdk.selection import (
     CACHE,
     DATABASE,
@@ -15,6 +17,7 @@ from awscdk.selection import (
     REPOSITORY,
     SECRETS,
     TESTS,
+    problems,
     select,
 )
 
@@ -247,6 +250,17 @@ def test_excluded_files_do_not_ship_even_if_the_code_names_them(project: Project
         ["c.psd", "core/data", "drafts/b.psd", "media/a.jpg"], EXCLUDED
     )
     assert PurePosixPath("media/keep.svg") in selection.files
+
+
+def test_settings_module_must_ship(project: Project) -> None:
+    project.write("manage.py", 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"')
+    project.write("shop/settings.py")
+    files = (project.folder / "requirements.txt", project.folder / "a", project.folder / "b")
+    excluded = ProjectFile(exclude=("settings.py",))
+
+    assert problems(discovery.Project(project.folder, *files)) == []
+    [problem] = problems(discovery.Project(project.folder, *files, file=excluded))
+    assert "shop.settings" in problem
 
 
 def test_files_are_listed_in_order(project: Project) -> None:
