@@ -50,7 +50,7 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
             f"{short_name(lock_file)} is outdated: {short_name(requirements)} has changed since. "
             "CI does not update it. Run `djambda layer` on your machine and commit the lock file."
         )
-    new_lock = work / "requirements.lock"
+    new_lock = work / "requirements.new.lock"
     if is_lock(requirements):
         packages = export(project)
     else:
