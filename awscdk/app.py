@@ -19,6 +19,7 @@ from awscdk.discovery import find_project, project_of_checkout
 from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
 from awscdk.stack import DjambdaStack
+from djambda_common.names import VARIABLES_CONTEXT
 
 
 def main(*folders: str) -> None:
@@ -42,7 +43,8 @@ def main(*folders: str) -> None:
         sys.stderr.write(f"Warning: {warning}.\n")
     # `cdk` reads feature flags from the current directory, which may be a different one.
     app = aws_cdk.App(context=json.loads((PRODUCT / "cdk.json").read_text())["context"])
-    DjambdaStack(app, config, project=project)
+    variables = app.node.try_get_context(VARIABLES_CONTEXT) or ""
+    DjambdaStack(app, config, project=project, variables=variables)
     app.synth()
 
 

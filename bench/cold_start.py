@@ -31,7 +31,11 @@ from bench import events, packages
 from bench.packages import PACKAGES, RECIPES, RUNTIME, Package
 from bench.report import Table
 from bench.runtime_api import FUNCTION, RuntimeApi
+from djambda_common.variables import pack
 
+WITH_VARIABLES = "djambda, 20 variables"
+"""The package of djambda, with 20 variables of the project's own."""
+OWN_VARIABLES = {f"secret/OWN_VARIABLE_{n}": json.dumps(f"{n:040x}") for n in range(20)}
 PAGES = {"first page": "/accounts/login/", "first admin page": "/admin/login/"}
 BUCKET = "bench-assets"
 RELEASE = "0123456789ab"
@@ -39,6 +43,7 @@ SECRETS = {
     "database-password": "not-used",
     "secret-key": "only-for-the-benchmark-" * 3,
     "superuser-password": "not-used",
+    **{f"versions/bench/{n}": piece for n, piece in enumerate(pack(OWN_VARIABLES), 1)},
 }
 TIMEOUT = 60.0
 """Seconds after which a function is considered dead."""
@@ -88,7 +93,7 @@ class WrongResponseError(Exception):
 
 def run(rounds: int) -> list[Table]:
     """Return a table of the times to the first page and to the first admin page."""
-    figures = measure(list(RECIPES), rounds)
+    figures = measure([*RECIPES, WITH_VARIABLES], rounds)
     return [
         Table(
             title="Cold start",
@@ -102,12 +107,15 @@ def run(rounds: int) -> list[Table]:
             "take turns. The modules are those imported for the first page.",
             extra={name: str(package.modules) for name, package in figures.items()},
             extra_title="modules",
-            details={name: recipe.description for name, recipe in RECIPES.items()},
+            details={
+                **{name: recipe.description for name, recipe in RECIPES.items()},
+                WITH_VARIABLES: "the same, with variables of the project's own in a snapshot",
+            },
         )
     ]
 
 
-def measure(names: list[str], rounds: int) -> dict[str, Figures]:
+def measure(names: list[str], rounds: int, ssm_ms: int = 0) -> dict[str, Figures]:
     """Build these packages if necessary and return their figures.
 
     Raises `CalledProcessError`, after the tool's output, if a package cannot be built, the packages
@@ -115,13 +123,13 @@ def measure(names: list[str], rounds: int) -> dict[str, Figures]:
     """
     user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     with packages.exclusive_lock():
-        for name in names:
+        for name in dict.fromkeys(map(_recipe, names)):
             packages.build(name)
         packages.runtime()
         completed = subprocess.run(
             ["unshare", "--mount", *user, "sh", "-c", READ_ONLY, "sh", str(PACKAGES)]
             + [sys.executable, "-m", "bench.cold_start", *names]
-            + ["--rounds", str(rounds), "--read-only"],
+            + ["--rounds", str(rounds), "--ssm-ms", str(ssm_ms), "--read-only"],
             stdout=subprocess.PIPE,
             check=True,
         )
@@ -131,20 +139,20 @@ def measure(names: list[str], rounds: int) -> dict[str, Figures]:
     }
 
 
-def take_times(names: list[str], rounds: int) -> dict[str, Figures]:
+def take_times(names: list[str], rounds: int, ssm_ms: int = 0) -> dict[str, Figures]:
     """Return the figures of these packages, which must be read-only.
 
     Raises `WrongResponseError`, or `RuntimeError` if the packages are writable.
     """
     _require_read_only(PACKAGES)
-    built = {name: packages.at(name) for name in names}
+    built = {name: packages.at(_recipe(name)) for name in names}
     figures = {}
-    manifest = _manifest(built[names[0]])
-    with RuntimeApi(SECRETS, {f"/{BUCKET}/static/staticfiles-{RELEASE}.json": manifest}) as api:
+    files = {f"/{BUCKET}/static/staticfiles-{RELEASE}.json": _manifest(built[names[0]])}
+    with RuntimeApi(SECRETS, files, ssm_seconds=ssm_ms / 1000) as api:
         expected: dict[str, str] = {}
         for name, package in built.items():  # Also loads the files into memory.
             for page, path in PAGES.items():
-                html = _html(name, _start(api, package, path)[1])
+                html = _html(name, _start(api, package, path, snapshot=_snapshot(name))[1])
                 if html != expected.setdefault(page, html):
                     raise WrongResponseError(f"{name}: {path} is another page:\n{html}")
             figures[name] = Figures({page: [] for page in PAGES}, _modules(api, package))
@@ -152,14 +160,29 @@ def take_times(names: list[str], rounds: int) -> dict[str, Figures]:
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 for page, path in PAGES.items():
-                    start, response = _start(api, built[name], path)
+                    start, response = _start(api, built[name], path, snapshot=_snapshot(name))
                     _html(name, response)
                     figures[name].starts[page].append(start)
     return figures
 
 
+def _recipe(name: str) -> str:
+    """Return the name of the package to build."""
+    return name.partition(",")[0]
+
+
+def _snapshot(name: str) -> str:
+    return "bench" if name == WITH_VARIABLES else "none"
+
+
 def _start(
-    api: RuntimeApi, package: Package, path: str, handler: str = "", handler_folder: str = ""
+    api: RuntimeApi,
+    package: Package,
+    path: str,
+    handler: str = "",
+    handler_folder: str = "",
+    *,
+    snapshot: str = "none",
 ) -> tuple[Start, Any]:
     """Start the function with a request for this path; return the times and the response.
 
@@ -189,6 +212,7 @@ def _start(
         "POSTGRES_USER": "bench",
         "RELEASE": RELEASE,
         "SECRETS_PATH": "/bench",
+        "VARIABLES_SNAPSHOT": snapshot,
         **packages.CREDENTIALS,
     }
     # Lambda's Python is not in a virtual environment.
@@ -268,20 +292,23 @@ def _require_read_only(folder: Path) -> None:
 def main() -> None:
     """Print the times of the named packages, or of all."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start")
-    parser.add_argument("names", nargs="*", metavar="package", help=", ".join(RECIPES))
+    parser.add_argument(
+        "names", nargs="*", metavar="package", help=", ".join([*RECIPES, WITH_VARIABLES])
+    )
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--ssm-ms", type=int, default=0, help="after which SSM responds")
     parser.add_argument("--read-only", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    names = arguments.names or list(RECIPES)
-    if unknown := set(names) - RECIPES.keys():
+    names = arguments.names or [*RECIPES, WITH_VARIABLES]
+    if unknown := set(names) - {*RECIPES, WITH_VARIABLES}:
         parser.error(f"unknown package: {', '.join(sorted(unknown))}")
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
     if arguments.read_only:
-        json.dump(take_times(names, arguments.rounds), sys.stdout)
+        json.dump(take_times(names, arguments.rounds, arguments.ssm_ms), sys.stdout)
         return
     table = Grid("ms", "page", "median", "minimum", "CPU", "modules")
-    for name, (starts, modules) in measure(names, arguments.rounds).items():
+    for name, (starts, modules) in measure(names, arguments.rounds, arguments.ssm_ms).items():
         for page in PAGES:
             elapsed, cpu = zip(*starts[page], strict=True)
             figures = (f"{value:.0f}" for value in (median(elapsed), min(elapsed), median(cpu)))

@@ -32,11 +32,15 @@ class Result:
 class RuntimeApi:
     """Sends one event to each process; `results` is a queue of the results.
 
-    `secrets` are SSM's parameters by the last part of their names, `files` S3's by URL path.
+    `secrets` are SSM's parameters by their names below the path, `files` S3's by URL path. SSM
+    responds after `ssm_seconds`.
     """
 
-    def __init__(self, secrets: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, secrets: Mapping[str, str], files: Mapping[str, bytes], *, ssm_seconds: float = 0
+    ) -> None:
         self.secrets = secrets
+        self.ssm_seconds = ssm_seconds
         self.files = files
         self.event = b""
         self.sent = Event()
@@ -97,11 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self._read()
         at = time.perf_counter_ns()
-        if self.headers.get("X-Amz-Target") == "AmazonSSM.GetParametersByPath":
-            path = json.loads(content)["Path"]
+        if self.headers.get("X-Amz-Target") == "AmazonSSM.GetParameters":
+            time.sleep(self.runtime.ssm_seconds)
             parameters = [
-                {"Name": f"{path}/{name}", "Type": "SecureString", "Value": value}
-                for name, value in self.runtime.secrets.items()
+                {"Name": name, "Type": "SecureString", "Value": value}
+                for name in json.loads(content)["Names"]
+                if (value := self.runtime.secrets.get(name.partition("/bench/")[2]))
             ]
             self._send(200, json.dumps({"Parameters": parameters}).encode())
         else:

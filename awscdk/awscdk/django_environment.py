@@ -6,6 +6,7 @@ from aws_cdk import aws_s3 as s3
 from awscdk import database
 from awscdk.api import STAGE
 from awscdk.config import Config
+from djambda_common.names import SNAPSHOT_VARIABLE
 
 
 def django_environment(
@@ -13,6 +14,7 @@ def django_environment(
     settings_module: str,
     cluster: rds.IDatabaseCluster,
     bucket: s3.IBucket,
+    variables: str,
 ) -> dict[str, str]:
     """Return the variables that describe the deployment to `djambda.aws`."""
     return {
@@ -33,4 +35,5 @@ def django_environment(
         "SECRETS_PATH": config.secrets_path,
         # For URLs in management commands, which have no request with the stage.
         "SITE_PREFIX": "" if config.domain_name else f"/{STAGE}",
+        **({SNAPSHOT_VARIABLE: variables} if variables else {}),
     }

@@ -14,13 +14,15 @@ from awscdk.proxy import Proxy
 from awscdk.release import Release
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
-from djambda_common.names import ADMIN_PATH, REPLACED_SETTINGS, SUPERUSER
+from djambda_common.names import ADMIN_PATH, NONE, REPLACED_SETTINGS, SUPERUSER
 
 
 class DjambdaStack(Stack):
-    """One deployment of one project."""
+    """One deployment of one project, whose functions read this snapshot of its variables."""
 
-    def __init__(self, scope: Construct, config: Config, *, project: Project) -> None:
+    def __init__(
+        self, scope: Construct, config: Config, *, project: Project, variables: str = ""
+    ) -> None:
         super().__init__(
             scope,
             config.name,
@@ -42,9 +44,11 @@ class DjambdaStack(Stack):
             network=network,
             project=project,
             environment=django_environment(
-                config, project.settings, database.cluster, storage.bucket
+                config, project.settings, database.cluster, storage.bucket, variables
             ),
         )
+        if variables not in {"", NONE}:
+            secrets.take_snapshot(variables, django.function, config.django_function_name)
         secrets.grant_read(django.role)
         storage.grant_use(django.role)
         release = Release(

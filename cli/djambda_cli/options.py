@@ -11,9 +11,13 @@ Local = Annotated[
     bool, typer.Option("--local", help="Use the local cloud (`djambda up`) instead of AWS.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Now = Annotated[
+    bool,
+    typer.Option("--now", help="Also deploy the live version's code with the new values."),
+]
 Folder = Annotated[
     Path,
     typer.Option(help="The local cloud's folder, with its data, state and log.", hidden=True),
 ]
 
-__all__ = ["DEFAULT_FOLDER", "Folder", "Json", "Local"]
+__all__ = ["DEFAULT_FOLDER", "Folder", "Json", "Local", "Now"]

@@ -22,6 +22,13 @@ SECRET_PARAMETERS = (DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD)
 BUILD_ID_VARIABLE = "RELEASE"
 """The Django function's environment variable with the hash of its code and layer."""
 
+VARIABLES_CONTEXT = "djambda:variables"
+SNAPSHOT_VARIABLE = "VARIABLES_SNAPSHOT"
+"""The CDK app's context key, and the Django function's environment variable, with the id of the
+snapshot of the project's variables that a version reads, or `NONE` if the project has none. A
+version without it reads the current variables.
+"""
+
 MAINTENANCE_VARIABLE = "MAINTENANCE"
 """The proxy's environment variable with the SHA-256 of the bypass secret, in hexadecimal digits.
 

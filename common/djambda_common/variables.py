@@ -2,15 +2,26 @@
 
 The CLI writes them, the Django function reads them. A value is stored as a JSON string: SSM accepts
 neither an empty value nor one that contains "{{".
+
+Each version of the function reads a snapshot of them, so that a version that is rolled back gets
+the values of its time. A snapshot consists of as few parameters as possible, because an account can
+have 10,000 of them.
 """
 
+import base64
 import json
 import re
+import zlib
+from collections.abc import Mapping, Sequence
 
 ENV = "env"
 SECRET = "secret"  # noqa: S105 (a part of parameters' names)
 KINDS = (ENV, SECRET)
 """The folders below the deployment's path. The values of `ENV` may be shown to people."""
+SNAPSHOTS = "versions"
+"""The folder of the snapshots. Each is a folder whose parameters are numbered from 1."""
+COUNT_LENGTH = 6
+"""Characters of a snapshot's first parameter for the number of its parameters and a space."""
 
 LIMIT = 4096
 """https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
@@ -19,7 +30,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = re.compile(
     r"(AWS_|DJANGO_SUPERUSER_|LAMBDA_|LD_|_)\w+|PG[A-Z]+|PYTHON\w+|POSTGRES_(DB|SERVICE_\w+|USER)"
     r"|ALLOWED_HOSTS|APP_NAME|DEBUG|DJANGO_SETTINGS_MODULE|ENVIRONMENT|HOME|PATH|RELEASE"
-    r"|SECRETS_PATH|SITE_PREFIX"
+    r"|SECRETS_PATH|SITE_PREFIX|VARIABLES_SNAPSHOT"
 )
 """Names that Lambda, libpq, Python or the stack set."""
 
@@ -40,6 +51,26 @@ def decode(stored: str) -> str:
     except ValueError:
         return stored
     return value if isinstance(value, str) else stored
+
+
+def pack(stored: Mapping[str, str]) -> list[str]:
+    """Return the parameters of a snapshot. The keys of `stored` are a kind, "/", and a name."""
+    text = base64.b64encode(zlib.compress(json.dumps(stored).encode())).decode()
+    size = LIMIT - COUNT_LENGTH
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    return [f"{len(pieces)} {pieces[0]}", *pieces[1:]]
+
+
+def count_pieces(first: str) -> int:
+    """Return the number of a snapshot's parameters from its first one."""
+    return int(first.partition(" ")[0])
+
+
+def unpack(pieces: Sequence[str]) -> dict[str, str]:
+    """Return what was packed."""
+    text = pieces[0].partition(" ")[2] + "".join(pieces[1:])
+    stored: dict[str, str] = json.loads(zlib.decompress(base64.b64decode(text)))
+    return stored
 
 
 def is_reserved(name: str) -> bool:

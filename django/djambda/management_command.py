@@ -183,7 +183,7 @@ def _superuser_password(command: str) -> Iterator[None]:
     if path is None:
         yield
         return
-    os.environ[PASSWORD_VARIABLE] = get_parameters(path, {SUPERUSER_PASSWORD})[SUPERUSER_PASSWORD]
+    os.environ[PASSWORD_VARIABLE] = get_parameters(path, [SUPERUSER_PASSWORD])[SUPERUSER_PASSWORD]
     try:
         yield
     finally:

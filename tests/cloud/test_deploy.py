@@ -34,8 +34,29 @@ def stylesheet(visitor: httpx.Client) -> str:
     return link[1]
 
 
+TOKEN = """a'b" $HOME {{x}} zażółć"""
+
+
+def token_of(cloud: Cloud, version: str) -> str:
+    """Return the project's own secret in a version of the function."""
+    command = ["shell", "-v", "0", "-c", "import os; print(os.environ.get('OWN_TOKEN'))"]
+    response = cloud.call(
+        "lambda",
+        "invoke",
+        FunctionName=cloud.function,
+        Qualifier=version,
+        Payload=json.dumps({"manage": command}).encode(),
+    )
+    return str(json.loads(response["Payload"].read())["output"]).strip()
+
+
 def test_change(cloud: Cloud, checkout: Checkout, visitor: httpx.Client) -> None:
-    """No request fails, and pages from before the deploy still find their stylesheet."""
+    """No request fails, and pages from before the deploy still find their stylesheet.
+
+    The new version has a new secret, and the one before does not.
+    """
+    stored = cloud.shell(f"djambda secret set OWN_TOKEN <<'END'\n{TOKEN}\nEND")
+    assert stored.returncode == 0, stored.stderr
     old = stylesheet(visitor)
     old_css = httpx.get(old).text
     recolor(checkout, "rebeccapurple")
@@ -52,6 +73,10 @@ def test_change(cloud: Cloud, checkout: Checkout, visitor: httpx.Client) -> None
     assert set(statuses) == {200}
     assert "rebeccapurple" in httpx.get(stylesheet(visitor)).text
     assert httpx.get(old).text == old_css
+    assert (token_of(cloud, before), token_of(cloud, version)) == ("None", TOKEN)
+    function = cloud.call("lambda", "get_function_configuration", FunctionName=cloud.function)
+    template = cloud.call("cloudformation", "get_template", StackName="local-djambda")
+    assert TOKEN not in "".join([stored.stderr, deploy.stderr, repr(function), repr(template)])
 
 
 def hold_release(checkout: Checkout, until: Path) -> None:
@@ -68,7 +93,12 @@ def hold_release(checkout: Checkout, until: Path) -> None:
 def test_second_deploy_waits_for_the_first(
     cloud: Cloud, checkout: Checkout, visitor: httpx.Client, tmp_path: Path
 ) -> None:
-    """Deploy the original checkout while another `cdk deploy` is in its release."""
+    """Deploy the original checkout while another `cdk deploy` is in its release.
+
+    The secret is unset now, but the version that was live before still has it.
+    """
+    assert cloud.shell("djambda secret unset OWN_TOKEN").returncode == 0
+    before = cloud.live_version()
     go, log = tmp_path / "go", tmp_path / "log"
     recolor(checkout, "hotpink")
     hold_release(checkout, until=go)
@@ -89,6 +119,8 @@ def test_second_deploy_waits_for_the_first(
     assert cloud.site in second.result().stdout
     assert cloud.live_version() in second.result().stdout
     assert "hotpink" not in httpx.get(stylesheet(visitor)).text
+    tokens = [token_of(cloud, version) for version in (before, cloud.live_version())]
+    assert tokens == [TOKEN, "None"]
     diff = cloud.djambda("diff --exit-code")
     assert (diff.returncode, diff.stdout) == (0, "")
 

@@ -121,8 +121,10 @@ def s3_resources(name: str, parameters: Parameters) -> list[str]:
     return [f"{bucket}/{parameters['Key']}" if "Key" in parameters else bucket]
 
 
-def ssm_resources(_name: str, parameters: Parameters) -> list[str]:
+def ssm_resources(name: str, parameters: Parameters) -> list[str]:
     """Return the parameters or the path of a call to SSM."""
+    if name == "DescribeParameters":
+        return [ANY]
     names = parameters.get("Names") or [parameters.get("Name") or parameters["Path"]]
     return [parameter_arn(name) for name in names]
 

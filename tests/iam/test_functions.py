@@ -41,7 +41,7 @@ default_storage.delete(name)
 USES = {
     DJANGO_SUFFIX: {
         *("s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-        "ssm:GetParametersByPath",
+        "ssm:GetParameters",
     },
     PROXY_SUFFIX: {"lambda:InvokeFunction"},
     RELEASE_SUFFIX: {"lambda:GetAlias", "lambda:InvokeFunction"},
@@ -162,7 +162,11 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda-2")),
         ("ssm:GetParametersByPath", parameter_arn("/djambda/local")),
         ("ssm:GetParametersByPath", parameter_arn("/djambda")),
+        ("ssm:GetParameters", parameter_arn("/djambda/prod/djambda/secret-key")),
+        ("ssm:GetParameters", parameter_arn("/djambda/prod/djambda/versions/a/1")),
         ("ssm:PutParameter", parameter_arn("/djambda/local/djambda/secret-key")),
+        ("ssm:PutParameter", parameter_arn("/djambda/local/djambda/env/NAME")),
+        ("ssm:PutParameter", parameter_arn("/djambda/local/djambda/versions/a/1")),
         ("s3:GetObject", f"{OTHER_BUCKET}/media/a"),
         ("s3:PutObject", f"{OTHER_BUCKET}/media/a"),
         ("s3:ListBucket", OTHER_BUCKET),
@@ -199,10 +203,44 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("ssm:GetParameter", parameter_arn("/djambda/prod/djambda/secret-key")),
         ("ssm:DeleteParameters", parameter_arn("/djambda/local/djambda-2/secret-key")),
         ("ssm:GetParameter", parameter_arn("/djambda/local/djambda/another")),
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/prod/djambda/env")),
+        ("ssm:PutParameter", parameter_arn("/djambda/local/djambda/env/NAME")),
+        ("ssm:PutParameter", parameter_arn("/djambda/prod/djambda/versions/a/1")),
+        ("lambda:ListVersionsByFunction", function_arn(OTHER + DJANGO_SUFFIX)),
         ("s3:ListBucket", "BUCKET"),
         ("lambda:InvokeFunction", function_arn(STACK + DJANGO_SUFFIX, "live")),
     ],
 }
+
+
+NEEDED: dict[str, list[tuple[str, str]]] = {
+    # A deployment with variables.
+    SECRETS_SUFFIX: [
+        ("lambda:ListVersionsByFunction", function_arn(STACK + DJANGO_SUFFIX)),
+        ("ssm:DeleteParameters", parameter_arn("/djambda/local/djambda/versions/a/1")),
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda/env")),
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda/secret")),
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda/versions")),
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda/versions/a")),
+        ("ssm:PutParameter", parameter_arn("/djambda/local/djambda/versions/a/1")),
+    ],
+    DJANGO_SUFFIX: [
+        ("ssm:GetParameters", parameter_arn("/djambda/local/djambda/superuser-password")),
+        ("ssm:GetParameters", parameter_arn("/djambda/local/djambda/versions/a/1")),
+        # Deployed by `cdk deploy`.
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda/env")),
+        ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda/secret")),
+    ],
+}
+"""Calls that the session's deployment does not make."""
+
+
+@pytest.mark.parametrize("suffix", NEEDED)
+def test_role_allows_variables(recording: Recording, suffix: str) -> None:
+    role = role_of(recording, suffix)
+    calls = [Call(principal(role), action, resource) for action, resource in NEEDED[suffix]]
+
+    assert refused(calls, *recording.policies[role]) == {}
 
 
 @pytest.mark.parametrize("suffix", FORBIDDEN)

@@ -76,6 +76,7 @@ NOT_RECORDED: dict[str, Pairs] = {
         ("lambda:TagResource", function_arn(STACK + DJANGO_SUFFIX)),
         ("lambda:UntagResource", function_arn(STACK + DJANGO_SUFFIX)),
         ("logs:FilterLogEvents", log_arn(f"/aws/lambda/{STACK}{RELEASE_SUFFIX}")),
+        ("ssm:DescribeParameters", ANY),
         ("ssm:GetParameter", VERSION),
         ("sts:AssumeRole", f"{BOOTSTRAP}-deploy-role-{ACCOUNT}-{REGION}"),
         ("sts:AssumeRole", f"{BOOTSTRAP}-file-publishing-role-{ACCOUNT}-{REGION}"),

@@ -54,6 +54,7 @@ FREE_WHILE_IDLE = {
     "AWS::S3::BucketPolicy": "free",
     "Custom::DjangoRelease": "a function's run",
     "Custom::GeneratedSecrets": "a function's run",
+    "Custom::VariablesSnapshot": "a function's run",
 }
 
 
@@ -582,6 +583,45 @@ def test_version_changes_with_the_function(
 
     changed = json.loads((tmp_path / "dev-mysite.template.json").read_text())
     assert (version_of(changed) != version_of(template("default"))) is publishes
+
+
+def synthesize(layer: Path, folder: Path, variables: str) -> Template:
+    """Return the template of a deploy with this snapshot of the variables."""
+    app = new_app(folder)
+    project = replace(PROJECT, layer=layer)
+    DjambdaStack(app, CONFIGURATIONS["default"], project=project, variables=variables)
+    app.synth()
+    synthesized: Template = json.loads((folder / "dev-mysite.template.json").read_text())
+    return synthesized
+
+
+def test_variables_are_kept_for_the_version(
+    template: Templates, layer: Path, tmp_path: Path
+) -> None:
+    changed = synthesize(layer, tmp_path, "abc")
+
+    assert version_of(changed) != version_of(template("default"))
+    function = functions(changed)["djambda-lambda"]
+    assert function["Environment"]["Variables"]["VARIABLES_SNAPSHOT"] == "abc"
+    snapshot = only(changed, "Custom::VariablesSnapshot")
+    assert (snapshot["Path"], snapshot["Snapshot"]) == ("/djambda/dev/mysite", "abc")
+    assert snapshot["FunctionName"] == function["FunctionName"]
+    [dependencies] = [
+        resource["DependsOn"]
+        for resource in changed["Resources"].values()
+        if resource.get("Properties", {}).get("FunctionName") == function["FunctionName"]
+        and resource["Type"] == "AWS::Lambda::Function"
+    ]
+    types = {changed["Resources"][name]["Type"] for name in dependencies}
+    assert "Custom::VariablesSnapshot" in types
+
+
+def test_nothing_is_kept_without_variables(layer: Path, tmp_path: Path) -> None:
+    template = synthesize(layer, tmp_path, "none")
+
+    variables = functions(template)["djambda-lambda"]["Environment"]["Variables"]
+    assert variables["VARIABLES_SNAPSHOT"] == "none"
+    assert resources(template, "Custom::VariablesSnapshot") == []
 
 
 def test_version_changes_with_the_layer(template: Templates, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from awscdk.product import PRODUCT
 from djambda_cli.errors import CliError
 from djambda_cli.paths import CDK_APP, HOME, LOCAL, search_path, tool
 from djambda_cli.steps import Progress
+from djambda_common.names import VARIABLES_CONTEXT
 
 CDK_HOME = LOCAL / "home"
 SHOWN_LINES = 40
@@ -32,10 +33,14 @@ class Cdk:
 
     isolated: bool
 
-    def synth(self, output: Path, progress: Progress) -> None:
-        """Write the stack's template and assets into `output`. Raises `CliError`."""
+    def synth(self, output: Path, progress: Progress, variables: str = "") -> None:
+        """Write the stack's template and assets into `output`. Raises `CliError`.
+
+        `variables` is the id of the snapshot that the new version reads.
+        """
+        context = ["--context", f"{VARIABLES_CONTEXT}={variables}"] if variables else []
         self._run(
-            ["synth", "--quiet", "--app", app_command(), "--output", str(output)],
+            ["synth", "--quiet", "--app", app_command(), "--output", str(output), *context],
             progress,
             failed="Could not synthesize the stack: see above. Nothing was changed.",
         )

@@ -1,12 +1,16 @@
 """The project's variables and secrets in SSM."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from djambda_cli.aws.errors import aws_errors
+from djambda_common.names import NONE
 from djambda_common.variables import KINDS, decode, encode
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+ID_DIGITS = 12
 
 
 def load(client: "SSMClient", path: str, kind: str) -> dict[str, str]:
@@ -31,6 +35,26 @@ def names(client: "SSMClient", path: str, kind: str) -> list[str]:
             for page in pages
             for parameter in page["Parameters"]
         )
+
+
+def snapshot_id(client: "SSMClient", path: str) -> str:
+    """Return the id of a snapshot of the current variables, `NONE` if there are none.
+
+    It follows from their names, versions and times, because templates contain it: a hash of the
+    values would allow guessing them.
+    """
+    pages = client.get_paginator("describe_parameters").paginate(
+        ParameterFilters=[
+            {"Key": "Path", "Option": "OneLevel", "Values": [f"{path}/{kind}" for kind in KINDS]}
+        ]
+    )
+    with aws_errors():
+        variables = sorted(
+            (parameter["Name"], parameter["Version"], parameter["LastModifiedDate"].timestamp())
+            for page in pages
+            for parameter in page["Parameters"]
+        )
+    return hashlib.sha256(repr(variables).encode()).hexdigest()[:ID_DIGITS] if variables else NONE
 
 
 def store(client: "SSMClient", path: str, kind: str, name: str, value: str) -> None:

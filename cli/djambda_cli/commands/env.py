@@ -8,17 +8,18 @@ import typer
 from djambda_cli.aws import variables
 from djambda_cli.deployment import use_deployment, verify_target
 from djambda_cli.operations.variables import Action, change, export, require_target
-from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
+from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, Now
 from djambda_cli.terminal import stdout
 from djambda_common.variables import ENV
 
 
-def env(
+def env(  # noqa: PLR0913 (one parameter per option)
     action: Annotated[Action, typer.Argument(help="What to do.")],
     target: Annotated[
         str, typer.Argument(help="The variable to set or unset, or the .env file. -: standard IO.")
     ] = "",
     *,
+    now: Now = False,
     local: Local = False,
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
@@ -30,13 +31,13 @@ def env(
 
     Example: `djambda env set DJANGO_ADMIN_URL`
     """
-    require_target(ENV, action, target)
+    require_target(ENV, action, target, now=now)
     deployment = use_deployment(local=local, folder=folder)
     if action is Action.EXPORT:
         export(deployment, ENV, target)
         return
     if action is not Action.LIST:
-        change(deployment, ENV, action, target)
+        change(deployment, ENV, action, target, now=now)
         return
     verify_target(deployment)
     values = variables.load(deployment.client("ssm"), deployment.config.secrets_path, ENV)

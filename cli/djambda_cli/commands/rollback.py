@@ -22,7 +22,7 @@ from djambda_cli.operations.site import check_site
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr, stdout
-from djambda_common.names import BUILD_ID_VARIABLE
+from djambda_common.names import BUILD_ID_VARIABLE, SNAPSHOT_VARIABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -124,9 +124,19 @@ def differences(live: Version, target: Version) -> list[str]:
     variables = sorted(
         name
         for name in live.environment.keys() | target.environment.keys()
-        if name != BUILD_ID_VARIABLE and live.environment.get(name) != target.environment.get(name)
+        if name not in {BUILD_ID_VARIABLE, SNAPSHOT_VARIABLE}
+        and live.environment.get(name) != target.environment.get(name)
     )
-    return lines + ([f"variables: {', '.join(variables)}"] if variables else [])
+    if variables:
+        lines.append(f"variables: {', '.join(variables)}")
+    before, after = (one.environment.get(SNAPSHOT_VARIABLE) for one in (live, target))
+    if before != after:
+        lines.append(
+            "env and secret: the values with which this version was deployed"
+            if after
+            else "env and secret: the current values, which may be newer than this version"
+        )
+    return lines
 
 
 def move_alias(

@@ -8,17 +8,18 @@ import typer
 from djambda_cli.aws import variables
 from djambda_cli.deployment import use_deployment, verify_target
 from djambda_cli.operations.variables import Action, change, export, require_target
-from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
+from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, Now
 from djambda_cli.terminal import stdout
 from djambda_common.variables import SECRET
 
 
-def secret(
+def secret(  # noqa: PLR0913 (one parameter per option)
     action: Annotated[Action, typer.Argument(help="What to do.")],
     target: Annotated[
         str, typer.Argument(help="The secret to set or unset, or the .env file. -: standard IO.")
     ] = "",
     *,
+    now: Now = False,
     local: Local = False,
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
@@ -31,13 +32,13 @@ def secret(
 
     Example: `djambda secret set MAILGUN_API_KEY`
     """
-    require_target(SECRET, action, target)
+    require_target(SECRET, action, target, now=now)
     deployment = use_deployment(local=local, folder=folder)
     if action is Action.EXPORT:
         export(deployment, SECRET, target)
         return
     if action is not Action.LIST:
-        change(deployment, SECRET, action, target)
+        change(deployment, SECRET, action, target, now=now)
         return
     verify_target(deployment)
     names = variables.names(deployment.client("ssm"), deployment.config.secrets_path, SECRET)

@@ -5,12 +5,13 @@ is idle. CloudFormation executes a change set only if the stack has not changed 
 a deploy that another one has overtaken in between ends without changing anything.
 """
 
+import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -30,6 +31,7 @@ from djambda_cli.paths import LOCAL
 from djambda_cli.project.git import commit_of_checkout
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr
+from djambda_common.names import BUILD_ID_VARIABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -51,15 +53,24 @@ class Deployed:
 
 
 def roll_out(
-    deployment: Deployment, steps: Steps, *, confirm: Confirm, confirm_data_loss: Confirm
+    deployment: Deployment,
+    steps: Steps,
+    *,
+    confirm: Confirm,
+    confirm_data_loss: Confirm,
+    only_live_code: bool = False,
 ) -> Deployed:
     """Deploy the project. Raises `CliError`.
 
     `confirm` is asked before the CDK's bootstrap, `confirm_data_loss` before a change that loses
-    data.
+    data. With `only_live_code`, the project must have the code of the live version.
     """
     verify_target(deployment)
     with temporary_assembly(deployment, steps) as assembly, _one_at_a_time(deployment, steps):
+        if only_live_code:
+            history = require_history(deployment, deployment.client("lambda"))
+            template = json.loads((assembly / f"{deployment.stack}.template.json").read_text())
+            require_live_code(template, deployment, history.live)
         bootstrap_if_needed(deployment, steps, confirm)
         rollout = Rollout(deployment, cdk_of(deployment), assembly, steps, confirm_data_loss)
         changed = rollout.run()
@@ -78,6 +89,25 @@ def render_replaced(settings: Sequence[str]) -> str:
     """Return the settings that do not apply on Lambda, with rich's markup."""
     lines = "".join(f"\n      {escape(setting)}" for setting in settings)
     return f"    [dim]Settings of the project that do not apply:{lines}[/dim]"
+
+
+def require_live_code(
+    template: Mapping[str, Any], deployment: Deployment, live: versions.Version
+) -> None:
+    """Raise `CliError` if a template has other code or packages than the live version."""
+    resources = (resource.get("Properties", {}) for resource in template["Resources"].values())
+    build_id = next(
+        properties["Environment"]["Variables"][BUILD_ID_VARIABLE]
+        for properties in resources
+        if properties.get("FunctionName") == deployment.function and "Environment" in properties
+    )
+    if build_id != live.build_id:
+        raise CliError(
+            f"The site was not changed, because the project's code or packages are not those of "
+            f"version {live.number}, which is live (build {live.build_id}, commit "
+            f"{live.short_commit}). Check out that commit, or deploy the code that you have: "
+            f"{deployment.command('deploy')}"
+        )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from awscdk.interpreters import find_interpreter
 from awscdk.layer import problems
 from awscdk.python_version import DEFAULT_PYTHON
 from djambda_cli.aws.cdk import Cdk
+from djambda_cli.aws.variables import snapshot_id
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud
@@ -36,13 +37,17 @@ def cdk_of(deployment: Deployment) -> Cdk:
 
 @contextmanager
 def temporary_assembly(deployment: Deployment, steps: Steps) -> Iterator[Path]:
-    """Synthesize into a folder of this run, which no other run changes. Raises `CliError`."""
+    """Synthesize for a deploy with the current variables, into a folder of this run alone.
+
+    Raises `CliError`.
+    """
+    variables = snapshot_id(deployment.client("ssm"), deployment.config.secrets_path)
     with tempfile.TemporaryDirectory(prefix="djambda-cdk.out-") as folder:
-        synthesize(deployment, steps, Path(folder))
+        synthesize(deployment, steps, Path(folder), variables)
         yield Path(folder)
 
 
-def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
+def synthesize(deployment: Deployment, steps: Steps, output: Path, variables: str = "") -> None:
     """Build the layer if it is not current, and synthesize into `output`. Raises `CliError`."""
     architecture = deployment.config.lambda_architecture
     project = load_project()
@@ -57,7 +62,7 @@ def synthesize(deployment: Deployment, steps: Steps, output: Path) -> None:
                 built = layer.build(project, architecture, LOCAL)
             _print_note(steps, built.lock_change)
         with steps.step("Synthesize stack") as progress:
-            cdk_of(deployment).synth(output, progress)
+            cdk_of(deployment).synth(output, progress, variables)
     selection = load_selection(project.root, project.file.exclude)
     _print_note(steps, left_out_note(selection, project.root))
 

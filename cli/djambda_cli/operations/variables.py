@@ -10,13 +10,13 @@ from pathlib import Path
 from djambda_cli.aws import variables
 from djambda_cli.deployment import Deployment, verify_target
 from djambda_cli.errors import CliError
+from djambda_cli.operations.rollout import roll_out
+from djambda_cli.operations.site import check_site
 from djambda_cli.project import dotenv_file
+from djambda_cli.steps import Steps
 from djambda_cli.terminal import stderr, stdout
 from djambda_common.variables import ENV, SECRET, is_reserved, looks_secret, problem_of
 
-TAKES_EFFECT = (
-    "It takes effect in each instance of the function that starts from now on, in all versions."
-)
 STANDARD_STREAM = "-"
 """The name of a file that stands for the standard input or output."""
 
@@ -40,8 +40,10 @@ TARGETS = {
 }
 
 
-def require_target(kind: str, action: Action, target: str) -> None:
+def require_target(kind: str, action: Action, target: str, *, now: bool) -> None:
     """Raise `CliError` if an action's argument is missing, or if it takes none."""
+    if now and action in {Action.LIST, Action.EXPORT}:
+        raise CliError(f"{action} changes nothing that --now could apply.")
     expected = TARGETS[action]
     if target and not expected:
         raise CliError(f"{action} takes no name.")
@@ -49,8 +51,11 @@ def require_target(kind: str, action: Action, target: str) -> None:
         raise CliError(f"djambda {kind} {action} takes {expected}.")
 
 
-def change(deployment: Deployment, kind: str, action: Action, target: str) -> None:
-    """Set, unset or import. Raises `CliError` if a name or value is not possible."""
+def change(deployment: Deployment, kind: str, action: Action, target: str, *, now: bool) -> None:
+    """Set, unset or import, and with `now` deploy a version that has the new values.
+
+    Raises `CliError` if a name or value is not possible, or if the deploy fails.
+    """
     verify_target(deployment)
     match action:
         case Action.UNSET:
@@ -59,7 +64,10 @@ def change(deployment: Deployment, kind: str, action: Action, target: str) -> No
             _import(deployment, kind, target)
         case _:
             _set(deployment, kind, target)
-    stderr.print(TAKES_EFFECT)
+    if now:
+        _apply(deployment)
+        return
+    stderr.print(f"The next deploy applies it: {deployment.command('deploy')}", highlight=False)
 
 
 def export(deployment: Deployment, kind: str, target: str) -> None:
@@ -117,6 +125,25 @@ def sort_out(
 
 def _guessed_kind(name: str, value: str) -> str:
     return SECRET if looks_secret(name, value) else ENV
+
+
+def _apply(deployment: Deployment) -> None:
+    """Deploy the live version's code with the current variables."""
+
+    def refuse(question: str) -> None:
+        command = deployment.command("deploy")
+        raise CliError(f"{question} Only a deploy may: {command}. The site was not changed.")
+
+    steps = Steps(stderr)
+    deployed = roll_out(
+        deployment, steps, confirm=refuse, confirm_data_loss=refuse, only_live_code=True
+    )
+    if deployed.changed:
+        undo = deployed.previous and deployment.command(f"rollback {deployed.previous}")
+        check_site(deployment, steps, undo=undo)
+        stderr.print(f"Version {deployed.version} is live with these values.", highlight=False)
+    else:
+        stderr.print("No changes since the last deploy.")
 
 
 def _set(deployment: Deployment, kind: str, name: str) -> None:

@@ -22,6 +22,7 @@ DEPLOYED_ENVIRONMENT = {
     "POSTGRES_USER": "mysite",
     "RELEASE": "0123456789ab",
     "SECRETS_PATH": "/djambda/dev/mysite",
+    "VARIABLES_SNAPSHOT": "none",
 }
 
 

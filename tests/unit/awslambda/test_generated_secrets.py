@@ -58,9 +58,13 @@ class ParameterStore:
         responds({"Parameter": {"Name": name, "Value": self.values[name]}})(handler)
 
     def GetParametersByPath(self, handler: Handler, received: Received) -> None:  # noqa: N802
-        assert received.json == {"Path": PATH, "Recursive": True}
-        page = [{"Name": name, "Value": "encrypted"} for name in list(self.values)[:10]]
-        responds({"Parameters": page})(handler)
+        query = received.json
+        start = int(query.pop("NextToken", 0))
+        assert query == {"Path": PATH, "Recursive": True}
+        names = list(self.values)
+        page = [{"Name": name, "Value": "encrypted"} for name in names[start : start + 10]]
+        more = {"NextToken": str(start + 10)} if start + 10 < len(names) else {}
+        responds({"Parameters": page} | more)(handler)
 
     def DeleteParameters(self, handler: Handler, received: Received) -> None:  # noqa: N802
         for name in received.json["Names"]:

@@ -1,8 +1,19 @@
 """The stored form of variables, and what cannot be stored."""
 
+import secrets
+
 import pytest
 
-from djambda_common.variables import LIMIT, decode, encode, looks_secret, problem_of
+from djambda_common.variables import (
+    LIMIT,
+    count_pieces,
+    decode,
+    encode,
+    looks_secret,
+    pack,
+    problem_of,
+    unpack,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +38,7 @@ def test_value_of_another_tool_is_read_as_it_is(stored: str) -> None:
     [
         *("AWS_REGION", "LAMBDA_TASK_ROOT", "_HANDLER", "DJANGO_SETTINGS_MODULE", "DEBUG"),
         *("POSTGRES_DB", "PGHOST", "PATH", "PYTHONPATH", "LD_PRELOAD", "RELEASE", "SITE_PREFIX"),
-        *("DJANGO_SUPERUSER_USERNAME", "SECRETS_PATH", "ALLOWED_HOSTS"),
+        *("DJANGO_SUPERUSER_USERNAME", "SECRETS_PATH", "ALLOWED_HOSTS", "VARIABLES_SNAPSHOT"),
     ],
 )
 def test_reserved_names(name: str) -> None:
@@ -49,6 +60,18 @@ def test_possible_names(name: str) -> None:
 @pytest.mark.parametrize("value", ["secret" + "x" * LIMIT, "secret\0"])
 def test_problem_does_not_contain_the_value(value: str) -> None:
     assert "secret" not in problem_of("NAME", value) != ""
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 300])
+def test_snapshot_is_unchanged_and_fits_into_parameters(count: int) -> None:
+    stored = {f"env/NAME_{n}": secrets.token_hex(50) for n in range(count)}
+
+    pieces = pack(stored)
+
+    assert unpack(pieces) == stored
+    assert count_pieces(pieces[0]) == len(pieces)
+    assert all(piece.isascii() and len(piece) <= LIMIT and "{{" not in piece for piece in pieces)
+    assert (len(pieces) == 1) == (count <= 20)
 
 
 @pytest.mark.parametrize(

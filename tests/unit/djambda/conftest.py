@@ -41,7 +41,7 @@ class FakeAws:
     """SSM and S3, as far as the runtime uses them, over real HTTP.
 
     It stores `parameters` and `objects` (key -> content and headers), and records `requests`, such
-    as "GetParametersByPath" and "GET static/x.css". `ssm_errors` are the statuses of SSM's next
+    as "GetParameters" and "GET static/x.css". `ssm_errors` are the statuses of SSM's next
     responses, and `throttled` is the number of requests that it throttles before.
     """
 
@@ -53,9 +53,9 @@ class FakeAws:
         self.ssm_errors: list[int] = []
         self.throttled = 0
 
-    def parameters_below(self, query: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Return a status and a page with one parameter."""
-        self.requests.append("GetParametersByPath")
+    def ssm(self, action: str, query: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return a status and the response of SSM."""
+        self.requests.append(action)
         assert query.pop("WithDecryption") is True
         if self.throttled:
             self.throttled -= 1
@@ -63,6 +63,19 @@ class FakeAws:
         if self.ssm_errors:
             denied = {"__type": "AccessDeniedException", "message": "not allowed"}
             return self.ssm_errors.pop(), denied
+        return 200, getattr(self, action)(query)
+
+    def GetParameters(self, query: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """Return the parameters that exist, of at most ten."""
+        assert 1 <= len(query["Names"]) <= 10
+        names = [name for name in query["Names"] if name in self.parameters]
+        return {
+            "Parameters": [{"Name": name, "Value": self.parameters[name]} for name in names],
+            "InvalidParameters": [name for name in query["Names"] if name not in names],
+        }
+
+    def GetParametersByPath(self, query: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """Return a page with one parameter."""
         names = [name for name in self.parameters if name.startswith(f"{query['Path']}/")]
         start = int(query.get("NextToken", 0))
         page: dict[str, Any] = {
@@ -72,7 +85,7 @@ class FakeAws:
         }
         if start + 1 < len(names):
             page["NextToken"] = str(start + 1)
-        return 200, page
+        return page
 
     def listing(self) -> str:
         contents = "".join(
@@ -90,8 +103,8 @@ class Handler(BaseHTTPRequestHandler):
     aws: FakeAws
 
     def do_POST(self) -> None:
-        assert self.headers["X-Amz-Target"] == "AmazonSSM.GetParametersByPath"
-        status, response = self.aws.parameters_below(json.loads(self._body()))
+        action = self.headers["X-Amz-Target"].removeprefix("AmazonSSM.")
+        status, response = self.aws.ssm(action, json.loads(self._body()))
         self._respond(status, json.dumps(response).encode())
 
     def do_GET(self) -> None:
@@ -170,6 +183,7 @@ def environment(aws: FakeAws) -> dict[str, str]:
         "POSTGRES_USER": "mysite",
         "RELEASE": "0123456789ab",
         "SECRETS_PATH": SECRETS_PATH,
+        "VARIABLES_SNAPSHOT": "none",
     }
 
 

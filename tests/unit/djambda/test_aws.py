@@ -215,8 +215,7 @@ def test_secrets_are_read_once(deployed: dict[str, str], aws: FakeAws) -> None:
     assert settings["SECRET_KEY"] == SECRETS["secret-key"]
     assert settings["DATABASES"]["default"]["PASSWORD"] == SECRETS["database-password"]
     assert SECRETS["superuser-password"] not in os.environ.values()
-    # One request per page, and `aws` returns one parameter per page.
-    assert aws.requests.count("GetParametersByPath") == 3
+    assert aws.requests.count("GetParameters") == 1
 
 
 def test_missing_secret_is_named(deployed: dict[str, str], aws: FakeAws) -> None:
@@ -238,7 +237,7 @@ def test_denied_access_names_the_needed_permission(deployed: dict[str, str], aws
 
     assert "/djambda/dev/mysite" in str(error.value)
     assert "AccessDeniedException: not allowed" in str(error.value)
-    assert "ssm:GetParametersByPath" in str(error.value)
+    assert "ssm:GetParameters" in str(error.value)
 
 
 def test_throttled_requests_are_repeated(

@@ -4,14 +4,17 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from subprocess import CompletedProcess
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from djambda.default_variables import secret_names, set_default_variables, set_own_variables
+from djambda.parameters import deployment_secrets
 from djambda.start_failure import describe
-from djambda_common.variables import encode
+from djambda_common.variables import encode, pack
 from tests.unit.djambda.conftest import (
     DEFAULT_VARIABLES,
     SECRETS,
@@ -129,14 +132,28 @@ print(json.dumps([own_settings.SECRET_KEY, own_settings.USE_DEBUG_TOOLS]))
     assert json.loads(completed.stdout) == [SECRETS["secret-key"], False]
 
 
+def keep_snapshot(aws: FakeAws, **stored: str) -> int:
+    """Store a snapshot with the id "abc", and return the number of its parameters."""
+    pieces = pack({name.replace("__", "/"): value for name, value in stored.items()})
+    for number, piece in enumerate(pieces, 1):
+        aws.parameters[f"{SECRETS_PATH}/versions/abc/{number}"] = piece
+    return len(pieces)
+
+
+@pytest.mark.parametrize("snapshot", ["abc", ""])
 def test_own_variables_are_set_before_the_settings_module_is_imported(
-    run_deployed: Callable[..., CompletedProcess[str]], tmp_path: Path, aws: FakeAws
+    run_deployed: Callable[..., CompletedProcess[str]], tmp_path: Path, aws: FakeAws, snapshot: str
 ) -> None:
     values = {"OWN_COLOR": "a\n'$\" {{x}} ä", "OWN_EMPTY": "", "SECRET_KEY": "own key"}
+    stored = {}
     for name, value in values.items():
         kind = "secret" if name == "SECRET_KEY" else "env"
-        aws.parameters[f"{SECRETS_PATH}/{kind}/{name}"] = encode(value)
-    aws.parameters[f"{SECRETS_PATH}/env/POSTGRES_DB"] = encode("reserved")
+        stored[f"{kind}/{name}"] = encode(value)
+    stored["env/POSTGRES_DB"] = encode("reserved")
+    if snapshot:
+        keep_snapshot(aws, **stored)
+        stored = {"env/OWN_COLOR": encode("newer"), "env/OWN_NEW": encode("newer")}
+    aws.parameters |= {f"{SECRETS_PATH}/{name}": value for name, value in stored.items()}
     (tmp_path / "own_settings.py").write_text("import os\nENVIRON = dict(os.environ)\n")
     code = f"""
 import json, sys
@@ -147,13 +164,53 @@ import own_settings
 print(json.dumps(own_settings.ENVIRON))
 """
 
-    completed = run_deployed(code, DJANGO_SETTINGS_MODULE="own_settings")
+    completed = run_deployed(
+        code, DJANGO_SETTINGS_MODULE="own_settings", VARIABLES_SNAPSHOT=snapshot
+    )
 
     assert completed.returncode == 0, completed.stderr
     environ = json.loads(completed.stdout)
     assert values.items() <= environ.items()
     assert environ["POSTGRES_DB"] == "mysite"
     assert environ["DJANGO_SECRET_KEY"] == SECRETS["secret-key"]
+    assert "OWN_NEW" not in environ
+
+
+def test_version_without_variables_does_not_read_newer_ones(
+    deployed: dict[str, str], aws: FakeAws
+) -> None:
+    aws.parameters[f"{SECRETS_PATH}/env/OWN_NEW"] = encode("newer")
+
+    assert deployment_secrets(SECRETS_PATH)().keys() == {"database-password", "secret-key"}
+    assert aws.requests == ["GetParameters"]
+
+
+@pytest.mark.parametrize(("size", "requests"), [(30, 1), (1500, 2), (4000, 4)])
+def test_snapshot_is_read_in_few_requests(
+    deployed: dict[str, str],
+    aws: FakeAws,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    requests: int,
+) -> None:
+    monkeypatch.setenv("VARIABLES_SNAPSHOT", "abc")
+    values = {f"secret__NAME_{number}": token_hex(size) for number in range(20)}
+    keep_snapshot(aws, **values)
+
+    read = deployment_secrets(SECRETS_PATH)()
+
+    assert aws.requests == ["GetParameters"] * requests
+    assert {name: read[name.replace("__", "/")] for name in values} == values
+
+
+def test_missing_snapshot_keeps_the_version_from_starting(
+    deployed: dict[str, str], aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VARIABLES_SNAPSHOT", "abc")
+    aws.parameters[f"{SECRETS_PATH}/env/OWN_COLOR"] = encode("red")
+
+    with pytest.raises(ImproperlyConfigured, match="versions/abc/1"):
+        deployment_secrets(SECRETS_PATH)()
 
 
 def test_failure_to_start_does_not_show_secrets(

@@ -37,6 +37,21 @@ def test_progress_of_a_stack_event_is_its_status_and_resource(line: str, shown: 
     assert cdk.readable(line) == (shown or line.strip())
 
 
+@pytest.mark.parametrize(
+    ("variables", "words"), [("", []), ("abc", ["--context", "djambda:variables=abc"])]
+)
+def test_synth_gets_the_snapshot_of_the_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: str, words: list[str]
+) -> None:
+    log = tmp_path / "arguments"
+    command = fake_cdk(f'printf "%s\\n" "$@" > {log}', monkeypatch, tmp_path)
+
+    command.synth(Path("output"), lambda _: None, variables)
+
+    arguments = log.read_text().split()
+    assert [word for word in arguments if word == "--context" or "djambda:" in word] == words
+
+
 def test_failed_command_shows_the_end_of_its_output(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

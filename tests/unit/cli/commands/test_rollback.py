@@ -49,6 +49,27 @@ def test_differences_name_variables_without_values() -> None:
     assert rollback.differences(history.live, history.live) == []
 
 
+@pytest.mark.parametrize(
+    ("live", "target", "words"),
+    [("abc", "def", "deployed"), ("none", "def", "deployed"), ("abc", None, "current")],
+)
+def test_differences_tell_which_values_apply(live: str, target: str | None, words: str) -> None:
+    history = live_history(
+        *(
+            published(number, Environment={"Variables": {"RELEASE": "x", **variables}})
+            for number, variables in (
+                ("2", {"VARIABLES_SNAPSHOT": target} if target else {}),
+                ("3", {"VARIABLES_SNAPSHOT": live}),
+            )
+        )
+    )
+
+    [line] = rollback.differences(history.live, history.versions[1])
+
+    assert words in line
+    assert rollback.differences(history.live, history.live) == []
+
+
 def test_alias_that_has_changed_in_the_meantime_is_not_moved() -> None:
     client: Any = FakeClient(update_alias=refusal("PreconditionFailedException"))
 

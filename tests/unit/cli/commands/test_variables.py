@@ -15,6 +15,7 @@ from djambda_cli.commands.env import env
 from djambda_cli.commands.secret import secret
 from djambda_cli.errors import CliError
 from djambda_cli.operations import variables
+from djambda_cli.operations.rollout import Deployed
 from djambda_cli.operations.variables import Action, read_value
 from djambda_common.variables import encode
 from tests.unit.cli.aws_fakes import FakeClient, deployment
@@ -135,6 +136,49 @@ def test_value_that_is_too_long_is_not_shown(
 def test_number_of_arguments(command: Callable[..., None], action: Action, target: str) -> None:
     with pytest.raises(CliError, match="takes"):
         command(action, target)
+
+
+@pytest.fixture
+def deploys(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The arguments of the deploys, which only record them."""
+    recorded: list[dict[str, Any]] = []
+
+    def roll_out(*_: Any, **arguments: Any) -> Deployed:
+        recorded.append(arguments)
+        return Deployed("https://example.com/", "4", "3", changed=True)
+
+    monkeypatch.setattr(variables, "roll_out", roll_out)
+    monkeypatch.setattr(variables, "check_site", lambda *_, **__: None)
+    return recorded
+
+
+@pytest.mark.parametrize("command", [env, secret])
+def test_now_deploys_the_live_code(
+    stored: dict[str, str],
+    deploys: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: Callable[..., None],
+) -> None:
+    enter(monkeypatch, "hidden")
+    command(Action.SET, "COLOR")
+    assert deploys == []
+    assert "djambda deploy" in capsys.readouterr().err
+
+    command(Action.UNSET, "COLOR", now=True)
+
+    [arguments] = deploys
+    assert arguments["only_live_code"] is True
+    for name in ("confirm", "confirm_data_loss"):
+        with pytest.raises(CliError, match="not changed"):
+            arguments[name]("Delete the database?")
+    assert "Version 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", [Action.LIST, Action.EXPORT])
+def test_now_needs_a_change(action: Action, stored: dict[str, str]) -> None:
+    with pytest.raises(CliError, match="--now"):
+        env(action, now=True)
 
 
 FILE = """

@@ -13,9 +13,14 @@ from djambda_cli.aws import maintenance, stacks
 from djambda_cli.aws.cdk import Cdk
 from djambda_cli.errors import CliError
 from djambda_cli.operations.confirm import Confirm, confirmation
-from djambda_cli.operations.rollout import Rollout, render_replaced, was_overtaken
+from djambda_cli.operations.rollout import (
+    Rollout,
+    render_replaced,
+    require_live_code,
+    was_overtaken,
+)
 from djambda_cli.steps import Progress, Steps
-from tests.unit.cli.aws_fakes import refusal
+from tests.unit.cli.aws_fakes import deployment, live_history, published, refusal
 from tests.unit.cli.stack_fakes import (
     LATER,
     STACK_ID,
@@ -373,3 +378,29 @@ def test_replaced_settings_are_listed() -> None:
     text = shown.export_text()
     assert "DEBUG: a reason" in text
     assert 'STORAGES["default"]: another' in text
+
+
+def template_of(build_id: str) -> dict[str, Any]:
+    """A template whose Django function has this build id."""
+    django = {
+        "FunctionName": "dev-shop-djambda-lambda",
+        "Environment": {"Variables": {"RELEASE": build_id}},
+    }
+    function = "AWS::Lambda::Function"
+    return {
+        "Resources": {
+            "Provider": {"Type": function, "Properties": {"Role": "role"}},
+            "Proxy": {"Type": function, "Properties": {"FunctionName": "dev-shop-proxy"}},
+            "Django": {"Type": function, "Properties": django},
+            "Bucket": {"Type": "AWS::S3::Bucket"},
+        }
+    }
+
+
+def test_only_the_live_code_gets_new_variables() -> None:
+    live = live_history(published("3")).live
+
+    require_live_code(template_of(live.build_id), deployment(), live)
+
+    with pytest.raises(CliError, match=r"not changed.* version 3.*djambda deploy"):
+        require_live_code(template_of("other"), deployment(), live)
