@@ -6,12 +6,13 @@ from aws_cdk import aws_s3 as s3
 from awscdk import database
 from awscdk.api import STAGE
 from awscdk.config import Config
-from djambda_common.names import SNAPSHOT_VARIABLE
+from awscdk.discovery import Project
+from djambda_common.names import NAMES_VARIABLE, SNAPSHOT_VARIABLE
 
 
 def django_environment(
     config: Config,
-    settings_module: str,
+    project: Project,
     cluster: rds.IDatabaseCluster,
     bucket: s3.IBucket,
     variables: str,
@@ -24,7 +25,7 @@ def django_environment(
         # the services that have none.
         "AWS_USE_DUALSTACK_ENDPOINT": "true" if config.egress == "ipv6" else "false",
         "DEBUG": "1" if config.debug else "",
-        "DJANGO_SETTINGS_MODULE": settings_module,
+        "DJANGO_SETTINGS_MODULE": project.settings,
         "DJANGO_SUPERUSER_EMAIL": config.superuser_email,
         "DJANGO_SUPERUSER_USERNAME": config.django_superuser_username,
         "ENVIRONMENT": config.environment,
@@ -35,5 +36,6 @@ def django_environment(
         "SECRETS_PATH": config.secrets_path,
         # For URLs in management commands, which have no request with the stage.
         "SITE_PREFIX": "" if config.domain_name else f"/{STAGE}",
+        **({NAMES_VARIABLE: " ".join(names)} if (names := project.file.variables) else {}),
         **({SNAPSHOT_VARIABLE: variables} if variables else {}),
     }

@@ -17,6 +17,7 @@ from pathspec import GitIgnoreSpec
 
 from awscdk.config import VARIABLES
 from djambda_common.names import RELEASE_COMMANDS
+from djambda_common.variables import FACTS, problem_of
 
 FILE = "djambda.toml"
 PYPROJECT = "pyproject.toml"
@@ -51,6 +52,8 @@ class ProjectFile:
     """Extras of the project to install."""
     release: tuple[str, ...] = RELEASE_COMMANDS
     """The management commands that run in a new version before it goes live."""
+    variables: tuple[str, ...] = ()
+    """The project's names of facts about the deployment, e.g. "APP_KEY=SECRET_KEY"."""
 
 
 def read_project_file(folder: Path) -> ProjectFile | None:
@@ -127,6 +130,16 @@ def _python_problem(version: str) -> str:
     return f"is not a supported version: {', '.join(SUPPORTED_PYTHONS)}"
 
 
+def _variable_problem(text: str) -> str:
+    """Return why a text is no variable with a fact about the deployment, or ""."""
+    name, _, fact = text.partition("=")
+    if problem := problem_of(name):
+        return f"is not possible: {problem}"
+    if fact not in FACTS:
+        return f'must be NAME=FACT, e.g. "APP_KEY=SECRET_KEY". The facts: {", ".join(FACTS)}'
+    return ""
+
+
 def _pattern_problem(pattern: str) -> str:
     """Return why a text is no pattern of `.gitignore`, or ""."""
     if not pattern.strip() or pattern.startswith("#"):
@@ -142,6 +155,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "exclude": _pattern_problem,
     "python": _python_problem,
     "release": _command_problem,
+    "variables": _variable_problem,
 }
 """For the keys that accept only some texts: return why a text is none of them, or ""."""
 

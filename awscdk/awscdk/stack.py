@@ -44,7 +44,7 @@ class DjambdaStack(Stack):
             network=network,
             project=project,
             environment=django_environment(
-                config, project.settings, database.cluster, storage.bucket, variables
+                config, project, database.cluster, storage.bucket, variables
             ),
         )
         if variables not in {"", NONE}:

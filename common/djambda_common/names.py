@@ -29,6 +29,11 @@ snapshot of the project's variables that a version reads, or `NONE` if the proje
 version without it reads the current variables.
 """
 
+NAMES_VARIABLE = "VARIABLE_NAMES"
+"""The Django function's environment variable with the project's names of facts about the
+deployment: NAME=FACT, separated by spaces.
+"""
+
 MAINTENANCE_VARIABLE = "MAINTENANCE"
 """The proxy's environment variable with the SHA-256 of the bypass secret, in hexadecimal digits.
 

@@ -12,7 +12,7 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 ENV = "env"
 SECRET = "secret"  # noqa: S105 (a part of parameters' names)
@@ -30,13 +30,37 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = re.compile(
     r"(AWS_|DJANGO_SUPERUSER_|LAMBDA_|LD_|_)\w+|PG[A-Z]+|PYTHON\w+|POSTGRES_(DB|SERVICE_\w+|USER)"
     r"|ALLOWED_HOSTS|APP_NAME|DEBUG|DJANGO_SETTINGS_MODULE|ENVIRONMENT|HOME|PATH|RELEASE"
-    r"|SECRETS_PATH|SITE_PREFIX|VARIABLES_SNAPSHOT"
+    r"|SECRETS_PATH|SITE_PREFIX|VARIABLES_SNAPSHOT|VARIABLE_NAMES"
 )
 """Names that Lambda, libpq, Python or the stack set."""
+
+SECRET_FACTS = ("DATABASE_PASSWORD", "DATABASE_URL", "SECRET_KEY")
+FACTS = (
+    *("ALLOWED_HOSTS", "DATABASE_HOST", "DATABASE_NAME", "DATABASE_PORT", "DATABASE_USER", "DEBUG"),
+    *SECRET_FACTS,
+)
+"""The facts about a deployment that a project can read from variables with names of its own."""
 
 SECRET_WORDS = "API|AUTH|CREDENTIAL|DSN|KEY|PASS|SECRET|SIGNATURE|TOKEN"  # noqa: S105 (parts of names)
 """As Django's debug page: https://docs.djangoproject.com/en/6.1/ref/settings/#debug"""
 URL_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+
+
+def default_names(settings: str, own: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables that are set unless the project sets them, with their facts.
+
+    `settings` is the settings module, and `own` has the project's own names, as NAME=FACT.
+    """
+    return {
+        "DATABASE_URL": "DATABASE_URL",
+        "DEBUG": "DEBUG",
+        "DJANGO_ALLOWED_HOSTS": "ALLOWED_HOSTS",
+        "DJANGO_DEBUG": "DEBUG",
+        "DJANGO_SECRET_KEY": "SECRET_KEY",
+        "SECRET_KEY": "SECRET_KEY",
+        f"{settings.partition('.')[0].upper()}_SECRET_KEY": "SECRET_KEY",
+        **{name: fact for name, _, fact in (pair.partition("=") for pair in own)},
+    }
 
 
 def encode(value: str) -> str:

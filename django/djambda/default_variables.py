@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from djambda_common.names import DATABASE_PASSWORD, SECRET_KEY
-from djambda_common.variables import KINDS, SECRET, decode, is_reserved
+from djambda_common.names import DATABASE_PASSWORD, NAMES_VARIABLE, SECRET_KEY
+from djambda_common.variables import KINDS, SECRET, SECRET_FACTS, decode, default_names, is_reserved
 
 secret_names: set[str] = set()
 """The names of the project's secrets in this process."""
@@ -28,18 +28,29 @@ def set_own_variables(parameters: Mapping[str, str]) -> None:
 
 def set_default_variables(secrets: Mapping[str, str]) -> None:
     """Set the variables that are unset or empty in this process's environment."""
-    debug = os.environ.get("DEBUG", "").lower() in {"1", "true"}
-    defaults = {
+    facts = _facts(secrets)
+    own = os.environ.get(NAMES_VARIABLE, "").split()
+    for name, fact in default_names(os.environ.get("DJANGO_SETTINGS_MODULE", ""), own).items():
+        if not os.environ.get(name):
+            os.environ[name] = facts[fact]
+            if fact in SECRET_FACTS:
+                secret_names.add(name)
+
+
+def _facts(secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return the `FACTS`. libpq's own variable wins over the port."""
+    environ = os.environ
+    return {
+        "ALLOWED_HOSTS": environ.get("ALLOWED_HOSTS", ""),
+        "DATABASE_HOST": environ["POSTGRES_SERVICE_HOST"],
+        "DATABASE_NAME": environ["POSTGRES_DB"],
+        "DATABASE_PASSWORD": secrets[DATABASE_PASSWORD],
+        "DATABASE_PORT": environ.get("PGPORT") or environ.get("POSTGRES_SERVICE_PORT", ""),
         "DATABASE_URL": _database_url(secrets[DATABASE_PASSWORD]),
-        "DEBUG": str(debug),
-        "DJANGO_ALLOWED_HOSTS": os.environ.get("ALLOWED_HOSTS", ""),
-        "DJANGO_DEBUG": str(debug),
-        "DJANGO_SECRET_KEY": secrets[SECRET_KEY],
+        "DATABASE_USER": environ["POSTGRES_USER"],
+        "DEBUG": str(environ.get("DEBUG", "").lower() in {"1", "true"}),
         "SECRET_KEY": secrets[SECRET_KEY],
     }
-    for name, value in defaults.items():
-        if not os.environ.get(name):
-            os.environ[name] = value
 
 
 def _database_url(password: str) -> str:

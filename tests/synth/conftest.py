@@ -53,7 +53,10 @@ CONFIGURATIONS = {
 
 PROJECT_FILES = {
     "everything": ProjectFile(
-        python="3.12", release=("createcachetable", "migrate --no-input"), exclude=("shop/wsgi.py",)
+        python="3.12",
+        release=("createcachetable", "migrate --no-input"),
+        variables=("APP_KEY=SECRET_KEY", "DB=DATABASE_URL"),
+        exclude=("shop/wsgi.py",),
     ),
     "ephemeral": ProjectFile(python="3.14"),
 }

@@ -393,6 +393,16 @@ class TestFunctions:
             function = functions(template(name))["djambda-lambda"]
             assert all(map(RESERVED.fullmatch, function["Environment"]["Variables"]))
 
+    def test_names_of_the_project(self, template: Templates) -> None:
+        names = {
+            name: functions(template(name))["djambda-lambda"]["Environment"]["Variables"].get(
+                "VARIABLE_NAMES"
+            )
+            for name in ("default", "everything")
+        }
+
+        assert names == {"default": None, "everything": "APP_KEY=SECRET_KEY DB=DATABASE_URL"}
+
     def test_environment_fits_into_lambdas_4_kb(self, template: Templates) -> None:
         variables = functions(template("everything"))["djambda-lambda"]["Environment"]
 

@@ -5,9 +5,11 @@ import secrets
 import pytest
 
 from djambda_common.variables import (
+    FACTS,
     LIMIT,
     count_pieces,
     decode,
+    default_names,
     encode,
     looks_secret,
     pack,
@@ -43,6 +45,14 @@ def test_value_of_another_tool_is_read_as_it_is(stored: str) -> None:
 )
 def test_reserved_names(name: str) -> None:
     assert "reserved" in problem_of(name)
+
+
+def test_default_names_can_be_set() -> None:
+    names = default_names("config.settings.production", ["APP_KEY=SECRET_KEY"])
+
+    assert names["APP_KEY"] == names["CONFIG_SECRET_KEY"] == "SECRET_KEY"
+    assert set(names.values()) <= set(FACTS)
+    assert [name for name in names if problem_of(name)] == ["DEBUG"]
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A-B", "A B", "A/B", "Ä"])

@@ -28,7 +28,7 @@ SHOP = Path(__file__).parents[2] / "projects" / "shop"
 SECRETS_PATH = "/djambda/dev/mysite"
 DEFAULT_VARIABLES = (
     *("DATABASE_URL", "DEBUG", "DJANGO_ALLOWED_HOSTS", "DJANGO_DEBUG"),
-    *("DJANGO_SECRET_KEY", "SECRET_KEY"),
+    *("DJANGO_SECRET_KEY", "SECRET_KEY", "SHOP_SECRET_KEY"),
 )
 SECRETS = {
     "database-password": "the-database-password",

@@ -87,6 +87,38 @@ def test_existing_variables_are_kept(
     assert os.environ[name] == "own"
 
 
+def test_names_of_the_project(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "APP_KEY": SECRETS["secret-key"],
+        "DB_HOST": "db.example.com",
+        "DB_NAME": "mysite",
+        "DB_PW": SECRETS["database-password"],
+        "DB_PORT": "5432",
+        "DB_USER": "mysite",
+        "HOSTS": os.environ["ALLOWED_HOSTS"],
+        "SHOP_SECRET_KEY": SECRETS["secret-key"],
+        "MINE": "mine",
+    }
+    for name in names:
+        monkeypatch.setenv(name, "")  # Restored after the test.
+    monkeypatch.setenv("MINE", "mine")
+    monkeypatch.setenv(
+        "VARIABLE_NAMES",
+        "APP_KEY=SECRET_KEY DB_HOST=DATABASE_HOST DB_NAME=DATABASE_NAME DB_PW=DATABASE_PASSWORD "
+        "DB_PORT=DATABASE_PORT DB_USER=DATABASE_USER HOSTS=ALLOWED_HOSTS MINE=DEBUG",
+    )
+
+    set_default_variables(SECRETS)
+
+    assert names.items() <= os.environ.items()
+    assert not any(
+        secret in describe(ValueError(secret))
+        for secret in SECRETS.values()
+        if secret in names.values()
+    )
+    secret_names.clear()
+
+
 def test_database_that_was_read_from_the_url_is_not_replaced(deployed: dict[str, str]) -> None:
     set_default_variables(SECRETS)
     url = urlsplit(os.environ["DATABASE_URL"])
