@@ -193,7 +193,9 @@ def test_down_ends_a_function_that_ignores_signals(
     cloud = Cloud(folder, read_variables(folder), cloud_checkout)
     command = f"djambda manage {cloud.options} --detach shell -c {shlex.quote(ENDLESS)}"
     assert cloud.shell(command).returncode == 0
-    wait_until(lambda: any("_worker" in str(each.cmdline()) for each in processes_in(folder)))
+    wait_until(
+        lambda: any("function_process" in str(each.cmdline()) for each in processes_in(folder))
+    )
     time.sleep(1)
     if killed:
         os.kill(LocalCloud(folder).require_running().pid, signal.SIGKILL)

@@ -1,7 +1,6 @@
 """Lambda's own log lines about an invocation: its start, its end and its report.
 
-AWS writes them as JSON or as text, depending on the function's log format; the local cloud writes
-only text.
+They are JSON or text, depending on the function's log format.
 https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 """

@@ -11,11 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from emulator_functions import use_environments
 from emulator_guard import Guard
-from emulator_headers import with_gateway_requests, with_gateway_responses
 from emulator_request_ids import RequestIds, with_callers_id
 from ministack import app
-from ministack.services import apigateway_v1 as apigateway
 from ministack.services import cloudwatch_logs as logs
 from ministack.services import ec2, lambda_svc, ssm
 from ministack.services.cloudformation import provisioners
@@ -150,8 +149,7 @@ if __name__ == "__main__":
     logs._filter_log_events = PaginatedEvents()
     # Not for the functions, which inherit this environment.
     ssm._param_out = with_database_password(ssm._param_out, os.environ.pop("DATABASE_PASSWORD"))
-    apigateway._build_lambda_event_v1 = with_gateway_requests(apigateway._build_lambda_event_v1)
-    apigateway._lambda_proxy_response = with_gateway_responses(apigateway._lambda_proxy_response)
+    use_environments()
     lambda_svc._execute_function_dispatch = with_callers_id(lambda_svc._execute_function_dispatch)
     app.app = Guard(RequestIds(app.app), int(os.environ["GATEWAY_PORT"]))
     app.main()

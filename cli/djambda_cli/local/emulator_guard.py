@@ -11,11 +11,10 @@ It runs with the emulator's interpreter and imports nothing of djambda.
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
 
+from emulator_gateway import App, Message, Receive, RestApi, Send
 from ministack.core import sigv4
 from ministack.core.iam_actions import _s3_action, access_denied_response
 from ministack.core.iam_evaluator import (
@@ -25,11 +24,6 @@ from ministack.core.iam_evaluator import (
     resolve_credential,
 )
 from ministack.services import apigateway_v1, s3
-
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
-type Send = Callable[[Message], Awaitable[None]]
-type App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 READY_PATH = "/_ministack/ready"
 RESPONSE_PATH = re.compile(r"/_ministack/cfn-response/[^/]+")
@@ -58,14 +52,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            receive, send = await self._admit(scope, receive, send)
+            app, receive, send = await self._admit(scope, receive, send)
         except RefusedError as error:
             await _refuse(scope, send, str(error))
             return
-        await self._app(scope, receive, send)
+        await app(scope, receive, send)
 
-    async def _admit(self, scope: Message, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        """Return what the emulator receives from and sends to. Raises `RefusedError`."""
+    async def _admit(
+        self, scope: Message, receive: Receive, send: Send
+    ) -> tuple[App, Receive, Send]:
+        """Return the application, what it receives from and sends to. Raises `RefusedError`."""
         if scope["type"] != "http":
             raise RefusedError("only HTTP is served here")
         headers = {
@@ -75,7 +71,7 @@ class Guard:
         host = headers.get("host", "")
         if api := self._site.fullmatch(host):
             _check_stage(api[1], scope["path"])
-            return receive, send
+            return RestApi(self._app, api[1]), receive, send
         if host not in self._hosts:
             raise RefusedError(f"the host {host!r} is not this machine's")
         method, path = scope["method"], scope["path"]
@@ -83,15 +79,15 @@ class Guard:
         if SIGNATURE not in query and _is_open(method, path, query):
             _drop_service(scope)
             scope["query_string"] = b""
-            return receive, send
+            return self._app, receive, send
         if SIGNATURE in query:
             _verify(scope, query, headers, b"", presigned=True)
             _drop_service(scope)
-            return receive, send
+            return self._app, receive, send
         _check_origin(headers, self._hosts)
         body = await _read(receive)
         _verify(scope, query, headers, body, presigned=False)
-        return _replay(body, receive), _without_cors(send)
+        return self._app, _replay(body, receive), _without_cors(send)
 
 
 def _check_stage(api_id: str, path: str) -> None:

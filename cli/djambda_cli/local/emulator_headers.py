@@ -6,7 +6,6 @@ It runs with the emulator's interpreter and imports nothing of djambda: a test c
 with those of the runtime.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 DROPPED_FROM_REQUESTS = {
@@ -23,34 +22,8 @@ DROPPED_FROM_RESPONSES = {
 }
 PREFIX = "x-amzn-Remapped-"
 SIGNATURE = "AWS4-HMAC-SHA256"
-FIELDS = ("headers", "multiValueHeaders")
 
 type Fields = dict[str, Any]
-
-
-def with_gateway_requests(build: Callable[..., Fields]) -> Callable[..., Fields]:
-    """Return the emulator's function that builds an event, without the headers that AWS drops."""
-
-    def build_event(*args: Any, **kwargs: Any) -> Fields:
-        event = build(*args, **kwargs)
-        return event | {field: request_headers(event.get(field) or {}) for field in FIELDS}
-
-    return build_event
-
-
-def with_gateway_responses(
-    read: Callable[[Any], tuple[Fields | None, Any]],
-) -> Callable[[Any], tuple[Fields | None, Any]]:
-    """Return the emulator's function that reads a response, with the headers that AWS renames."""
-
-    def read_response(result: Any) -> tuple[Fields | None, Any]:
-        response, error = read(result)
-        if response is not None:
-            changed = {field: response_headers(response.get(field) or {}) for field in FIELDS}
-            response = response | changed
-        return response, error
-
-    return read_response
 
 
 def request_headers(headers: Fields) -> Fields:

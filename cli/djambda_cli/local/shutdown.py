@@ -55,4 +55,5 @@ def _is_orphan(process: psutil.Process, folder: Path) -> bool:
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
     data = str(folder / "postgres" / "data")
-    return environ.get("TMPDIR") == str(folder / "tmp") or data in command
+    tmp = str(folder / "tmp")
+    return environ.get("TMPDIR") == tmp or data in command or tmp in command

@@ -22,6 +22,9 @@ LAYERS = (
 )
 """The packages and modules of the CLI, from the top down."""
 
+FUNCTION_PROCESS = f"{PACKAGE}.local.function_process"
+"""It gives emulated functions their search path, in their own process."""
+
 FORBIDDEN = {"awslambda", "bench", "bootstrap", "djambda", "django", "tests"}
 """They are not in the installed package, or run elsewhere."""
 
@@ -62,7 +65,8 @@ def is_allowed(importer: str, imported: str) -> bool:
     """Return whether a module of the CLI may import a name."""
     top, *rest = imported.split(".")
     if top != PACKAGE:
-        return top not in FORBIDDEN | {""} and imported != "sys.path"
+        is_search_path = imported == "sys.path" and importer != FUNCTION_PROCESS
+        return top not in FORBIDDEN | {""} and not is_search_path
     _, own, *own_rest = importer.split(".")
     other, *other_rest = rest
     if own == other:

@@ -21,7 +21,6 @@ VARIES = {
     r"\b[Vv]ersion +\d+|\bNot live +\d+|\bto \d+:|\brollback \d+|^  \d+(?=  )": "<version>",
     r"prod-shop in eu-west-1|local-djambda in the local cloud": "<stack>",
     r"layer \S+": "<layer>",
-    r'"\S+/code/': '"/var/task/',
     r" +": " ",
 }
 """Patterns of values that differ between clouds, machines and runs."""
