@@ -15,9 +15,10 @@ Now = Annotated[
     bool,
     typer.Option("--now", help="Also deploy the live version's code with the new values."),
 ]
+Rest = Annotated[list[str] | None, typer.Argument(hidden=True)]
 Folder = Annotated[
     Path,
     typer.Option(help="The local cloud's folder, with its data, state and log.", hidden=True),
 ]
 
-__all__ = ["DEFAULT_FOLDER", "Folder", "Json", "Local", "Now"]
+__all__ = ["DEFAULT_FOLDER", "Folder", "Json", "Local", "Now", "Rest"]

@@ -109,6 +109,8 @@ def looks_secret(name: str, value: str) -> bool:
 
 def problem_of(name: str, value: str = "") -> str:
     """Return why a variable cannot be stored, without its value, or ""."""
+    if "=" in name:  # Possibly with the value.
+        return f"{name.partition('=')[0]!r} must be given without = and its value"
     if not NAME.fullmatch(name):
         return f"{name!r} is not a name: use letters, digits and _, not starting with a digit"
     if is_reserved(name):

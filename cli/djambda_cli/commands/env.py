@@ -8,7 +8,7 @@ import typer
 from djambda_cli.aws import variables
 from djambda_cli.deployment import use_deployment, verify_target
 from djambda_cli.operations.variables import Action, change, export, require_target
-from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, Now
+from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local, Now, Rest
 from djambda_cli.terminal import stdout
 from djambda_common.variables import ENV
 
@@ -18,6 +18,7 @@ def env(  # noqa: PLR0913 (one parameter per option)
     target: Annotated[
         str, typer.Argument(help="The variable to set or unset, or the .env file. -: standard IO.")
     ] = "",
+    rest: Rest = None,
     *,
     now: Now = False,
     local: Local = False,
@@ -31,7 +32,7 @@ def env(  # noqa: PLR0913 (one parameter per option)
 
     Example: `djambda env set DJANGO_ADMIN_URL`
     """
-    require_target(ENV, action, target, now=now)
+    require_target(ENV, action, target, rest, now=now)
     deployment = use_deployment(local=local, folder=folder)
     if action is Action.EXPORT:
         export(deployment, ENV, target)

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,6 +40,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
 STORAGE_COST = "about $0.02 a month for each GB"
 """For snapshots and for S3 in us-east-1, https://aws.amazon.com/rds/aurora/pricing and
 https://aws.amazon.com/s3/pricing"""
+
+
+PARAMETERS_AT_ONCE = 10
+"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html"""
 
 
 @dataclass(frozen=True)
@@ -197,7 +202,10 @@ def load_kept_resources(deployment: Deployment, inventory: Inventory) -> list[Ke
                 "Secrets, with the password of a database restored from the snapshot",
                 inventory.secrets_path,
                 "free",
-                f"aws ssm delete-parameters --names {' '.join(inventory.parameters)}",
+                " && ".join(
+                    f"aws ssm delete-parameters --names {' '.join(names)}"
+                    for names in batched(inventory.parameters, PARAMETERS_AT_ONCE, strict=False)
+                ),
             )
         )
     return kept

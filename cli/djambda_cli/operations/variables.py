@@ -40,8 +40,20 @@ TARGETS = {
 }
 
 
-def require_target(kind: str, action: Action, target: str, *, now: bool) -> None:
-    """Raise `CliError` if an action's argument is missing, or if it takes none."""
+def require_target(
+    kind: str, action: Action, target: str, rest: list[str] | None, *, now: bool
+) -> None:
+    """Raise `CliError` if an action's argument is missing, or if it takes none.
+
+    The message does not contain `rest`, the arguments after it, which may be a value.
+    """
+    if rest and action is Action.SET:
+        raise CliError(
+            "A value is not an argument, because other users of this machine see arguments, and "
+            f"shells keep them. Nothing was changed. To enter it: djambda {kind} set {target}"
+        )
+    if rest:
+        raise CliError(f"{action} takes no more arguments.")
     if now and action in {Action.LIST, Action.EXPORT}:
         raise CliError(f"{action} changes nothing that --now could apply.")
     expected = TARGETS[action]
@@ -167,7 +179,9 @@ def _unset(deployment: Deployment, kind: str, name: str) -> None:
 
 
 def _import(deployment: Deployment, kind: str, source: str) -> None:
-    client, path = deployment.client("ssm"), deployment.config.secrets_path
+    path = deployment.config.secrets_path
+    # SSM allows a few changes a second.
+    client = deployment.client("ssm", retries={"mode": "adaptive", "max_attempts": 10})
     values = dotenv_file.parse(_read_file(source))
     existing = {
         name: each for each in (ENV, SECRET) for name in variables.names(client, path, each)

@@ -14,6 +14,7 @@ from djambda_cli.commands import secret as secret_module
 from djambda_cli.commands.env import env
 from djambda_cli.commands.secret import secret
 from djambda_cli.errors import CliError
+from djambda_cli.main import app
 from djambda_cli.operations import variables
 from djambda_cli.operations.rollout import Deployed
 from djambda_cli.operations.variables import Action, read_value
@@ -103,6 +104,24 @@ def test_unset(stored: dict[str, str]) -> None:
     assert stored == {}
     with pytest.raises(CliError, match="COLOR is not set"):
         env(Action.UNSET, "COLOR")
+
+
+@pytest.mark.parametrize("command", ["env", "secret"])
+@pytest.mark.parametrize("words", [["TOKEN=hidden"], ["TOKEN", "hidden"], ["TOKEN", "=", "hidden"]])
+def test_value_as_an_argument_is_not_repeated(
+    stored: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    words: list[str],
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        app([command, "set", *words])
+
+    assert end.value.code == 1
+    output = "".join(capsys.readouterr())
+    assert "TOKEN" in output
+    assert "hidden" not in output
+    assert stored == {}
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "NO SPACES"])

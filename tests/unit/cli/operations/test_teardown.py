@@ -81,6 +81,22 @@ def test_kept_resources_come_with_the_command_to_delete_them() -> None:
     ]
 
 
+def test_many_parameters_are_deleted_ten_at_a_time() -> None:
+    names = [f"/djambda/prod/my-app/env/NAME_{number}" for number in range(21)]
+    inventory = Inventory(
+        secrets_path="/djambda/prod/my-app", keeps_parameters=True, parameters=names
+    )
+
+    [kept] = load_kept_resources(FakeAws().deployment(), inventory)
+
+    groups = [
+        command.removeprefix("aws ssm delete-parameters --names ").split()
+        for command in kept.delete.split(" && ")
+    ]
+    assert [len(group) for group in groups] == [10, 10, 1]
+    assert [name for group in groups for name in group] == names
+
+
 def test_ephemeral_deployment_keeps_nothing() -> None:
     assert load_kept_resources(FakeAws().deployment(), Inventory(["db"], others=50)) == []
 
