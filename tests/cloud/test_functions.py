@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from awscdk.interpreters import find_interpreter
+from djambda_cli.local.cloud import LocalCloud
 from tests.cloud.functions import Function, archive, client, function
 from tests.cloud.local import Cloud
 
@@ -90,11 +92,23 @@ def test_environment_is_that_of_lambda(runner: Function) -> None:
     )
 
 
-def test_another_runtime_is_refused(cloud: Cloud) -> None:
+def test_runtime_of_another_python_that_up_has_added(cloud: Cloud) -> None:
+    interpreter = find_interpreter("3.12")
+    if not interpreter:
+        pytest.skip("Python 3.12 is not installed")
+    LocalCloud(cloud.folder).add_python("3.12", interpreter)
+
     with function(cloud, RUN, Runtime="python3.12") as other:
+        version = run(other, "import boto3, sys; result = sys.version_info.minor")
+
+    assert version == 12
+
+
+def test_another_runtime_is_refused(cloud: Cloud) -> None:
+    with function(cloud, RUN, Runtime="python3.11") as other:
         invocation = other.invoke("")
 
-    assert "python3.12" in invocation.payload["errorMessage"]
+    assert "python3.11" in invocation.payload["errorMessage"]
 
 
 @LINUX

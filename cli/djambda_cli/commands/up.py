@@ -60,9 +60,9 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
         )
     project = load_project()
     verify_project(project)
-    ensure_tools()
     create_state_folder()
     provide_python(project, steps, cloud)
+    ensure_tools()
     try:
         if not running:
             with steps.step("Start Postgres and the AWS emulator"):

@@ -25,7 +25,7 @@ from djambda_cli.errors import CliError
 from djambda_cli.local import ports, postgres, shutdown
 from djambda_cli.local.credentials import Credentials, load_or_create
 from djambda_cli.local.environment import ISOLATION, inherited, machine_architecture
-from djambda_cli.local.supervisor import RUNNING
+from djambda_cli.local.supervisor import PYTHONS, RUNNING
 from djambda_cli.paths import CHECKOUT, DEFAULT_CLOUD, LOCAL, search_path
 
 PREFERRED_PORT = 4566
@@ -89,6 +89,13 @@ class LocalCloud:
     def credentials(self) -> Credentials:
         """The generated credentials of this cloud's AWS APIs and its Postgres."""
         return load_or_create(self.folder)
+
+    def add_python(self, version: str, interpreter: Path) -> None:
+        """Let this cloud run functions on a version of Python, with this interpreter."""
+        link = self.folder / PYTHONS / f"python{version}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(interpreter)
 
     def running(self) -> Running | None:
         """Return the running cloud, or None if it is stopped or its supervisor was killed."""

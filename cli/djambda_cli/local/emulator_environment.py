@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -18,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from emulator_function_log import FunctionLog, Report
-from emulator_host import LENGTH, Host, start_process
+from emulator_host import LENGTH, Host, interpreter, start_process
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 type Config = dict[str, Any]
 type Result = dict[str, Any]
 
-PYTHON = f"python3.{sys.version_info.minor}"
 LOCAL_VARIABLES = ("AWS_ENDPOINT_URL", "PGHOSTADDR", "PGPORT", "PGSSLMODE")
 """The only variables that functions do not have on AWS: they lead to this cloud."""
 MEGABYTE = 1024 * 1024
@@ -174,10 +172,11 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
 
     def _start(self) -> None:
         runtime = self.config.get("Runtime", "")
-        if runtime != PYTHON:
+        if not interpreter(runtime):
             raise Failure(
                 "InvalidRuntimeException",
-                f"The function's runtime is {runtime}. The local cloud runs {PYTHON} only.",
+                f"The function's runtime is {runtime}, which this local cloud does not have. "
+                "To add the Python of a project: djambda up",
             )
         layers = (lambda_svc._resolve_layer_zip(each) for each in self.config.get("Layers", []))
         spec = {
@@ -192,7 +191,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         self._received.clear()
         self.log.open_stream()
         variables = _variables(self.config, self.log.stream)
-        self._proc, self._channel, self._pipe = start_process(HOST, spec, variables)
+        self._proc, self._channel, self._pipe = start_process(HOST, runtime, spec, variables)
 
     def _register(self) -> None:
         with HOST.lock:

@@ -1,7 +1,7 @@
 """What this machine gives to emulated functions: processes, folders, packages and memory.
 
-Each function runs with the emulator's base interpreter and without its packages. Of those, it can
-import only what Lambda's own Python has.
+Each function runs with the interpreter of its runtime and without the emulator's packages. Of
+those, it can import only what Lambda's own Python has.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ PROCESS = Path(__file__).with_name("function_process.py")
 RUNTIME_PACKAGES = ("boto3", "awslambdaric")
 """The packages of Lambda's Python, with their dependencies:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html"""
+PYTHON = f"python3.{sys.version_info.minor}"
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 ISOLATIONS = {
     "namespace": "Functions have a read-only file system and a /tmp of their own.",
@@ -65,7 +66,10 @@ class Host:
 
     @property
     def packages(self) -> Path:
-        """The folder that functions see as `/var/lang/lib/python3.13`."""
+        """The folder that functions see as `/var/lang/lib/python3.13`, or another version.
+
+        In other versions, the modules in C have substitutes in Python.
+        """
         return self.folder / "packages"
 
     @property
@@ -104,7 +108,7 @@ class Host:
             return True
         empty = str(self.unpacked([]))
         spec = {"handler": "", "task": empty, "opt": empty, "isolation": kind, "tmp_megabytes": 1}
-        process, channel, pipe = start_process(self, spec, {})
+        process, channel, pipe = start_process(self, PYTHON, spec, {})
         succeeded = process.wait() == 0
         if not succeeded:
             sys.stderr.write(f"{kind}: {(pipe.read() or b'').decode(errors='replace')}\n")
@@ -124,8 +128,19 @@ class Host:
                     environment.check_memory(groups.get(environment.pid, 0))
 
 
+def interpreter(runtime: str) -> str:
+    """Return the Python of a runtime, such as "python3.12"; "" if this cloud does not have it.
+
+    `LocalCloud.add_python` links those that the emulator does not run on itself.
+    """
+    if runtime == PYTHON:
+        return str(sys._base_executable)  # type: ignore[attr-defined]
+    link = Path(os.environ["FUNCTION_PYTHONS"], runtime)
+    return str(link.resolve()) if link.exists() else ""
+
+
 def start_process(
-    host: Host, spec: dict[str, Any], variables: dict[str, str]
+    host: Host, runtime: str, spec: dict[str, Any], variables: dict[str, str]
 ) -> tuple["subprocess.Popen[bytes]", socket.socket, io.FileIO]:
     """Start a function's process; return it, the socket to it, and the pipe with its output."""
     ours, theirs = socket.socketpair()
@@ -134,7 +149,7 @@ def start_process(
     try:
         process = subprocess.Popen(
             # The folder is for `shutdown.py`, which finds the processes of a killed cloud by it.
-            [sys._base_executable, "-I", "-S", "-X", "utf8"]  # type: ignore[attr-defined]
+            [interpreter(runtime), "-I", "-S", "-X", "utf8"]
             + [str(PROCESS), str(theirs.fileno()), tempfile.gettempdir()],
             env=variables,
             cwd="/",

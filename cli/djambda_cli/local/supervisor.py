@@ -37,6 +37,8 @@ RUNNING = "running.json"
 """In the cloud's folder while it runs: the supervisor's process id, the ports, the owner."""
 LOCK = "supervisor.lock"
 """In the same folder, locked by the supervisor until both servers have stopped."""
+PYTHONS = "pythons"
+"""In the same folder: links to the Pythons of functions, with the names of Lambda's runtimes."""
 STOP_SECONDS = 20
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -73,6 +75,7 @@ def emulator_environment(
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
         "DATABASE_PASSWORD": credentials.database_password,
+        "FUNCTION_PYTHONS": str(folder / PYTHONS),
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": str(postgres_port),
         "PGSSLMODE": "disable",

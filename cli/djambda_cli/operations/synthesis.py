@@ -80,12 +80,6 @@ def provide_python(project: Project, steps: Steps, cloud: LocalCloud | None) -> 
     project's functions: then, raises `CliError`.
     """
     version = project.python
-    if cloud and version != DEFAULT_PYTHON:
-        raise CliError(
-            f"The project requires Python {version}, and the local cloud has only "
-            f"{DEFAULT_PYTHON}. To try it anyway, set it in djambda.toml: "
-            f'python = "{DEFAULT_PYTHON}"'
-        )
     interpreter = find_interpreter(version)
     if not interpreter:
         try:
@@ -95,6 +89,8 @@ def provide_python(project: Project, steps: Steps, cloud: LocalCloud | None) -> 
             if cloud:
                 raise
             _print_note(steps, NO_BYTECODE.format(version=version))
+    if cloud and interpreter and version != DEFAULT_PYTHON:
+        cloud.add_python(version, interpreter)
 
 
 def _print_note(steps: Steps, note: str) -> None:

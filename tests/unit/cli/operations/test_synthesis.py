@@ -1,6 +1,7 @@
 """What is decided before a synthesis: the project's Python, and whether to build the layer."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ class TestPython:
         synthesis.provide_python(project, Steps(Console(file=output)), None)
 
         assert "without bytecode" in output.getvalue()
+
+    def test_local_cloud_gets_it(
+        self, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cloud, interpreter = LocalCloud(tmp_path / "cloud"), Path(sys.executable)
+        monkeypatch.setattr(synthesis, "find_interpreter", lambda _version: interpreter)
+
+        for _ in range(2):
+            synthesis.provide_python(project, Steps(Console(file=io.StringIO())), cloud)
+
+        assert (cloud.folder / "pythons" / "python3.14").readlink() == interpreter
 
 
 def test_project_that_cannot_be_deployed_is_refused(tmp_path: Path) -> None:
