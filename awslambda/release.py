@@ -161,7 +161,7 @@ def _run(command: str, version: str, seconds: float) -> Any:
             pauses=IAM_PAUSES if seconds > 2 * sum(IAM_PAUSES) else (),
         )
     except AccessDeniedError as error:
-        raise ResourceFailedError(_reason(command, error)) from error
+        raise ResourceFailedError(_reason(command, error.__cause__ or error)) from error
     except (InvocationError, NotSent, OutcomeUnknown) as error:
         raise ResourceFailedError(_reason(command, error)) from error
 
@@ -173,9 +173,16 @@ def _invoke(version: str, payload: bytes, seconds: float) -> Any:
         if error.error_type in ACCESS_DENIED:
             raise AccessDeniedError(error.error_type, error.message) from error
         raise
+    except FunctionFailed as error:
+        # The secrets could not be read yet: Django has not started, so nothing ran.
+        if error.error_type == START_FAILURE and any(
+            code in error.message for code in ACCESS_DENIED
+        ):
+            raise AccessDeniedError(error.error_type, error.message) from error
+        raise
 
 
-def _reason(command: str, error: Exception) -> str:
+def _reason(command: str, error: BaseException) -> str:
     match error:
         case FunctionTimedOut():
             return (

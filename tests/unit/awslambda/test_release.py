@@ -236,6 +236,21 @@ class TestFailure:
         response = run(aws, OLD, denied, DONE, denied, denied, DONE, DONE, DONE, DESCRIBED)
         assert response["Status"] == "SUCCESS"
 
+    def test_new_policy_may_keep_django_from_starting(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(release, "IAM_PAUSES", (0.01, 0.01))
+        denied = function_fails(
+            "DjangoFailedToStart", "ImproperlyConfigured: AccessDeniedException: ssm:GetParameters"
+        )
+
+        assert run(aws, OLD, denied, denied, *ALL_DONE)["Status"] == "SUCCESS"
+
+        response = run(aws, OLD, denied, denied, denied)
+        assert response["Reason"] == (
+            "Django failed to start: ImproperlyConfigured: AccessDeniedException: ssm:GetParameters"
+        )
+
     def test_reason_names_the_denied_action(self, aws: FakeAws) -> None:
         response = run(aws, fails("AccessDeniedException", 403, "lambda:GetAlias"))
         assert "AccessDeniedException: lambda:GetAlias" in response["Reason"]
