@@ -26,11 +26,37 @@ remove_deployment_variables()
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+OWN_CLOUD = ("test_installed", "test_up")
+SHARED = {
+    "browser": "cloud",
+    "cloud": "cloud",
+    "iam": "cloud",
+    "pipeline": "cloud",
+    "synth": "synth",
+}
+LONGEST = ("cloud", "test_up", "test_product_boundary", "test_installed", "synth")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the suite's markers."""
     description = "replaces the sample in a copy of the checkout; takes two minutes"
     config.addinivalue_line("markers", f"boundary: {description}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `make test` run two groups of tests at a time, the longest first.
+
+    Tests that share a local cloud or templates are one group, and so is each other module.
+    """
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (*LONGEST, groups[item]).index(groups[item]))
+
+
+def _group(item: pytest.Item) -> str:
+    module, folder = item.path.stem, item.path.relative_to(ROOT / "tests").parts[0]
+    return module if module in OWN_CLOUD else SHARED.get(folder, module)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import httpx
+import psutil
 import pytest
 
 from awscdk.config import VARIABLES
@@ -225,6 +226,16 @@ def run_down(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=120,
     )
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return the processes of the cloud in a folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if str(folder) in " ".join([*(process.info["cmdline"] or []), process.info["cwd"] or ""])
+        and process.pid != os.getpid()
+    ]
 
 
 def read_variables(folder: Path) -> dict[str, str]:

@@ -10,13 +10,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import psutil
 import psycopg2
 import pytest
 
 from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from tests.cloud.checkout import Checkout
-from tests.cloud.local import Cloud, cloud_folder, log_in, read_variables, run_down, run_up
+from tests.cloud.local import (
+    Cloud,
+    cloud_folder,
+    log_in,
+    processes_in,
+    read_variables,
+    run_down,
+    run_up,
+)
 
 
 @pytest.fixture
@@ -24,16 +31,6 @@ def folder() -> Iterator[Path]:
     """The folder of a local cloud that does not exist yet."""
     with cloud_folder() as folder:
         yield folder
-
-
-def processes_in(folder: Path) -> list[psutil.Process]:
-    """Return the processes of the cloud in a folder."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "cwd"])
-        if str(folder) in " ".join([*(process.info["cmdline"] or []), process.info["cwd"] or ""])
-        and process.pid != os.getpid()
-    ]
 
 
 def start_up(checkout: Checkout, folder: Path) -> subprocess.Popen[str]:
@@ -51,39 +48,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def test_second_up_changes_nothing(cloud: Cloud) -> None:
-    def last_update() -> object:
-        stacks = cloud.call("cloudformation", "describe_stacks", StackName="local-djambda")
-        return stacks["Stacks"][0]["LastUpdatedTime"]
-
-    # Other tests leave a stack that was rolled back, which the CDK deploys again.
-    done = run_up(cloud.folder, checkout=cloud.checkout)
-    assert done.returncode == 0, done.stdout + done.stderr
-    before = last_update()
-
-    again = run_up(cloud.folder, checkout=cloud.checkout)
-
-    assert again.returncode == 0
-    assert last_update() == before
-    assert cloud.site in again.stdout
-
-
-def test_data_survives_down_and_up(cloud: Cloud) -> None:
-    cloud.manage(["shell", "-c", "User.objects.create_user('survivor')"])
-
-    stopped = run_down(cloud.folder)
-    assert stopped.returncode == 0, stopped.stderr
-    assert processes_in(cloud.folder) == []
-    restarted = run_up(cloud.folder, checkout=cloud.checkout)
-
-    assert cloud.site in restarted.stdout
-    assert cloud.variables["DJANGO_SUPERUSER_PASSWORD"] in restarted.stdout
-    counted = cloud.manage(
-        ["shell", "-c", "print(User.objects.filter(username='survivor').count())"]
-    )
-    assert counted["output"].endswith("1\n")
 
 
 def test_port_in_use(cloud_checkout: Checkout, folder: Path) -> None:
