@@ -207,7 +207,6 @@ def spooled(max_size: int) -> Any:
         lambda: spooled(10**6),
         decompressing,
     ],
-    ids=str,
 )
 def test_every_kind_of_file_object(aws: FakeAws, media: Storage, make: Callable[[], Any]) -> None:
     file = make()
@@ -219,7 +218,11 @@ def test_every_kind_of_file_object(aws: FakeAws, media: Storage, make: Callable[
     assert read(media, name) == CONTENT
 
 
-@pytest.mark.parametrize("content", [ContentFile(b""), ContentFile(""), File(BytesIO())], ids=str)
+@pytest.mark.parametrize(
+    "content",
+    [ContentFile(b""), ContentFile(""), File(BytesIO())],
+    ids=["bytes", "text", "file"],
+)
 def test_empty_file(aws: FakeAws, media: Storage, content: Any) -> None:
     name = media.save("empty.bin", content)
 
