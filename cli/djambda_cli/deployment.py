@@ -24,6 +24,7 @@ from awscdk.config import Config, ConfigurationError, deprecations
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud, emulator_url
+from djambda_cli.local.environment import inherited
 from djambda_cli.paths import CREATE_VARIABLES, ROOT
 from djambda_cli.terminal import stderr
 from djambda_common.names import ADMIN_PATH, NONE, REPLACED_SETTINGS, SUPERUSER, UNKNOWN
@@ -137,6 +138,18 @@ def use_deployment(*, local: bool, folder: Path) -> Deployment:
     for warning in deprecations(os.environ):
         stderr.print(f"Warning: {warning}.", style="yellow")
     return deployment
+
+
+def planned_deployment(*, local: bool, folder: Path) -> Deployment:
+    """Return the deployment as `use_deployment` does, for commands that need no deployment yet.
+
+    Without a configuration, it is the one in the local cloud, which need not be running.
+    """
+    local = local or not (os.environ.get("APP_NAME") or VARIABLES_FILE.exists())
+    cloud = LocalCloud(folder)
+    if not local or cloud.running():
+        return use_deployment(local=local, folder=folder)
+    return Deployment(Config.from_environment(inherited(os.environ) | cloud.configuration()), cloud)
 
 
 def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path) -> Deployment:

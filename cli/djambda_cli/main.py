@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
+from djambda_cli.commands.check import check
 from djambda_cli.commands.deploy import deploy
 from djambda_cli.commands.destroy import destroy
 from djambda_cli.commands.diff import DIFFERENT, diff
@@ -129,7 +130,7 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
 
 
 for function in (
-    *(init, up, down, layer, synth, diff, deploy),
+    *(init, up, down, check, layer, synth, diff, deploy),
     *(env, secret, manage, logs, status, open, rollback, maintenance, doctor, destroy),
 ):
     # Options after the name of a management command belong to Django.

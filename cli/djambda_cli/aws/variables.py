@@ -9,16 +9,17 @@ from djambda_common.variables import KINDS, decode, encode
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.type_defs import ParameterMetadataTypeDef
 
 ID_DIGITS = 12
 
 
 def load(client: "SSMClient", path: str, kind: str) -> dict[str, str]:
     """Return the variables of a kind with their values."""
-    pages = client.get_paginator("get_parameters_by_path").paginate(
-        Path=f"{path}/{kind}", WithDecryption=True
-    )
     with aws_errors():
+        pages = client.get_paginator("get_parameters_by_path").paginate(
+            Path=f"{path}/{kind}", WithDecryption=True
+        )
         return {
             parameter["Name"].rpartition("/")[2]: decode(parameter["Value"])
             for page in pages
@@ -43,18 +44,30 @@ def snapshot_id(client: "SSMClient", path: str) -> str:
     It follows from their names, versions and times, because templates contain it: a hash of the
     values would allow guessing them.
     """
-    pages = client.get_paginator("describe_parameters").paginate(
-        ParameterFilters=[
-            {"Key": "Path", "Option": "OneLevel", "Values": [f"{path}/{kind}" for kind in KINDS]}
-        ]
+    variables = sorted(
+        (parameter["Name"], parameter["Version"], parameter["LastModifiedDate"].timestamp())
+        for parameter in _describe(client, path)
     )
-    with aws_errors():
-        variables = sorted(
-            (parameter["Name"], parameter["Version"], parameter["LastModifiedDate"].timestamp())
-            for page in pages
-            for parameter in page["Parameters"]
-        )
     return hashlib.sha256(repr(variables).encode()).hexdigest()[:ID_DIGITS] if variables else NONE
+
+
+def names_of_all(client: "SSMClient", path: str) -> set[str]:
+    """Return the names of all variables and secrets, for roles that may not read them."""
+    return {parameter["Name"].rpartition("/")[2] for parameter in _describe(client, path)}
+
+
+def _describe(client: "SSMClient", path: str) -> "list[ParameterMetadataTypeDef]":
+    with aws_errors():
+        pages = client.get_paginator("describe_parameters").paginate(
+            ParameterFilters=[
+                {
+                    "Key": "Path",
+                    "Option": "OneLevel",
+                    "Values": [f"{path}/{kind}" for kind in KINDS],
+                }
+            ]
+        )
+        return [parameter for page in pages for parameter in page["Parameters"]]
 
 
 def store(client: "SSMClient", path: str, kind: str, name: str, value: str) -> None:

@@ -5,12 +5,9 @@ A check that cannot be made, for example because a permission is missing, become
 
 import json
 import os
-from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import typer
-from rich.text import Text
 
 from djambda_cli.deployment import VARIABLES_FILE, Deployment, use_deployment
 from djambda_cli.errors import CliError
@@ -40,16 +37,10 @@ from djambda_cli.operations.findings import (
     run_check,
     warning,
 )
-from djambda_cli.operations.log_rendering import printable
+from djambda_cli.operations.report import is_ok, render_report, report_as_json
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.paths import CREATE_VARIABLES
 from djambda_cli.terminal import stderr, stdout
-
-SYMBOLS = {
-    Level.OK: ("✓", "green"),
-    Level.WARNING: ("!", "yellow"),
-    Level.PROBLEM: ("✗", "red"),
-}
 
 
 def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
@@ -121,48 +112,3 @@ def configuration_error(error: CliError, *, local: bool) -> Finding:
         return warning(str(error))
     first, *lines = str(error).splitlines()
     return problem("\n".join([first.rstrip(":"), *lines[:-1]]), lines[-1] if lines else "")
-
-
-def is_ok(report: Report) -> bool:
-    """Return whether the report has no problem."""
-    return count(report, Level.PROBLEM) == 0
-
-
-def count(report: Report, level: Level) -> int:
-    """Return the number of findings of a level."""
-    return sum(finding.level is level for findings in report.values() for finding in findings)
-
-
-def report_as_json(report: Report) -> dict[str, Any]:
-    """Return the report for scripts."""
-    findings = [
-        {"section": section, **asdict(finding)}
-        for section, section_findings in report.items()
-        for finding in section_findings
-    ]
-    return {"ok": is_ok(report), "findings": findings}
-
-
-def render_report(report: Report) -> Text:
-    """Return the findings by section, and their numbers."""
-    page = Text()
-    for section, findings in report.items():
-        page.append(f"{section}\n", "bold")
-        for finding in findings:
-            symbol, style = SYMBOLS[finding.level]
-            message = finding.message.replace("\n", "\n    ")
-            page.append(f"  {symbol} ", style).append(printable(message))
-            if finding.action:
-                page.append("\n    " + finding.action.replace("\n", "\n    "), "dim")
-            page.append("\n")
-    problems, warnings = count(report, Level.PROBLEM), count(report, Level.WARNING)
-    if not problems and not warnings:
-        return page.append("\nNo problems.", "green")
-    return page.append(
-        f"\n{_number(problems, 'problem')}, {_number(warnings, 'warning')}",
-        "red" if problems else "yellow",
-    )
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

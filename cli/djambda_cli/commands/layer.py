@@ -13,9 +13,6 @@ from djambda_cli.project.requirements import PLATFORMS
 from djambda_cli.steps import Steps
 from djambda_cli.terminal import stdout
 
-LARGE = 0.8
-"""The share of Lambda's size limit from which on the largest packages are listed."""
-
 
 def layer(
     architecture: Annotated[
@@ -44,11 +41,12 @@ def layer(
 
 def summary(built: BuiltLayer, folder: str) -> str:
     """Return the sizes of a layer, and what to do about it, as lines with rich's markup."""
+    sizes = built.sizes
     lines = [
         "",
         f"  {folder}",
         f"  Zipped    about {built.zipped / 1e6:.1f} MB",
-        f"  Unzipped  {built.unzipped / 1e6:.1f} MB ({built.share:.0%} of the limit with the code)",
+        f"  Unzipped  {sizes.unzipped / 1e6:.1f} MB ({sizes.share:.0%} of the limit with the code)",
     ]
     if built.omitted:
         lines.append(f"  Omitted   {', '.join(built.omitted)}")
@@ -56,6 +54,6 @@ def summary(built: BuiltLayer, folder: str) -> str:
         lines.append(f"  Built     {', '.join(built.sources)} (no wheel)")
     if built.lock_change:
         lines.append(f"  Lock      {built.lock_change}")
-    if built.share >= LARGE:
-        lines.append(f"  [yellow]Largest   {built.largest}[/yellow]")
+    if sizes.are_close_to_the_limit:
+        lines.append(f"  [yellow]Largest   {sizes.largest}[/yellow]")
     return "\n".join(lines)

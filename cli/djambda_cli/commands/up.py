@@ -1,10 +1,13 @@
 """`djambda up`: start the local cloud and deploy the project to it.
 
-Each step does only what is missing. If one fails or is interrupted, the cloud that this command
-started is stopped again, except after an error response of the site: then you need its logs.
+Each step does only what is missing. An interruption stops the cloud that this command started, and
+so does a cloud that does not start. After a failed deploy it keeps running, for its logs and for
+`djambda env set`.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -63,18 +66,40 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
     create_state_folder()
     provide_python(project, steps, cloud)
     ensure_tools()
+    if running:
+        with _kept_running(cloud):
+            return deploy_to(cloud, steps)
     try:
-        if not running:
-            with steps.step("Start Postgres and the AWS emulator"):
-                cloud.start(port=port, owner=owner or os.getpid())
-        access = deploy_to(cloud, steps)
-        if not running and owner is None:
-            cloud.detach()
+        with steps.step("Start Postgres and the AWS emulator"):
+            cloud.start(port=port, owner=owner or os.getpid())
     except BaseException:
-        if not running:
-            cloud.stop()
+        cloud.stop()
         raise
+    try:
+        with _kept_running(cloud):
+            access = deploy_to(cloud, steps)
+    except BaseException as error:
+        if not isinstance(error, CliError):
+            cloud.stop()
+        elif owner is None:
+            cloud.detach()
+        raise
+    if owner is None:
+        cloud.detach()
     return access
+
+
+@contextmanager
+def _kept_running(cloud: LocalCloud) -> Iterator[None]:
+    """Add to an error that the cloud keeps running."""
+    try:
+        yield
+    except CliError as error:
+        raise CliError(
+            f"{error}\nThe local cloud keeps running. When the cause is fixed: "
+            f"{cloud.command('up')}. To stop it: {cloud.command('down')}",
+            output=error.output,
+        ) from None
 
 
 def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:

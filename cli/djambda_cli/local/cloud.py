@@ -262,11 +262,17 @@ class LocalCloud:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{running.port}",
             "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.credentials.secret_access_key,
-            "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
-            "AWS_ACCOUNT_ID": ACCOUNT,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
+            **self.configuration(),
+        }
+
+    def configuration(self) -> dict[str, str]:
+        """Return the variables with the configuration of the deployment in it."""
+        return {
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCOUNT_ID": ACCOUNT,
             "ENVIRONMENT": "local",
             "APP_NAME": "djambda",
             "EPHEMERAL": "true",

@@ -66,7 +66,10 @@ def roll_out(
     data. With `only_live_code`, the project must have the code of the live version.
     """
     verify_target(deployment)
-    with temporary_assembly(deployment, steps) as assembly, _one_at_a_time(deployment, steps):
+    with (
+        temporary_assembly(deployment, steps, check=True) as assembly,
+        _one_at_a_time(deployment, steps),
+    ):
         if only_live_code:
             history = require_history(deployment, deployment.client("lambda"))
             template = json.loads((assembly / f"{deployment.stack}.template.json").read_text())

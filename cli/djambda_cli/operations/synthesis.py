@@ -4,7 +4,9 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
@@ -18,6 +20,8 @@ from djambda_cli.aws.variables import snapshot_id
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud
+from djambda_cli.operations.checks_project import check_project, require_no_problem
+from djambda_cli.operations.report import print_warnings
 from djambda_cli.operations.shipping import left_out_note, load_selection
 from djambda_cli.paths import LOCAL, create_state_folder, load_project
 from djambda_cli.project import layer
@@ -36,19 +40,42 @@ def cdk_of(deployment: Deployment) -> Cdk:
 
 
 @contextmanager
-def temporary_assembly(deployment: Deployment, steps: Steps) -> Iterator[Path]:
+def temporary_assembly(
+    deployment: Deployment, steps: Steps, *, check: bool = False
+) -> Iterator[Path]:
     """Synthesize for a deploy with the current variables, into a folder of this run alone.
 
-    Raises `CliError`.
+    With `check`, the project is checked meanwhile. Its warnings are printed, and a problem
+    raises `CliError`.
     """
     variables = snapshot_id(deployment.client("ssm"), deployment.config.secrets_path)
-    with tempfile.TemporaryDirectory(prefix="djambda-cdk.out-") as folder:
-        synthesize(deployment, steps, Path(folder), variables)
+    with (
+        tempfile.TemporaryDirectory(prefix="djambda-cdk.out-") as folder,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        with project_with_layer(deployment, steps) as project:
+            # Roles that deploy to AWS cannot read secrets.
+            checked = partial(check_project, with_values=deployment.local is not None)
+            report = beside.submit(checked, deployment, project) if check else None
+            _synthesize(deployment, project, steps, Path(folder), variables)
+            if report:
+                print_warnings(report.result(), deployment, steps)
+                require_no_problem(report.result(), deployment)
         yield Path(folder)
 
 
 def synthesize(deployment: Deployment, steps: Steps, output: Path, variables: str = "") -> None:
     """Build the layer if it is not current, and synthesize into `output`. Raises `CliError`."""
+    with project_with_layer(deployment, steps) as project:
+        _synthesize(deployment, project, steps, output, variables)
+
+
+@contextmanager
+def project_with_layer(deployment: Deployment, steps: Steps) -> Iterator[Project]:
+    """Yield the project with a layer that is current and does not change meanwhile.
+
+    Raises `CliError`.
+    """
     architecture = deployment.config.lambda_architecture
     project = load_project()
     verify_project(project)
@@ -61,8 +88,14 @@ def synthesize(deployment: Deployment, steps: Steps, output: Path, variables: st
             with steps.step("Build layer"):
                 built = layer.build(project, architecture, LOCAL)
             _print_note(steps, built.lock_change)
-        with steps.step("Synthesize stack") as progress:
-            cdk_of(deployment).synth(output, progress, variables)
+        yield project
+
+
+def _synthesize(
+    deployment: Deployment, project: Project, steps: Steps, output: Path, variables: str
+) -> None:
+    with steps.step("Synthesize stack") as progress:
+        cdk_of(deployment).synth(output, progress, variables)
     selection = load_selection(project.root, project.file.exclude)
     _print_note(steps, left_out_note(selection, project.root))
 

@@ -9,7 +9,9 @@ checks it at synth.
 import fcntl
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -31,19 +33,48 @@ from djambda_cli.project.unused_files import remove_unused_files
 
 
 @dataclass(frozen=True)
-class BuiltLayer:
-    """A finished layer and its sizes in bytes.
+class Sizes:
+    """The unzipped sizes in bytes that Lambda limits: of the layer and of the function's code.
 
-    `zipped` approximates the CDK's zip. `code` is the unzipped code of the Django function, which
-    counts against the same limit. `packages` has the unzipped sizes, the largest first. `sources`
-    has the packages that were built from source, `lock_changes` those that changed in
-    requirements.lock, or None if that was not updated, and `omitted` the unused parts of packages.
+    `packages` has the sizes of the layer's packages, the largest first.
     """
 
-    zipped: int
     unzipped: int
     code: int
     packages: list[tuple[str, int]]
+
+    @property
+    def total(self) -> int:
+        """The size of layer and code."""
+        return self.unzipped + self.code
+
+    @property
+    def share(self) -> float:
+        """The share of Lambda's size limit that the layer and the code use, from 0 to 1."""
+        return self.total / SIZE_LIMIT
+
+    @property
+    def are_close_to_the_limit(self) -> bool:
+        """Whether less than a fifth of the limit is left."""
+        return self.share > 0.8  # noqa: PLR2004
+
+    @property
+    def largest(self) -> str:
+        """The five largest packages, for people."""
+        return ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.packages[:5])
+
+
+@dataclass(frozen=True)
+class BuiltLayer:
+    """A finished layer.
+
+    `zipped` approximates the size in bytes of the CDK's zip. `sources` has the packages that were
+    built from source, `lock_changes` those that changed in requirements.lock, or None if that was
+    not updated, and `omitted` the unused parts of packages.
+    """
+
+    sizes: Sizes
+    zipped: int
     sources: list[str]
     lock_changes: list[str] | None
     omitted: list[str]
@@ -55,16 +86,6 @@ class BuiltLayer:
             return ""
         changes = ", ".join(self.lock_changes) or "no version has changed"
         return f"requirements.lock was updated: {changes}."
-
-    @property
-    def share(self) -> float:
-        """The share of Lambda's size limit that the layer and the code use, from 0 to 1."""
-        return (self.unzipped + self.code) / SIZE_LIMIT
-
-    @property
-    def largest(self) -> str:
-        """The five largest packages, for people."""
-        return ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.packages[:5])
 
 
 @contextmanager
@@ -104,14 +125,14 @@ def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
         code.add_bytecode(new, "/opt/python", project.python, column_tables=False)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         code.normalize_modes(new)
-        sizes = _measure(new, project)
-        built = BuiltLayer(**sizes, sources=sources, lock_changes=lock_changes, omitted=omitted)
-        if built.share > 1:
+        sizes = measure(new, project)
+        if sizes.share > 1:
             raise CliError(
-                f"The layer ({built.unzipped / 1e6:.0f} MB unzipped) and the code exceed Lambda's "
-                f"limit of {SIZE_LIMIT / 1e6:.0f} MB. The largest packages are {built.largest}. "
+                f"The layer ({sizes.unzipped / 1e6:.0f} MB unzipped) and the code exceed Lambda's "
+                f"limit of {SIZE_LIMIT / 1e6:.0f} MB. The largest packages are {sizes.largest}. "
                 f"Remove packages that the site does not need from {project.requirements.name}."
             )
+        built = BuiltLayer(sizes, _zipped_size(new), sources, lock_changes, omitted)
         target = project.layer / "python"
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
@@ -139,26 +160,25 @@ def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
     }
 
 
-def _measure(folder: Path, project: Project) -> dict[str, Any]:
-    """Return the sizes of a `BuiltLayer`."""
+def measure(folder: Path, project: Project) -> Sizes:
+    """Return the sizes of a layer's packages in `folder`, and of the project's code."""
     packages: Counter[str] = Counter()
-    archive_file = folder.with_suffix(".zip")
-    with zipfile.ZipFile(archive_file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in folder.rglob("*"):
-            if path.is_file():
-                name = path.relative_to(folder)
-                archive.write(path, "python" / name)
-                package = name.parts[0].partition("-")[0].removesuffix(".libs")
-                packages[package] += path.stat().st_size
-    zipped = archive_file.stat().st_size
-    archive_file.unlink()
-    return {
-        "zipped": zipped,
-        "unzipped": packages.total(),
-        # Bytecode is about as large as its source.
-        "code": sum(
-            path.stat().st_size * (2 if path.suffix == ".py" else 1)
-            for path in code.shipped(project.root, project.file.exclude)
-        ),
-        "packages": packages.most_common(),
-    }
+    for path in folder.rglob("*"):
+        if path.is_file():
+            name = path.relative_to(folder).parts[0]
+            packages[name.partition("-")[0].removesuffix(".libs")] += path.stat().st_size
+    # Bytecode is about as large as its source.
+    code_size = sum(
+        path.stat().st_size * (2 if path.suffix == ".py" else 1)
+        for path in code.shipped(project.root, project.file.exclude)
+    )
+    return Sizes(packages.total(), code_size, packages.most_common())
+
+
+def _zipped_size(folder: Path) -> int:
+    with tempfile.TemporaryFile(dir=folder.parent) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    archive.write(path, "python" / path.relative_to(folder))
+        return file.seek(0, os.SEEK_END)

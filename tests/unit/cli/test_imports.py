@@ -24,6 +24,8 @@ LAYERS = (
 
 FUNCTION_PROCESS = f"{PACKAGE}.local.function_process"
 """It gives emulated functions their search path, in their own process."""
+INSPECTION_PROCESS = f"{PACKAGE}.project.inspection_process"
+"""It starts the project in a process of its own, with the runtime and the layer's packages."""
 
 FORBIDDEN = {"awslambda", "bench", "bootstrap", "djambda", "django", "tests"}
 """They are not in the installed package, or run elsewhere."""
@@ -64,6 +66,8 @@ def layer_of(name: str) -> int:
 def is_allowed(importer: str, imported: str) -> bool:
     """Return whether a module of the CLI may import a name."""
     top, *rest = imported.split(".")
+    if importer == INSPECTION_PROCESS:
+        return top != PACKAGE
     if top != PACKAGE:
         is_search_path = imported == "sys.path" and importer != FUNCTION_PROCESS
         return top not in FORBIDDEN | {""} and not is_search_path

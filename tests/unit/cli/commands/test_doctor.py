@@ -1,7 +1,8 @@
 """`djambda doctor`: the selection of checks, and the report."""
 
-from djambda_cli.commands.doctor import check_aws, render_report, report_as_json
+from djambda_cli.commands.doctor import check_aws
 from djambda_cli.operations.findings import Level, ok, problem, warning
+from djambda_cli.operations.report import render_report, report_as_json
 from tests.unit.cli.aws_fakes import FakeClient, deployment, refusal
 
 

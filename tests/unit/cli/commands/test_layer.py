@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from djambda_cli.commands.layer import summary
 from djambda_cli.main import app
-from djambda_cli.project.layer import BuiltLayer
+from djambda_cli.project.layer import BuiltLayer, Sizes
 
 PACKAGES = [("numpy", 150_000_000), ("django", 20_100_000)]
 
@@ -13,7 +13,7 @@ PACKAGES = [("numpy", 150_000_000), ("django", 20_100_000)]
 def built(
     unzipped: int, *, lock_changes: list[str] | None = None, sources: list[str] | None = None
 ) -> BuiltLayer:
-    return BuiltLayer(60_000_000, unzipped, 0, PACKAGES, sources or [], lock_changes, [])
+    return BuiltLayer(Sizes(unzipped, 0, PACKAGES), 60_000_000, sources or [], lock_changes, [])
 
 
 def test_summary_has_the_sizes_and_the_share_of_the_limit() -> None:

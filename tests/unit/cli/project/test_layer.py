@@ -332,7 +332,7 @@ def test_sizes_include_the_layer_and_the_code(checkout: Checkout) -> None:
     built = checkout.build()
 
     content = [path.read_bytes() for path in checkout.python.rglob("*") if path.is_file()]
-    assert built.unzipped == sum(map(len, content))
-    assert built.code == code
-    assert 0 < built.zipped < built.unzipped + 300 * len(content)
-    assert built.packages[0][0] == "django"
+    assert built.sizes.unzipped == sum(map(len, content))
+    assert built.sizes.code == code
+    assert 0 < built.zipped < built.sizes.unzipped + 300 * len(content)
+    assert built.sizes.packages[0][0] == "django"

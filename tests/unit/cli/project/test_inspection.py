@@ -1,0 +1,207 @@
+"""The start of a project with the deployed settings, in a process of its own."""
+
+from pathlib import Path
+
+import django
+import pytest
+
+from awscdk.discovery import Project
+from awscdk.project_file import ProjectFile
+from djambda_cli.project.inspection import Inspection, inspect
+from djambda_common.names import SECRET_KEY
+from djambda_common.variables import encode
+
+SITE_PACKAGES = Path(django.__file__).parents[1]
+SETTINGS = """
+import os
+ROOT_URLCONF = "site1.urls"
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "site1"]
+"""
+INVALID_MODEL = """
+from django.db import models
+
+class Page(models.Model):
+    id = models.BigAutoField(primary_key=True)
+    title = models.CharField(choices=1)
+"""
+
+
+class Example:
+    """A project whose layer is this environment's packages."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "layer").mkdir()
+        (root / "layer" / "python").symlink_to(SITE_PACKAGES)
+        self.write("manage.py", "")
+        self.write("site1/__init__.py", "")
+        self.write("site1/settings.py", SETTINGS)
+        self.write("site1/urls.py", "urlpatterns = []\n")
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the project."""
+        file = self.root / name
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(text)
+
+    def add_settings(self, text: str) -> None:
+        """Add lines to the settings, from line 5."""
+        self.write("site1/settings.py", SETTINGS + text)
+
+    def inspect(self, *set_elsewhere: str, **parameters: str) -> Inspection:
+        """Inspect it."""
+        files = (self.root / "requirements.txt", self.root / "requirements.lock")
+        settings = ProjectFile(settings="site1.settings")
+        project = Project(self.root, *files, self.root / "layer", file=settings)
+        return inspect(project, {"AWS_REGION": "eu-west-1"}, parameters, set_elsewhere)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Example:
+    return Example(tmp_path)
+
+
+def test_project_that_starts(example: Example) -> None:
+    result = example.inspect()
+
+    assert result.failure == ""
+    assert (result.required, result.optional, result.connections) == ([], [], [])
+    assert result.django == django.__version__
+    assert result.facts["apps"][0] == "djambda"
+    assert result.facts["login"] == {"field": "username", "value": ""}
+
+
+def test_all_missing_variables_are_found(example: Example) -> None:
+    example.add_settings(
+        'KEY = os.environ["STRIPE_KEY"]\n'
+        'WORKERS = int(os.environ["WORKERS"])\n'
+        "from site1.more import HOST\n"
+        'DSN = os.environ.get("SENTRY_DSN")\n'
+        'CACHE = os.environ.get("CACHE_URL", "dummy://")\n'
+        'LEVEL = os.getenv("LOG_LEVEL", "")\n'
+    )
+    example.write(
+        "site1/more.py",
+        "import os\n"
+        "def required(name):\n"
+        "    if name not in os.environ:\n"
+        '        raise RuntimeError(f"Set the {name} environment variable")\n'
+        "    return os.environ[name]\n"
+        'HOST = required("MAIL_HOST")\n',
+    )
+
+    result = example.inspect()
+
+    assert [(missing.name, missing.place) for missing in result.required] == [
+        ("STRIPE_KEY", "site1/settings.py:5"),
+        ("WORKERS", "site1/settings.py:6"),
+        ("MAIL_HOST", "site1/more.py:3"),
+    ]
+    assert result.failure == ""
+    assert [missing.name for missing in result.optional] == ["SENTRY_DSN", "LOG_LEVEL"]
+
+
+def test_variables_of_the_project_are_set(example: Example) -> None:
+    example.add_settings('KEY = os.environ["STRIPE_KEY"]\nURL = os.environ["DATABASE_URL"]\n')
+
+    result = example.inspect(**{"secret/STRIPE_KEY": encode("sk_live_1234567890")})
+
+    assert result.required == []
+    assert result.failure == ""
+    assert "sk_live" not in str(result)
+
+
+def test_variables_whose_values_are_unknown_are_not_missing(example: Example) -> None:
+    example.add_settings('KEY = os.environ["KEY"]\nWORKERS = int(os.environ["WORKERS"])\n')
+
+    result = example.inspect("WORKERS")
+
+    assert [missing.name for missing in result.required] == ["KEY"]
+    assert result.failure == ""
+
+
+def test_failure_names_the_place_and_no_secret(example: Example) -> None:
+    example.add_settings('raise ValueError("bad key " + os.environ["STRIPE_KEY"])\n')
+
+    result = example.inspect(**{"secret/STRIPE_KEY": encode("sk_live_1234567890")})
+
+    assert result.failure.startswith("ValueError: bad key ***")
+    assert 'File "site1/settings.py", line 5' in result.failure
+    assert "sk_live" not in str(result)
+
+
+def test_failure_that_no_variable_causes(example: Example) -> None:
+    example.add_settings('KEY = os.environ["STRIPE_KEY"]\nimport no_such_package\n')
+
+    result = example.inspect()
+
+    assert [missing.name for missing in result.required] == ["STRIPE_KEY"]
+    assert "No module named 'no_such_package'" in result.failure
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import sys; sys.exit('no')",
+        "os._exit(3)",
+        "INSTALLED_APPS += ['no_such_app']",
+        "this is not Python",
+        "ROOT_URLCONF = 'no.such.urls'",
+    ],
+)
+def test_project_that_does_not_start(example: Example, line: str) -> None:
+    example.add_settings(line)
+
+    assert example.inspect().failure
+
+
+def test_output_of_the_project_does_not_matter(example: Example) -> None:
+    example.add_settings('print("hello")\nos.write(1, b"hello")\n')
+
+    assert example.inspect().failure == ""
+
+
+def test_connection_to_the_database_during_the_start(example: Example) -> None:
+    example.write(
+        "site1/urls.py",
+        "from django.contrib.auth.models import User\nurlpatterns = []\nUser.objects.exists()\n",
+    )
+    example.write("site1/models.py", INVALID_MODEL)
+
+    result = example.inspect()
+
+    assert result.failure == ""
+    assert result.connections[0] == "site1/urls.py:3"
+    assert [message["id"] for message in result.messages if message["level"] >= 40] == [
+        "fields.E004"
+    ]
+
+
+def test_nothing_can_be_reached(example: Example) -> None:
+    example.add_settings(
+        "import socket\n"
+        "try:\n"
+        "    socket.create_connection(('127.0.0.1', 9), timeout=1)\n"
+        "except ConnectionRefusedError:\n"
+        "    raise RuntimeError('it tried')\n"
+        "except OSError as error:\n"
+        "    assert 'djambda check' in str(error)\n"
+    )
+
+    assert example.inspect().failure == ""
+
+
+def test_environment_of_this_process_is_not_used(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_KEY", "from the shell")
+    monkeypatch.setenv("PYTHONPATH", str(example.root / "elsewhere"))
+    example.add_settings('KEY = os.environ["STRIPE_KEY"]\n')
+
+    assert [missing.name for missing in example.inspect().required] == ["STRIPE_KEY"]
+
+
+def test_own_secret_key_is_replaced(example: Example) -> None:
+    example.add_settings('SECRET_KEY = "insecure"\n')
+
+    assert "SECRET_KEY" in example.inspect(**{SECRET_KEY: "x" * 50}).facts["replaced"]
