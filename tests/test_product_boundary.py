@@ -20,8 +20,11 @@ pytestmark = pytest.mark.boundary
 
 SAMPLE = ("core", "mysite", "manage.py")
 START_PROJECT = "django-admin startproject website django"
-# Not this module, which would start itself.
-TESTS = "pytest tests/unit tests/synth -q -p no:cacheprovider"
+# Not this module, which would start itself; those of scripts and versions use no project.
+TESTS = (
+    "pytest tests/unit tests/synth -q -p no:cacheprovider"
+    " --ignore tests/unit/scripts --ignore tests/unit/test_versions.py"
+)
 
 
 def start(checkout: Checkout, command: str, **variables: str) -> subprocess.Popen[str]:

@@ -29,9 +29,12 @@ def find_chromium() -> str | None:
     return chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium: the machine's, or Playwright's own build, which is downloaded."""
+    """Headless Chromium: the machine's, or Playwright's own build, which is downloaded.
+
+    Its event loop must end before tests of the database, which Django refuses while one runs.
+    """
     executable = find_chromium()
     if executable is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
