@@ -26,15 +26,13 @@ remove_deployment_variables()
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-OWN_CLOUD = ("test_installed", "test_up")
-SHARED = {
-    "browser": "cloud",
-    "cloud": "cloud",
-    "iam": "cloud",
-    "pipeline": "cloud",
-    "synth": "synth",
+CLOUD, INSTALLED, SYNTH, UP = "cloud", "installed", "synth", "test_up"
+GROUPS = {"browser": CLOUD, "cloud": CLOUD, "iam": CLOUD, "pipeline": CLOUD} | {
+    "installed": INSTALLED,
+    "synth": SYNTH,
 }
-LONGEST = ("cloud", "test_up", "test_product_boundary", "test_installed", "synth")
+"""The folders whose modules share a local cloud, an installation or templates."""
+LONGEST = (CLOUD, UP, "test_product_boundary", INSTALLED, SYNTH)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item) -> str:
     module, folder = item.path.stem, item.path.relative_to(ROOT / "tests").parts[0]
-    return module if module in OWN_CLOUD else SHARED.get(folder, module)
+    return module if module == UP else GROUPS.get(folder, module)
 
 
 @pytest.fixture(scope="session")

@@ -18,3 +18,8 @@ def has_background(element: Locator) -> bool:
     """Return whether a stylesheet gives the element a background color."""
     color = element.evaluate("element => getComputedStyle(element).backgroundColor")
     return bool(color != "rgba(0, 0, 0, 0)")
+
+
+def is_loaded(image: Locator) -> bool:
+    """Return whether an image is shown."""
+    return bool(image.evaluate("element => element.complete && element.naturalWidth > 0"))

@@ -145,8 +145,18 @@ def facts() -> dict[str, Any]:
         "superuser_lacks": [name for name, value in required_values(model).items() if value is None]
         if model
         else [],
-        "uses_postgres_search": "django.contrib.postgres.search" in sys.modules,
+        "uses_postgres_search": _uses_postgres_search(),
     }
+
+
+def _uses_postgres_search() -> bool:
+    """Return whether a module of the project imports something of Django's full-text search."""
+    return any(
+        getattr(value, "__module__", "") == "django.contrib.postgres.search"
+        for module in list(sys.modules.values())
+        if _is_of_project(getattr(module, "__file__", None) or "")
+        for value in list(vars(module).values())
+    )
 
 
 def inspect(parameters: dict[str, str]) -> dict[str, Any]:

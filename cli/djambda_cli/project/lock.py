@@ -28,7 +28,8 @@ from djambda_cli.project.runtime_packages import (
 def update_lock(project: Project, work: Path) -> list[str] | None:
     """Update the project's lock if its requirements have changed.
 
-    Return the changed packages, as in "django 6.1.2 → 6.1.3", or None if it was not updated. `work`
+    Return the changed packages, as in "django 6.1.2 → 6.1.3", or None if it was not updated. The
+    first time, a project's own lock is what they are compared with. `work`
     is a folder for temporary files. Raises `CliError`, and then the lock file remains unchanged.
     """
     requirements, lock_file = project.requirements, project.lock
@@ -51,8 +52,10 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
             "CI does not update it. Run `djambda layer` on your machine and commit the lock file."
         )
     new_lock = work / "requirements.new.lock"
+    before = _versions(lock_file)
     if is_lock(requirements):
         packages = export(project)
+        before = before or dict(pinned(packages))
     else:
         # uv keeps the versions that it finds in the output file if they still fit.
         lines = requirement_lines(lock_file)
@@ -60,7 +63,7 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
         packages = _resolve(project, new_lock)
     if not project.in_checkout:
         packages = _completed(project, packages, work)
-    changes = _changes(_versions(lock_file), dict(pinned(packages)))
+    changes = _changes(before, dict(pinned(packages)))
     new_lock.write_text(first_line + packages)
     new_lock.replace(lock_file)
     return list(changes)

@@ -177,6 +177,17 @@ def test_connection_to_the_database_during_the_start(example: Example) -> None:
     ]
 
 
+def test_search_of_postgres_is_a_fact_if_the_project_uses_it(example: Example) -> None:
+    assert example.inspect().facts["uses_postgres_search"] is False
+
+    example.write(
+        "site1/urls.py",
+        "from django.contrib.postgres.search import SearchVector\nurlpatterns = []\n",
+    )
+
+    assert example.inspect().facts["uses_postgres_search"] is True
+
+
 def test_nothing_can_be_reached(example: Example) -> None:
     example.add_settings(
         "import socket\n"
