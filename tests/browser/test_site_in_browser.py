@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from djambda_cli.local.cloud import domain_url
 from tests.browser.pages import has_background, log_in
 from tests.cloud.local import Cloud
 
@@ -49,3 +50,19 @@ def test_admin_is_styled_and_lists_products(page: Page, cloud: Cloud) -> None:
     assert has_background(page.locator("#header"))
     page.get_by_role("main").get_by_role("link", name="Products", exact=True).last.click()
     expect(page.get_by_role("link", name="Add product")).to_be_visible()
+
+
+def test_site_works_without_the_prefix(browser: Browser, cloud: Cloud) -> None:
+    domain = domain_url(cloud.site)
+    context = browser.new_context(base_url=domain)
+    page = context.new_page()
+
+    page.goto("products/")  # It redirects to the login.
+    page.get_by_label("Username").fill(cloud.variables["DJANGO_SUPERUSER_USERNAME"])
+    page.get_by_label("Password").fill(cloud.variables["DJANGO_SUPERUSER_PASSWORD"])
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+
+    page.wait_for_url(f"{domain}products/")
+    assert {cookie["path"] for cookie in context.cookies()} == {"/"}
+    assert has_background(page.locator("body"))
+    context.close()

@@ -125,6 +125,23 @@ def test_administrative_paths_on_the_sites_host(cloud: Cloud, endpoint: str, pat
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize("path", ["_ministack/reset", INVOKE])
+def test_administrative_paths_on_the_sites_domain(cloud: Cloud, endpoint: str, path: str) -> None:
+    """They are pages of the site, which does not have them."""
+    host = urlsplit(cloud.site).netloc.replace(".execute-api.", ".")
+
+    response = request("POST", endpoint + path, headers={"Host": host}, content=COMMAND)
+
+    assert response.status_code in {403, 404}
+    assert cloud.manage(["check"])["output"]
+
+
+def test_domain_of_no_site(endpoint: str) -> None:
+    host = f"another.localhost:{urlsplit(endpoint).port}"
+
+    assert request("GET", endpoint, headers={"Host": host}).status_code == 403
+
+
 def test_static_files_are_public_and_nothing_else_is(
     cloud: Cloud, endpoint: str, bucket: str
 ) -> None:

@@ -69,6 +69,16 @@ def test_path_is_not_decoded(api: httpx.Client, path: str) -> None:
     assert event["requestContext"]["path"] == f"/prod{path}"
 
 
+def test_domain_without_the_stage(api: httpx.Client) -> None:
+    domain = api.headers["Host"].replace(".execute-api.", ".")
+
+    event = event_of(api, str(api.base_url.copy_with(path="/a%20b/")), headers={"Host": domain})
+
+    assert event["path"] == event["requestContext"]["path"] == "/a%20b/"
+    assert event["requestContext"]["domainName"] == domain.partition(":")[0]
+    assert event["requestContext"]["stage"] == "prod"
+
+
 def test_query_is_decoded_once(api: httpx.Client) -> None:
     event = event_of(api, "/?a=%2525&b=1&b=%C3%BC&c=")
 

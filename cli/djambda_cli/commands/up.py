@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from djambda_cli.deployment import use_deployment
 from djambda_cli.errors import CliError
-from djambda_cli.local.cloud import LocalCloud
+from djambda_cli.local.cloud import LocalCloud, domain_url
 from djambda_cli.operations.access import Access, load_access, write_variables
 from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.rollout import roll_out
@@ -131,7 +131,9 @@ def summary(access: Access, variables_file: str) -> str:
 """
     missing = "\n  User      none. Create one: djambda manage --local help createsuperuser\n"
     return f"""
-  Site      [link={access.url}]{access.url}[/link]{admin}{login if access.username else missing}
+  Site      [link={access.url}]{access.url}[/link]{admin}
+  Domain    {domain_url(access.url)} (the site as with a domain of your own)\
+{login if access.username else missing}
 {activate}  Point cdk and aws to the local cloud     . {variables_file}
   Run a management command                 djambda manage --local check
   Show the status                          djambda status --local

@@ -296,6 +296,11 @@ def emulator_url(url: str, port: int) -> str:
     return f"http://{api_id}.execute-api.localhost:{port}{aws_url.path}"
 
 
+def domain_url(url: str) -> str:
+    """Return another URL of the same local site, which has no prefix, as with an own domain."""
+    return f"http://{urlsplit(url).netloc.replace('.execute-api.', '.')}/"
+
+
 def _emulator_is_ready(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:

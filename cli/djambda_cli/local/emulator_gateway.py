@@ -48,8 +48,9 @@ class Response:
 
 @dataclass(frozen=True)
 class Route:
-    """The resource and the function for one request."""
+    """The resource and the function for one request; `base` is the path of the API, or ""."""
 
+    base: str
     stage: dict[str, Any]
     resource: dict[str, Any]
     parameters: dict[str, str]
@@ -57,11 +58,15 @@ class Route:
 
 
 class RestApi:
-    """The REST API `api_id`; `app` is the emulator, which serves everything else."""
+    """The REST API `api_id`; `app` is the emulator, which serves everything else.
 
-    def __init__(self, app: App, api_id: str) -> None:
+    With `custom_domain`, its paths have no stage, as at a domain that is mapped to the API's stage.
+    """
+
+    def __init__(self, app: App, api_id: str, *, custom_domain: bool = False) -> None:
         self._app = app
         self._api_id = api_id
+        self._custom_domain = custom_domain
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         owner = apigateway_v1.find_api_scope(self._api_id)
@@ -69,10 +74,13 @@ class RestApi:
         region_token = _request_region.set(owner[1])
         try:
             route = self._route(scope)
-            if route is None:
+            if route:
+                response = await self._respond(scope, receive, route, owner)
+            elif self._custom_domain:
+                response = _plain(403, "This domain is not mapped to a stage.")
+            else:
                 await self._app(scope, receive, send)
                 return
-            response = await self._respond(scope, receive, route, owner)
         finally:
             _request_account_id.reset(account_token)
             _request_region.reset(region_token)
@@ -80,9 +88,14 @@ class RestApi:
 
     def _route(self, scope: Message) -> Route | None:
         """Return the route to a function, or None if there is another or no integration."""
-        name, _, rest = unquote(_raw_path(scope)).lstrip("/").partition("/")
-        segments = [segment for segment in rest.split("/") if segment]
-        stage = apigateway_v1._stages_v1.get(self._api_id, {}).get(name)
+        path = unquote(_raw_path(scope)).lstrip("/")
+        stages = apigateway_v1._stages_v1.get(self._api_id, {})
+        if self._custom_domain:
+            base, stage = "", next(iter(stages.values()), None)
+        else:
+            name, _, path = path.partition("/")
+            base, stage = f"/{name}", stages.get(name)
+        segments = [segment for segment in path.split("/") if segment]
         resource, parameters = apigateway_v1._match_resource_tree(self._api_id, segments)
         methods = (resource or {}).get("resourceMethods", {})
         method = methods.get(scope["method"]) or methods.get("ANY") or {}
@@ -91,7 +104,7 @@ class RestApi:
             return None
         uri = integration.get("uri", "")
         function = apigateway_v1._extract_lambda_ref_from_integration_uri(uri)
-        return Route(stage, resource, parameters or {}, function)
+        return Route(base, stage, resource, parameters or {}, function)
 
     async def _respond(
         self, scope: Message, receive: Receive, route: Route, owner: tuple[str, str]
@@ -171,7 +184,6 @@ def build_event(
     """
     headers = [(name.decode("latin-1"), _text(value)) for name, value in scope["headers"]]
     path = _raw_path(scope)
-    stage = route.stage.get("stageName", "")
     address, port = (scope.get("client") or ("127.0.0.1", 0))[0], scope["server"][1]
     forwarded = [value for name, value in headers if name == "x-forwarded-for"]
     gateway = {"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"}
@@ -187,7 +199,7 @@ def build_event(
     host = next((value for name, value in headers if name == "host"), "")
     return {
         "resource": route.resource["path"],
-        "path": path[len(stage) + 1 :] or "/",  # As the client sent it.
+        "path": path.removeprefix(route.base) or "/",  # As the client sent it.
         "httpMethod": scope["method"],
         "headers": request_headers(dict(headers)),
         "multiValueHeaders": request_headers(_grouped(headers)),
@@ -204,7 +216,7 @@ def build_event(
             "path": path,
             "accountId": account,
             "protocol": f"HTTP/{scope.get('http_version', '1.1')}",
-            "stage": stage,
+            "stage": route.stage.get("stageName", ""),
             "domainPrefix": host.partition(".")[0],
             "requestTimeEpoch": int(now * 1000),
             "requestId": request_id,

@@ -46,6 +46,7 @@ class Guard:
         self._app = app
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._site = re.compile(rf"([a-z0-9]+)\.execute-api\.localhost:{port}")
+        self._domain = re.compile(rf"([a-z0-9]+)\.localhost:{port}")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -72,6 +73,9 @@ class Guard:
         if api := self._site.fullmatch(host):
             _check_stage(api[1], scope["path"])
             return RestApi(self._app, api[1]), receive, send
+        if api := self._domain.fullmatch(host):
+            _stages(api[1])
+            return RestApi(self._app, api[1], custom_domain=True), receive, send
         if host not in self._hosts:
             raise RefusedError(f"the host {host!r} is not this machine's")
         method, path = scope["method"], scope["path"]
@@ -92,13 +96,22 @@ class Guard:
 
 def _check_stage(api_id: str, path: str) -> None:
     """Refuse a path outside the API's stages, such as the emulator's administrative ones."""
-    stages = (
-        stages
-        for (_account, _region, stored_id), stages in apigateway_v1._stages_v1.all_items()
-        if stored_id == api_id
-    )
-    if path.lstrip("/").partition("/")[0] not in {name for names in stages for name in names}:
+    if path.lstrip("/").partition("/")[0] not in _stages(api_id):
         raise RefusedError("no API has this address")
+
+
+def _stages(api_id: str) -> set[str]:
+    """Return the names of an API's stages. Raises `RefusedError` if it does not exist."""
+    all_stages = apigateway_v1._stages_v1.all_items()
+    names = {
+        name
+        for (_account, _region, stored), stages in all_stages
+        if stored == api_id
+        for name in stages
+    }
+    if not names:
+        raise RefusedError("no API has this address")
+    return names
 
 
 def _drop_service(scope: Message) -> None:

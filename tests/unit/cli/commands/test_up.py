@@ -14,6 +14,7 @@ def test_summary_has_the_superusers_login(login: str) -> None:
 
     assert f"User      {login}\n" in shown
     assert f"Admin     {URL}office/\n" in shown
+    assert "Domain    http://abc.localhost:4566/ " in shown
     assert "the-password" in shown
 
 
