@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from tests.cloud.checkout import Checkout
 from tests.cloud.local import (
@@ -199,6 +200,18 @@ def test_database_of_an_earlier_version_gets_a_password(folder: Path) -> None:
     with pytest.raises(psycopg2.OperationalError):
         connect(password="another")
     cloud.stop()
+
+
+def test_database_of_another_postgres(folder: Path) -> None:
+    data = folder / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("11\n")
+
+    with pytest.raises(CliError, match="PostgreSQL 11's") as caught:
+        LocalCloud(folder).start(port=0, owner=os.getpid())
+
+    assert "djambda down --wipe" in str(caught.value)
+    assert (data / "PG_VERSION").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

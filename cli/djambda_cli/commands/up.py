@@ -55,18 +55,13 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
 
     With `owner` (a process id) the cloud stops when that process ends. Raises `CliError`.
     """
-    running = cloud.running()
-    if running and port and running.port != port:
-        raise CliError(
-            f"The local cloud is already running on port {running.port}. To change the port: "
-            f"{cloud.command('down')}, then djambda up --port {port}"
-        )
     project = load_project()
     verify_project(project)
     create_state_folder()
+    is_running = _is_running(cloud, steps, port)
     provide_python(project, steps, cloud)
     ensure_tools()
-    if running:
+    if is_running:
         with _kept_running(cloud):
             return deploy_to(cloud, steps)
     try:
@@ -87,6 +82,26 @@ def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | 
     if owner is None:
         cloud.detach()
     return access
+
+
+def _is_running(cloud: LocalCloud, steps: Steps, port: int | None) -> bool:
+    """Return whether the cloud runs. One that another version of djambda started is stopped.
+
+    Raises `CliError` if it runs on another port.
+    """
+    running = cloud.running()
+    if not running:
+        return False
+    if port and running.port != port:
+        raise CliError(
+            f"The local cloud is already running on port {running.port}. To change the port: "
+            f"{cloud.command('down')}, then djambda up --port {port}"
+        )
+    if running.is_current:
+        return True
+    with steps.step("Stop the cloud of another version"):
+        cloud.stop()
+    return False
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from djambda_cli.errors import CliError
 from djambda_cli.local import ports, postgres, shutdown
 from djambda_cli.local.credentials import Credentials, load_or_create
 from djambda_cli.local.environment import ISOLATION, inherited, machine_architecture
-from djambda_cli.local.supervisor import PYTHONS, RUNNING
+from djambda_cli.local.supervisor import PYTHONS, RUNNING, code_id
 from djambda_cli.paths import CHECKOUT, DEFAULT_CLOUD, LOCAL, search_path
 
 PREFERRED_PORT = 4566
@@ -41,13 +41,20 @@ NEEDED_BYTES = 500_000_000
 class Running:
     """A running local cloud: its supervisor's process id, its two ports, the emulator's script.
 
-    Clouds started by djambda 0.1.0 do not record the script.
+    `code` is `supervisor.code_id` of the djambda that started it. Clouds started by djambda 0.1.0
+    record neither it nor the script.
     """
 
     pid: int
     port: int
     postgres_port: int
     emulator: Path | None
+    code: str
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this version of djambda runs it."""
+        return self.code == code_id()
 
 
 class LocalCloud:
@@ -112,7 +119,8 @@ class LocalCloud:
         except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
             return None
         emulator = Path(record["emulator"]) if "emulator" in record else None
-        return Running(record["pid"], record["port"], record["postgres_port"], emulator)
+        code = record.get("code", "")
+        return Running(record["pid"], record["port"], record["postgres_port"], emulator, code)
 
     def require_running(self) -> Running:
         """Return the running cloud.

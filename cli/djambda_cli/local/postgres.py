@@ -29,10 +29,19 @@ def initialize(folder: Path, *, user: str, database: str, password: str) -> None
     """Create the data folder with a superuser and a database, unless it exists.
 
     A data folder of an earlier version, which trusts every connection, gets the password. Raises
-    `CliError` with the output of the program that failed.
+    `CliError` with the output of the program that failed, or if another major version of Postgres
+    made the folder.
     """
     data = folder / "data"
     if (data / "PG_VERSION").exists():
+        made_by, own = (data / "PG_VERSION").read_text().strip(), _major_version()
+        if made_by != own:
+            raise CliError(
+                f"The data of this local cloud is PostgreSQL {made_by}'s, and this version of "
+                f"djambda has PostgreSQL {own}. To start without it: djambda down --wipe, then "
+                "djambda up. To keep it, install the earlier version of djambda again and dump it: "
+                "djambda manage --local dumpdata"
+            )
         if (data / "pg_hba.conf").read_text() != AUTHENTICATION:
             _require_password(data, user, password)
         return
@@ -47,6 +56,11 @@ def initialize(folder: Path, *, user: str, database: str, password: str) -> None
     _run("postgres", "--single", "-D", new, "postgres", standard_input=create)
     _require_password(new, user, password)
     new.rename(data)
+
+
+def _major_version() -> str:
+    """Return the first number of "postgres (PostgreSQL) 16.2"."""
+    return _run("postgres", "--version").split()[-1].partition(".")[0]
 
 
 def _require_password(data: Path, user: str, password: str) -> None:
@@ -83,7 +97,8 @@ def command(folder: Path, port: int) -> tuple[list[str], int | None]:
     ], user
 
 
-def _run(program: str, *arguments: str | Path, standard_input: str = "", **variables: str) -> None:
+def _run(program: str, *arguments: str | Path, standard_input: str = "", **variables: str) -> str:
+    """Run a program of Postgres and return its output. Raises `CliError` if it fails."""
     prefix, user = _unprivileged()
     completed = subprocess.run(
         [*prefix, str(BINARIES / program), *map(str, arguments)],
@@ -97,6 +112,7 @@ def _run(program: str, *arguments: str | Path, standard_input: str = "", **varia
     )
     if completed.returncode:
         raise CliError(f"{program} of Postgres failed.", output=completed.stdout + completed.stderr)
+    return completed.stdout
 
 
 @cache
