@@ -34,7 +34,7 @@ def admin(page: Page, site: Site) -> Page:
     """A page of the superuser."""
     page.goto("admin/login/")
     page.get_by_label("Username").fill(site.username)
-    page.get_by_label("Password", exact=True).fill(site.password)
+    page.locator("#id_password").fill(site.password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/admin/")
     return page

@@ -20,8 +20,6 @@ from djambda_common.variables import KINDS, encode
 
 DJANGO = ("5.2", "6.0", "6.1")
 """The supported versions of Django."""
-ERROR = 40
-"""The level of errors in Django's system check framework."""
 SHOWN = 5
 """The places that a finding names."""
 DEBUG_APPS = ("debug_toolbar", "silk", "django_browser_reload")
@@ -220,15 +218,14 @@ def _check_superuser(facts: Mapping[str, object]) -> Iterator[Finding]:
 
 def check_messages(messages: Iterable[Mapping[str, object]]) -> Iterator[Finding]:
     """Return the messages of Django's checks; equal ones of several objects are one finding."""
-    groups: defaultdict[tuple[int, str, str, str], list[str]] = defaultdict(list)
+    groups: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
     for message in messages:
-        level = int(str(message["level"]))
-        key = (level, str(message["id"]), str(message["message"]), str(message["hint"]))
+        key = tuple(message[part] for part in ("is_error", "id", "message", "hint"))
         groups[key].append(str(message["object"]))
-    for (level, name, text, hint), objects in groups.items():
+    for (is_error, name, text, hint), objects in groups.items():
         where = _shortened(filter(None, objects))
-        message_text = ": ".join(filter(None, (where, f"({name}) {text}" if name else text)))
-        yield problem(message_text, hint) if level >= ERROR else warning(message_text, hint)
+        shown = ": ".join(filter(None, (where, f"({name}) {text}" if name else str(text))))
+        yield (problem if is_error else warning)(shown, str(hint))
 
 
 def check_paths(paths: Iterable[tuple[str, str]]) -> Iterator[Finding]:

@@ -143,7 +143,7 @@ def _run(python: Path | str, specification: Mapping[str, Any]) -> dict[str, Any]
     empty |= {"django": "", "error": ""}
     try:
         done = subprocess.run(
-            [python, "-I", "-S", "-X", "utf8", PROCESS],
+            [python, "-B", "-I", "-S", "-X", "utf8", PROCESS],
             input=json.dumps(specification),
             capture_output=True,
             text=True,
@@ -198,7 +198,6 @@ def _function_variables(project: Project) -> dict[str, str]:
         "POSTGRES_SERVICE_HOST": "127.0.0.1",
         "POSTGRES_SERVICE_PORT": "5432",
         "POSTGRES_USER": "djambda",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "SECRETS_PATH": "/none",
         BUILD_ID_VARIABLE: "none",
     }

@@ -108,19 +108,21 @@ def start(parameters: dict[str, str]) -> None:
 def run_django_checks() -> Iterator[dict[str, Any]]:
     """Yield the messages of `check --deploy`, without the silenced ones.
 
-    A check that raises an exception, as that of the URLs without a database, is left out.
+    Those of `--deploy` are advice: `startproject` writes a setting with an error among them. A
+    check that raises an exception, as that of the URLs without a database, is left out.
     """
     from django.core.checks.registry import Tags, registry  # noqa: PLC0415 (as above)
 
     for check in registry.get_checks(include_deployment_checks=True):
         if Tags.database in check.tags:
             continue
+        is_advice = check in registry.deployment_checks
         with suppress(Exception):
             for message in check(app_configs=None, databases=None):
                 if not message.is_silenced():
                     yield {
                         "id": message.id or "",
-                        "level": message.level,
+                        "is_error": message.is_serious() and not is_advice,
                         "message": str(message.msg),
                         "hint": str(message.hint or ""),
                         "object": str(message.obj or ""),

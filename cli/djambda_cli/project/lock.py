@@ -28,9 +28,11 @@ from djambda_cli.project.runtime_packages import (
 def update_lock(project: Project, work: Path) -> list[str] | None:
     """Update the project's lock if its requirements have changed.
 
-    Return the changed packages, as in "django 6.1.2 → 6.1.3", or None if it was not updated. The
-    first time, a project's own lock is what they are compared with. `work`
-    is a folder for temporary files. Raises `CliError`, and then the lock file remains unchanged.
+    Return the changed packages, as in "django 6.1.2 → 6.1.3", or None if it was not updated. Those
+    of a first lock are the packages that the project itself does not have.
+
+    `work` is a folder for temporary files. Raises `CliError`, and then the lock file remains
+    unchanged.
     """
     requirements, lock_file = project.requirements, project.lock
     if not requirements.exists():
@@ -55,13 +57,13 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
     before = _versions(lock_file)
     if is_lock(requirements):
         packages = export(project)
-        before = before or dict(pinned(packages))
     else:
         # uv keeps the versions that it finds in the output file if they still fit.
         lines = requirement_lines(lock_file)
         new_lock.write_text("".join(f"{line}\n" for line in lines if not _is_option(line)))
         packages = _resolve(project, new_lock)
     if not project.in_checkout:
+        before = before or dict(pinned(packages))
         packages = _completed(project, packages, work)
     changes = _changes(before, dict(pinned(packages)))
     new_lock.write_text(first_line + packages)

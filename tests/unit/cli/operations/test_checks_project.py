@@ -105,14 +105,20 @@ def test_settings_that_do_not_work(changes: dict[str, Any], level: Level, words:
 
 
 def test_equal_messages_of_django_are_one_finding() -> None:
-    def message(level: int, name: str, where: str) -> dict[str, Any]:
-        return {"id": name, "level": level, "message": "No.", "hint": "Do it.", "object": where}
+    def message(is_error: bool, name: str, where: str) -> dict[str, Any]:
+        return {
+            "id": name,
+            "is_error": is_error,
+            "message": "No.",
+            "hint": "Do it.",
+            "object": where,
+        }
 
     error, other = check_messages(
         [
-            message(40, "fields.E210", "shop.Photo.image"),
-            message(30, "security.W001", ""),
-            message(40, "fields.E210", "shop.Page.image"),
+            message(True, "fields.E210", "shop.Photo.image"),
+            message(False, "security.W001", ""),
+            message(True, "fields.E210", "shop.Page.image"),
         ]
     )
 

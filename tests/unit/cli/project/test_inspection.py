@@ -155,6 +155,28 @@ def test_project_that_does_not_start(example: Example, line: str) -> None:
     assert example.inspect().failure
 
 
+def test_advice_for_a_deployment_is_no_error(example: Example) -> None:
+    example.write(
+        "site1/models.py",
+        "from django.core.checks import Error, register\n"
+        "@register(deploy=True)\n"
+        "def advice(**kwargs):\n"
+        "    return [Error('Use a better backend.', id='site1.E001')]\n",
+    )
+
+    [message] = [each for each in example.inspect().messages if each["id"] == "site1.E001"]
+
+    assert message["is_error"] is False
+
+
+def test_project_is_not_changed(example: Example) -> None:
+    before = sorted(example.root.rglob("*"))
+
+    example.inspect()
+
+    assert sorted(example.root.rglob("*")) == before
+
+
 def test_output_of_the_project_does_not_matter(example: Example) -> None:
     example.add_settings('print("hello")\nos.write(1, b"hello")\n')
 
@@ -172,9 +194,7 @@ def test_connection_to_the_database_during_the_start(example: Example) -> None:
 
     assert result.failure == ""
     assert result.connections[0] == "site1/urls.py:3"
-    assert [message["id"] for message in result.messages if message["level"] >= 40] == [
-        "fields.E004"
-    ]
+    assert [message["id"] for message in result.messages if message["is_error"]] == ["fields.E004"]
 
 
 def test_search_of_postgres_is_a_fact_if_the_project_uses_it(example: Example) -> None:

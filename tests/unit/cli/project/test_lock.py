@@ -33,8 +33,7 @@ def update(project: Project) -> list[str] | None:
 def test_changes_are_those_of_the_packages(checkout: Checkout, project: Project) -> None:
     checkout.require("django>=6.1.3,<6.1.4")
     assert set(update(project) or ()) == {
-        *("django 6.1.3 (new)", "django-storages 1.14.6 (new)"),
-        *("psycopg2-binary 2.9.13 (new)", "pybase64 1.5.1 (new)"),
+        *("django-storages 1.14.6 (new)", "psycopg2-binary 2.9.13 (new)", "pybase64 1.5.1 (new)"),
     }
     assert update(project) is None
 
@@ -49,7 +48,8 @@ def test_another_python_updates_the_lock(checkout: Checkout, project: Project) -
     checkout.require("django==6.1.3 ; python_version < '3.13'", "pybase64 ; python_version > '3'")
     checkout.write(".python-version", "3.12\n")
 
-    assert "django 6.1.3 (new)" in (update(project) or ())
+    assert update(project)
+    assert "django==6.1.3" in project.lock.read_text()
     assert "for Python 3.12" in project.lock.read_text().splitlines()[0]
 
 
