@@ -21,7 +21,7 @@ wipe: tools  ## Stop it and delete its data
 	@djambda down --wipe
 
 test: check  ## Run all checks and tests, as CI does
-	@pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(if $(SAMPLE),@pytest -c django/core/pyproject.toml django/core)
 
 check: tools  ## Check style and types

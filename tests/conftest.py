@@ -26,13 +26,8 @@ remove_deployment_variables()
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-CLOUD, INSTALLED, SYNTH, UP = "cloud", "installed", "synth", "test_up"
-GROUPS = {"browser": CLOUD, "cloud": CLOUD, "iam": CLOUD, "pipeline": CLOUD} | {
-    "installed": INSTALLED,
-    "synth": SYNTH,
-}
-"""The folders whose modules share a local cloud, an installation or templates."""
-LONGEST = (CLOUD, UP, "test_product_boundary", INSTALLED, SYNTH)
+LONGEST = ("cloud", "test_product_boundary", "installed", "pipeline", "browser", "iam", "synth")
+"""The folders and modules that `make test`, which runs two modules at a time, starts first."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,19 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `make test` run two groups of tests at a time, the longest first.
+    """Start with the modules that take the longest."""
 
-    Tests that share a local cloud or templates are one group, and so is each other module.
-    """
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (*LONGEST, groups[item]).index(groups[item]))
+    def position(item: pytest.Item) -> int:
+        first = item.path.relative_to(ROOT / "tests").parts[0].removesuffix(".py")
+        return (*LONGEST, first).index(first)
 
-
-def _group(item: pytest.Item) -> str:
-    module, folder = item.path.stem, item.path.relative_to(ROOT / "tests").parts[0]
-    return module if module == UP else GROUPS.get(folder, module)
+    items.sort(key=position)
 
 
 @pytest.fixture(scope="session")
