@@ -236,9 +236,12 @@ def test_down_when_nothing_is_running(folder: Path) -> None:
 
 
 def test_wipe_deletes_the_data(folder: Path) -> None:
-    LocalCloud(folder).start(port=0, owner=os.getpid())
+    cloud = LocalCloud(folder)
+    cloud.start(port=0, owner=os.getpid())
+    cloud.variables_file.write_text("")
 
     done = run_down(folder, "--wipe")
 
     assert done.returncode == 0
     assert not folder.exists()
+    assert not cloud.variables_file.exists()

@@ -250,7 +250,8 @@ class LocalCloud:
         self.variables_file.unlink(missing_ok=True)
 
     def wipe(self) -> None:
-        """Delete the stopped cloud's state and data."""
+        """Delete the stopped cloud's state and data, and the file with its credentials."""
+        self.variables_file.unlink(missing_ok=True)
         if self.folder.exists():
             shutil.rmtree(self.folder)
 

@@ -7,6 +7,7 @@ starts again with a placeholder, to find all such variables at once.
 import json
 import platform
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from awscdk.code import COMMON, RUNTIME
+from awscdk.code import COMMON, RUNTIME, shipped
 from awscdk.discovery import Project
 from awscdk.interpreters import find_interpreter
 from awscdk.layer import MACHINES
@@ -85,7 +86,7 @@ def inspect(
     `parameters` are the project's own variables and secrets, as they are stored in SSM;
     `set_elsewhere` are the names of those whose values are not known here.
     """
-    variables = _function_variables(project) | dict(variables)
+    variables = {**_function_variables(project), **variables}
     required: dict[str, Missing] = {}
     placeholders: list[str] = []
     failure = ""
@@ -123,10 +124,9 @@ def inspect(
 
 
 def _with_paths_on_lambda(text: str, path: list[str]) -> str:
-    root, runtime, layer, _ = path
-    for folder, shown in ((layer, "/opt/python"), (runtime, "/var/task"), (root, "")):
-        text = text.replace(f"{folder}/", f"{shown}/".removeprefix("/" * (not shown)))
-    return text
+    """Return a traceback whose paths are relative to the project, or those of the layer."""
+    task, layer, _ = path
+    return text.replace(f"{task}/", "").replace(f"{layer}/", "/opt/python/")
 
 
 def _cause(result: Mapping[str, Any], known: Mapping[str, Missing]) -> Missing | None:
@@ -161,24 +161,28 @@ def _run(python: Path | str, specification: Mapping[str, Any]) -> dict[str, Any]
 
 @contextmanager
 def _search_path(project: Project) -> Iterator[list[str]]:
-    """Yield the folders of the code, the runtime, the layer and Lambda's own packages.
+    """Yield the folders of the code, the layer and Lambda's own packages.
 
-    The layer is elsewhere than the code, which can contain it on this machine.
+    The code is a copy of what ships. The project's folder may have a `.env` file, which does not.
     """
     with tempfile.TemporaryDirectory(prefix="djambda-check-") as folder:
-        runtime, of_lambda, layer = (Path(folder, name) for name in ("runtime", "lambda", "layer"))
-        runtime.mkdir()
-        of_lambda.mkdir()
-        layer.symlink_to(project.layer / "python")
+        task, layer, of_lambda = (Path(folder, name) for name in ("task", "layer", "lambda"))
+        for file in shipped(project.root, project.file.exclude):
+            copy = task / file.relative_to(project.root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
         for package in (RUNTIME, COMMON):
-            (runtime / package.name).symlink_to(package)
+            if not (task / package.name).exists():  # The sample's folder has the runtime.
+                (task / package.name).symlink_to(package)
+        layer.symlink_to(project.layer / "python")
+        of_lambda.mkdir()
         for name in LAMBDA_PACKAGES:
             spec = find_spec(name)
             if spec and spec.origin:
-                file = Path(spec.origin)
-                package = file.parent if file.name == "__init__.py" else file
+                module = Path(spec.origin)
+                package = module.parent if module.name == "__init__.py" else module
                 (of_lambda / package.name).symlink_to(package)
-        yield [str(project.root), str(runtime), str(layer), str(of_lambda)]
+        yield [str(task), str(layer), str(of_lambda)]
 
 
 def _function_variables(project: Project) -> dict[str, str]:
@@ -191,7 +195,6 @@ def _function_variables(project: Project) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_NAME": "function",
         "AWS_STORAGE_BUCKET_NAME": "bucket",
         "DJANGO_SETTINGS_MODULE": project.settings,
-        "LAMBDA_TASK_ROOT": str(project.root),
         "LANG": "en_US.UTF-8",
         "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
         "POSTGRES_DB": "djambda",

@@ -9,7 +9,6 @@ The process cannot connect to anything: not to the project's database, and not t
 
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ from importlib import import_module, metadata
 from types import FrameType
 from typing import Any
 
-OTHERS = re.compile(r"djambda/|\.venv/|.*/site-packages/")
-"""Folders in a project that are not its own: the runtime in the sample's, virtual environments."""
+RUNTIME = ("djambda/", "djambda_common/")
+"""Folders beside the project's own."""
 NO_DATABASE = "djambda check does not connect to the database"
 
 reads: dict[str, dict[str, Any]] = {}
@@ -77,7 +76,7 @@ def _place_in_project() -> str:
 
 def _is_of_project(file: str) -> bool:
     root = f"{sys.path[0]}/"
-    return file.startswith(root) and not OTHERS.match(file.removeprefix(root))
+    return file.startswith(root) and not file.removeprefix(root).startswith(RUNTIME)
 
 
 def refuse_connections(event: str, _: tuple[Any, ...]) -> None:
@@ -125,8 +124,14 @@ def run_django_checks() -> Iterator[dict[str, Any]]:
                         "is_error": message.is_serious() and not is_advice,
                         "message": str(message.msg),
                         "hint": str(message.hint or ""),
-                        "object": str(message.obj or ""),
+                        "object": _label(message.obj),
                     }
+
+
+def _label(checked: Any) -> str:
+    """Return how Django shows what a message is about, such as "shop.Photo"."""
+    is_model = isinstance(checked, type) and hasattr(checked, "_meta")
+    return str(checked._meta.label if is_model else checked or "")
 
 
 def facts() -> dict[str, Any]:
@@ -195,7 +200,7 @@ def main() -> None:
     specification = json.load(sys.stdin)
     sys.path[:0] = specification["path"]
     os.environ.clear()
-    os.environ.update(specification["variables"])
+    os.environ.update(specification["variables"], LAMBDA_TASK_ROOT=sys.path[0])
     os.environ.__class__ = RecordingEnvironment
     os.chdir(sys.path[0])
     sys.addaudithook(refuse_connections)

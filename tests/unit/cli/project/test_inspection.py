@@ -29,10 +29,10 @@ class Page(models.Model):
 class Example:
     """A project whose layer is this environment's packages."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / "layer").mkdir()
-        (root / "layer" / "python").symlink_to(SITE_PACKAGES)
+    def __init__(self, folder: Path) -> None:
+        self.root, self.layer = folder / "project", folder / "layer"
+        self.layer.mkdir()
+        (self.layer / "python").symlink_to(SITE_PACKAGES)
         self.write("manage.py", "")
         self.write("site1/__init__.py", "")
         self.write("site1/settings.py", SETTINGS)
@@ -52,7 +52,7 @@ class Example:
         """Inspect it."""
         files = (self.root / "requirements.txt", self.root / "requirements.lock")
         settings = ProjectFile(settings="site1.settings")
-        project = Project(self.root, *files, self.root / "layer", file=settings)
+        project = Project(self.root, *files, self.layer, file=settings)
         return inspect(project, {"AWS_REGION": "eu-west-1"}, parameters, set_elsewhere)
 
 
@@ -228,6 +228,20 @@ def test_environment_of_this_process_is_not_used(
     monkeypatch.setenv("STRIPE_KEY", "from the shell")
     monkeypatch.setenv("PYTHONPATH", str(example.root / "elsewhere"))
     example.add_settings('KEY = os.environ["STRIPE_KEY"]\n')
+
+    assert [missing.name for missing in example.inspect().required] == ["STRIPE_KEY"]
+
+
+def test_files_that_do_not_ship_are_missing(example: Example) -> None:
+    example.write(".env", "STRIPE_KEY=sk_live_1234567890")
+    example.add_settings(
+        "from pathlib import Path\n"
+        "file = Path(__file__).resolve().parents[1] / '.env'\n"
+        "if file.exists():\n"
+        "    name, value = file.read_text().split('=')\n"
+        "    os.environ[name] = value\n"
+        "KEY = os.environ['STRIPE_KEY']\n"
+    )
 
     assert [missing.name for missing in example.inspect().required] == ["STRIPE_KEY"]
 
