@@ -1,16 +1,14 @@
 """`djambda check`: check the project before a deploy."""
 
-import json
-
 import typer
 
 from djambda_cli.deployment import planned_deployment
 from djambda_cli.operations.checks_project import check_project
-from djambda_cli.operations.report import is_ok, render_report, report_as_json
+from djambda_cli.operations.report import is_ok, print_report
 from djambda_cli.operations.synthesis import project_with_layer
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.steps import Steps
-from djambda_cli.terminal import stderr, stdout
+from djambda_cli.terminal import stderr
 
 
 def check(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
@@ -26,9 +24,6 @@ def check(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAU
     steps = Steps(stderr)
     with project_with_layer(deployment, steps) as project, steps.step("Check project"):
         report = check_project(deployment, project, with_values=True)
-    if as_json:
-        stdout.print_json(json.dumps(report_as_json(report)))
-    else:
-        stdout.print(render_report(report), soft_wrap=True)
+    print_report(report, as_json=as_json)
     if not is_ok(report):
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 A check that cannot be made, for example because a permission is missing, becomes a warning.
 """
 
-import json
 import os
 from functools import partial
 
@@ -37,10 +36,10 @@ from djambda_cli.operations.findings import (
     run_check,
     warning,
 )
-from djambda_cli.operations.report import is_ok, render_report, report_as_json
+from djambda_cli.operations.report import is_ok, print_report
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.paths import CREATE_VARIABLES
-from djambda_cli.terminal import stderr, stdout
+from djambda_cli.terminal import stderr
 
 
 def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
@@ -72,10 +71,7 @@ def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
         report["Configuration"] = list(check_configuration(deployment))
         with stderr.status("Checking the local cloud" if local else "Checking AWS"):
             report |= check_aws(deployment)
-    if as_json:
-        stdout.print_json(json.dumps(report_as_json(report)))
-    else:
-        stdout.print(render_report(report), soft_wrap=True)
+    print_report(report, as_json=as_json)
     if not is_ok(report):
         raise typer.Exit(1)
 

@@ -23,9 +23,10 @@ import psutil
 
 from djambda_cli.errors import CliError
 from djambda_cli.local import ports, postgres, shutdown
+from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials, load_or_create
 from djambda_cli.local.environment import ISOLATION, inherited, machine_architecture
-from djambda_cli.local.supervisor import PYTHONS, RUNNING, code_id
+from djambda_cli.local.supervisor import PYTHONS, RUNNING
 from djambda_cli.paths import CHECKOUT, DEFAULT_CLOUD, LOCAL, search_path
 
 PREFERRED_PORT = 4566
@@ -41,7 +42,7 @@ NEEDED_BYTES = 500_000_000
 class Running:
     """A running local cloud: its supervisor's process id, its two ports, the emulator's script.
 
-    `code` is `supervisor.code_id` of the djambda that started it. Clouds started by djambda 0.1.0
+    `code` is `code_id` of the djambda that started it. Clouds started by djambda 0.1.0
     record neither it nor the script.
     """
 

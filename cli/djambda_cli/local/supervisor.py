@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -28,9 +27,9 @@ import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from awscdk.product import PRODUCT
 from djambda_cli.errors import CliError
 from djambda_cli.local import credentials, postgres
+from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials
 from djambda_cli.paths import EMULATOR_PYTHON
 
@@ -45,17 +44,6 @@ STOP_SECONDS = 20
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """https://man7.org/linux/man-pages/man2/prctl.2.html"""
-
-
-def code_id() -> str:
-    """Return an id of the code that runs a local cloud, and of the packages that it uses.
-
-    `up` restarts a cloud that other code runs.
-    """
-    digest = hashlib.sha256((PRODUCT / "uv.lock").read_bytes())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def emulator_environment(

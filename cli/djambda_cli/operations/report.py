@@ -1,5 +1,6 @@
 """The report of a command that checks: its findings by section, for people and for scripts."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,7 @@ from djambda_cli.deployment import Deployment
 from djambda_cli.operations.findings import Level, Report
 from djambda_cli.operations.log_rendering import printable
 from djambda_cli.steps import Steps
+from djambda_cli.terminal import stdout
 
 SYMBOLS = {
     Level.OK: ("✓", "green"),
@@ -25,6 +27,14 @@ def is_ok(report: Report) -> bool:
 def count(report: Report, level: Level) -> int:
     """Return the number of findings of a level."""
     return sum(finding.level is level for findings in report.values() for finding in findings)
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """Print a report for people, or for scripts."""
+    if as_json:
+        stdout.print_json(json.dumps(report_as_json(report)))
+    else:
+        stdout.print(render_report(report), soft_wrap=True)
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
