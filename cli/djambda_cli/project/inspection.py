@@ -117,7 +117,10 @@ def inspect(
             if read["direct"] and name not in {*required, *set_elsewhere}
         ],
         failure=failure,
-        messages=result["messages"],
+        messages=[
+            {**each, "message": _with_paths_on_lambda(each["message"], path)}
+            for each in result["messages"]
+        ],
         connections=result["connections"],
         facts=result["facts"],
     )
