@@ -47,6 +47,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """Run the test project on the embedded Postgres."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Run the test project on the embedded Postgres, with a database for each process."""
     connections["default"].settings_dict |= embedded_postgres(ROOT / ".local" / "test-postgres")

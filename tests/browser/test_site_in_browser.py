@@ -57,7 +57,7 @@ def test_site_works_without_the_prefix(browser: Browser, cloud: Cloud) -> None:
     context = browser.new_context(base_url=domain)
     page = context.new_page()
 
-    page.goto("products/")  # It redirects to the login.
+    page.goto("accounts/login/")
     page.get_by_label("Username").fill(cloud.variables["DJANGO_SUPERUSER_USERNAME"])
     page.get_by_label("Password").fill(cloud.variables["DJANGO_SUPERUSER_PASSWORD"])
     page.get_by_role("main").get_by_role("button", name="Log in").click()
