@@ -22,18 +22,16 @@ from awscdk.code import COMMON, RUNTIME, shipped
 from awscdk.discovery import Project
 from awscdk.interpreters import find_interpreter
 from awscdk.layer import MACHINES
-from djambda_common.names import (
-    BUILD_ID_VARIABLE,
-    DATABASE_PASSWORD,
-    SECRET_KEY,
-    SUPERUSER_PASSWORD,
-)
+from djambda_common.names import BUILD_ID_VARIABLE, NAMES_VARIABLE, SECRET_PARAMETERS
+from djambda_common.variables import decode
 
 PROCESS = Path(__file__).with_name("inspection_process.py")
 SECONDS = 60
 MOST_STARTS = 40
 LAMBDA_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six")
 """The modules of Lambda's Python that a layer does not need."""
+LONGEST_WORD = 4
+"""Characters of values such as "1" and "prod", which occur everywhere."""
 PLACEHOLDERS = ("placeholder", "1", "https://example.com/", "postgres://a:b@127.0.0.1/c", "{}", "")
 """Values for a variable that is not set. Projects convert them to numbers, URLs and so on."""
 
@@ -87,6 +85,8 @@ def inspect(
     `set_elsewhere` are the names of those whose values are not known here.
     """
     variables = {**_function_variables(project), **variables}
+    python = find_interpreter(project.python) or Path(sys.executable)
+    generated = {name: secrets.token_urlsafe(50) for name in SECRET_PARAMETERS}
     required: dict[str, Missing] = {}
     placeholders: list[str] = []
     failure = ""
@@ -94,14 +94,10 @@ def inspect(
         for _ in range(MOST_STARTS):
             before = failure
             result = _run(
-                find_interpreter(project.python) or sys.executable,
-                {
-                    "path": path,
-                    "variables": variables,
-                    "parameters": _generated_parameters() | dict(parameters),
-                },
+                python,
+                {"path": path, "variables": variables, "parameters": {**generated, **parameters}},
             )
-            failure = _with_paths_on_lambda(result["failure"], path)
+            failure = _without_values(_with_paths_on_lambda(result["failure"], path), parameters)
             if missing := _cause(result, required):
                 required[missing.name] = missing
                 placeholders = list(PLACEHOLDERS)
@@ -132,6 +128,16 @@ def _with_paths_on_lambda(text: str, path: list[str]) -> str:
     return text.replace(f"{task}/", "").replace(f"{layer}/", "/opt/python/")
 
 
+def _without_values(text: str, parameters: Mapping[str, str]) -> str:
+    """Return a text without the values of the project's variables, except for short words."""
+    values = {
+        value for stored in parameters.values() if len(value := decode(stored)) > LONGEST_WORD
+    }
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, "********")
+    return text
+
+
 def _cause(result: Mapping[str, Any], known: Mapping[str, Missing]) -> Missing | None:
     """Return the variable that the failure is about: the last one that its message names."""
     if not result["failure"]:
@@ -140,7 +146,7 @@ def _cause(result: Mapping[str, Any], known: Mapping[str, Missing]) -> Missing |
     return Missing(named[-1], result["reads"][named[-1]]["place"]) if named else None
 
 
-def _run(python: Path | str, specification: Mapping[str, Any]) -> dict[str, Any]:
+def _run(python: Path, specification: Mapping[str, Any]) -> dict[str, Any]:
     """Run the process once."""
     empty: dict[str, Any] = {"messages": [], "connections": [], "reads": {}, "facts": {}}
     empty |= {"django": "", "error": ""}
@@ -202,13 +208,9 @@ def _function_variables(project: Project) -> dict[str, str]:
         "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
         "POSTGRES_DB": "djambda",
         "POSTGRES_SERVICE_HOST": "127.0.0.1",
-        "POSTGRES_SERVICE_PORT": "5432",
+        "POSTGRES_SERVICE_PORT": "1",  # Not that of a server on this machine.
         "POSTGRES_USER": "djambda",
         "SECRETS_PATH": "/none",
         BUILD_ID_VARIABLE: "none",
+        NAMES_VARIABLE: " ".join(project.file.variables),
     }
-
-
-def _generated_parameters() -> dict[str, str]:
-    names = (DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD)
-    return {name: secrets.token_urlsafe(50) for name in names}

@@ -31,6 +31,7 @@ class Example:
 
     def __init__(self, folder: Path) -> None:
         self.root, self.layer = folder / "project", folder / "layer"
+        self.names: tuple[str, ...] = ()
         self.layer.mkdir()
         (self.layer / "python").symlink_to(SITE_PACKAGES)
         self.write("manage.py", "")
@@ -51,7 +52,7 @@ class Example:
     def inspect(self, *set_elsewhere: str, **parameters: str) -> Inspection:
         """Inspect it."""
         files = (self.root / "requirements.txt", self.root / "requirements.lock")
-        settings = ProjectFile(settings="site1.settings")
+        settings = ProjectFile(settings="site1.settings", variables=self.names)
         project = Project(self.root, *files, self.layer, file=settings)
         return inspect(project, {"AWS_REGION": "eu-west-1"}, parameters, set_elsewhere)
 
@@ -230,6 +231,34 @@ def test_environment_of_this_process_is_not_used(
     example.add_settings('KEY = os.environ["STRIPE_KEY"]\n')
 
     assert [missing.name for missing in example.inspect().required] == ["STRIPE_KEY"]
+
+
+def test_names_of_the_project_for_facts_are_set(example: Example) -> None:
+    example.add_settings('SECRET_KEY = os.environ["SHOP_KEY"]\nHOST = os.environ["SHOP_HOST"]\n')
+
+    example.names = ("SHOP_KEY=SECRET_KEY", "SHOP_HOST=DATABASE_HOST")
+
+    result = example.inspect()
+
+    assert result.required == []
+    assert result.failure == ""
+
+
+def test_output_of_a_process_that_ends_has_no_secret(example: Example) -> None:
+    example.add_settings('os.write(2, b"key " + os.environ["STRIPE_KEY"].encode())\nos._exit(3)\n')
+
+    result = example.inspect(**{"secret/STRIPE_KEY": encode("sk_live_1234567890")})
+
+    assert "key ***" in result.failure
+    assert "sk_live" not in result.failure
+
+
+def test_database_of_this_machine_is_not_reached(example: Example) -> None:
+    example.add_settings(
+        "from urllib.parse import urlsplit\nassert urlsplit(os.environ['DATABASE_URL']).port == 1\n"
+    )
+
+    assert example.inspect().failure == ""
 
 
 def test_files_that_do_not_ship_are_missing(example: Example) -> None:
