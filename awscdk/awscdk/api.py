@@ -15,8 +15,6 @@ from awscdk.cors import share_errors
 from awscdk.findings import acknowledge
 
 STAGE = "prod"
-REQUESTS_PER_SECOND = 100
-BURST = 200
 
 
 class Api(Construct):
@@ -46,8 +44,8 @@ class Api(Construct):
             cloud_watch_role=False,  # A setting of the whole account and region.
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
-                throttling_rate_limit=REQUESTS_PER_SECOND,
-                throttling_burst_limit=BURST,
+                throttling_rate_limit=config.api_rate,
+                throttling_burst_limit=config.api_burst,
             ),
         )
         self.rest_api.node.try_remove_child("Endpoint")  # An output like the stack's SiteUrl.

@@ -25,6 +25,11 @@ ZONES = 2
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
 
+API_RATE_QUOTA, API_BURST_QUOTA = 10_000, 5_000
+"""An account's limits in a region, for all APIs; some regions have 2,500 and 1,250.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
+
 COMMON_VARIABLES = {
     *("AWS_ACCOUNT", "AWS_ACCOUNT_ALIAS", "AWS_ACCOUNT_NAME", "AWS_DEFAULT_OUTPUT", "AWS_REGION"),
 }
@@ -128,6 +133,16 @@ VARIABLES = {
         "The requests that Django can handle at once (reserved). Empty: the account's limit.",
         optional(number(1, 1000, unit="requests")),
     ),
+    "API_RATE": Variable(
+        "Requests per second that the site accepts; API Gateway answers others with 429.",
+        number(1, API_RATE_QUOTA, unit="requests per second"),
+        "100",
+    ),
+    "API_BURST": Variable(
+        "Requests that the site accepts at once, above API_RATE, after a quiet moment.",
+        number(1, API_BURST_QUOTA, unit="requests"),
+        "200",
+    ),
     "LOG_RETENTION_DAYS": Variable("Days after which logs are deleted.", retention, "14"),
     "EGRESS": Variable(
         "Django's access to the internet: ipv6 ($0), or with IPv4: nat-instance or nat-gateway.",
@@ -173,6 +188,8 @@ class Config:
     lambda_timeout: int = 900
     lambda_architecture: str = "x86_64"
     lambda_concurrency: int | None = None
+    api_rate: int = 100
+    api_burst: int = 200
     log_retention_days: int = 14
     egress: str = "ipv6"
     django_superuser_username: str = "admin"

@@ -481,14 +481,26 @@ class TestRelease:
 
 
 class TestApi:
-    def test_is_regional_binary_and_throttled(self, template: Templates) -> None:
+    def test_is_regional_and_binary(self, template: Templates) -> None:
         api = only(template("default"), "AWS::ApiGateway::RestApi")
         stage = only(template("default"), "AWS::ApiGateway::Stage")
 
         assert api["EndpointConfiguration"] == {"IpAddressType": "dualstack", "Types": ["REGIONAL"]}
         assert api["BinaryMediaTypes"] == ["*/*"]
         assert stage["StageName"] == "prod"
-        assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 100
+
+    @pytest.mark.parametrize(
+        ("name", "rate", "burst"), [("default", 100, 200), ("everything", 500, 1000)]
+    )
+    def test_throttles_all_methods(
+        self, template: Templates, name: str, rate: int, burst: int
+    ) -> None:
+        stage = only(template(name), "AWS::ApiGateway::Stage")
+
+        [settings] = stage["MethodSettings"]
+        assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+        assert settings["ThrottlingRateLimit"] == rate
+        assert settings["ThrottlingBurstLimit"] == burst
 
     @pytest.mark.parametrize(
         ("name", "headers"),
