@@ -6,7 +6,7 @@ PRODUCT := awscdk awslambda bench cli common django/djambda tests
 # The sample has its own checks and tests; a project that replaces it does not need them.
 SAMPLE := $(and $(wildcard django/core/pyproject.toml),django/core django/mysite)
 .DEFAULT_GOAL := help
-.PHONY: help up down wipe test check bench format reference tools
+.PHONY: help up down wipe test check bench soak format reference tools
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ check: tools  ## Check style and types
 
 bench: tools  ## Run the benchmarks against peers and write docs/benchmarks.md
 	@python -m bench
+
+soak: tools  ## Load a local site for 10 minutes, break something every 20 s, count the losses
+	@python -m tests.soak
 
 format: tools  ## Format the code
 	@ruff check --fix --quiet $(PRODUCT) $(SAMPLE)
