@@ -6,6 +6,7 @@ pipeline's tests check the calls that jobs really make.
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -36,7 +37,13 @@ def names_and_texts() -> tuple[set[str], set[str]]:
     """Return all names of attributes, and all strings, in the CLI's source."""
     nodes = [node for file in CLI.rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
     return (
-        {node.attr for node in nodes if isinstance(node, ast.Attribute)},
+        {
+            node.attr
+            for node in nodes
+            if isinstance(node, ast.Attribute)
+            # Such as socket.create_connection, which is not a call of EventBridge.
+            and not (isinstance(node.value, ast.Name) and node.value.id in sys.stdlib_module_names)
+        },
         {
             node.value
             for node in nodes
