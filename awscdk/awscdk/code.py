@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import djambda_common
 from awscdk.discovery import Project
 from awscdk.interpreters import find_interpreter
+from awscdk.module_archive import ARCHIVE, BYTECODE, archive_bytecode
 from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
 from awscdk.python_version import DEFAULT_PYTHON
@@ -29,23 +30,30 @@ from awscdk.tree import shown
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
-BYTECODE = "__pycache__"
 RUNTIME = PRODUCT / "django" / "djambda"
 COMMON = Path(djambda_common.__file__).parent
 BUILD_ID_DIGITS = 12
+
+IMPORTED_FIRST = ("djambda/__init__.py", "djambda/awslambda.py", "djambda/module_archive.py")
+"""The modules of the handler that Python imports without the archive of the others."""
 
 
 @cache
 def django_package(project: Project) -> Path:
     """Return a folder with the Django function's code: project, runtime and common code."""
     sources = {".": project.root, RUNTIME.name: RUNTIME, COMMON.name: COMMON}
-    return _stage(sources, project.python, project.file.exclude)
+    folder = _stage(sources, project.python, project.file.exclude)
+    archive_bytecode(folder, project.python, keep=IMPORTED_FIRST)
+    normalize_modes(folder)
+    return folder
 
 
 @cache
 def helper_package() -> Path:
     """Return a folder with the helper functions' code: `awslambda/` and the common code."""
-    return _stage({".": PRODUCT / "awslambda", COMMON.name: COMMON}, DEFAULT_PYTHON)
+    folder = _stage({".": PRODUCT / "awslambda", COMMON.name: COMMON}, DEFAULT_PYTHON)
+    normalize_modes(folder)
+    return folder
 
 
 def asset(folder: Path) -> "lambda_.Code":
@@ -112,7 +120,7 @@ def _hash_of(*folders: Path) -> str:
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.parent.name != BYTECODE:
+            if path.is_file() and path.parent.name != BYTECODE and path.name != ARCHIVE:
                 kind = "x" if _is_executable(path) else ""
                 digest.update(os.fsencode(f"{path.relative_to(folder)}\0{kind}\0"))
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -124,7 +132,7 @@ def _is_executable(file: Path) -> bool:
 
 
 def _stage(sources: dict[str, Path], python: str, exclude: Sequence[str] = ()) -> Path:
-    """Copy each source to the subfolder that is its key, compile everything, and set the modes.
+    """Copy each source to the subfolder that is its key, and compile everything.
 
     `exclude` applies to the source of the folder itself.
     """
@@ -141,5 +149,4 @@ def _stage(sources: dict[str, Path], python: str, exclude: Sequence[str] = ()) -
                     f"{shown(source, file)} cannot be copied: {error.strerror}."
                 ) from None
     add_bytecode(folder, "/var/task", python)
-    normalize_modes(folder)
     return folder

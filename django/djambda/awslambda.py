@@ -7,6 +7,12 @@ memory size.
 import gc
 import os
 import sys
+
+from djambda import module_archive
+
+if "LAMBDA_TASK_ROOT" in os.environ:
+    module_archive.install()
+
 from typing import Any
 from wsgiref.types import WSGIApplication
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from awscdk import code
+from awscdk.module_archive import ARCHIVE
+from djambda.module_archive import open_archive
 from tests.synth.conftest import PROJECT
 
 
@@ -17,7 +21,8 @@ def test_django_ships_without_tests_and_local_files() -> None:
 
     assert {"manage.py", "awslambda.py", "settings.py"} <= names
     assert names.isdisjoint({"tests", "requirements.txt", "requirements.lock"})
-    assert not [name for name in names if name.startswith(".") or name.endswith(".sqlite3")]
+    assert [name for name in names if name.startswith(".")] == [ARCHIVE]
+    assert not [name for name in names if name.endswith(".sqlite3")]
 
 
 def test_helpers_ship_with_the_signed_call() -> None:
@@ -38,6 +43,50 @@ def test_every_module_has_bytecode_that_lambda_does_not_check() -> None:
         # PEP 552: 1 means hash-based and unchecked; a timestamp would never match on Lambda.
         assert int.from_bytes(bytecode[4:8], "little") == 1
         assert f"/var/task/{module.relative_to(code.helper_package())}".encode() in bytecode
+
+
+def test_djangos_modules_are_archived_except_for_those_that_open_the_archive() -> None:
+    staged = code.django_package(PROJECT)
+    archive = open_archive(str(staged))
+
+    assert archive
+    for source in staged.rglob("*.py"):
+        is_package = source.name == "__init__.py"
+        module = source.parent if is_package else source.with_suffix("")
+        assert archive.modules(str(module.parent))[module.name][0] is is_package
+    assert {path.name.partition(".")[0] for path in staged.rglob("*.pyc")} == {
+        Path(name).stem for name in code.IMPORTED_FIRST
+    }
+
+
+HANDLER = """
+import sys
+from pathlib import Path
+from djambda import module_archive
+
+def install():
+    folder = Path(sys.argv[1])
+    files = [Path(getattr(module, "__file__", None) or "/") for module in sys.modules.values()]
+    print(*(file.relative_to(folder) for file in files if file.is_relative_to(folder)))
+    sys.exit()
+
+module_archive.install = install
+import djambda.awslambda
+"""
+
+
+def test_modules_that_open_the_archive_have_bytecode() -> None:
+    staged = code.django_package(PROJECT)
+
+    process = subprocess.run(
+        [sys.executable, "-B", "-c", HANDLER, str(staged)],
+        env={"PYTHONPATH": str(staged), "LAMBDA_TASK_ROOT": str(staged)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert set(process.stdout.split()) == set(code.IMPORTED_FIRST)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -118,6 +167,7 @@ def test_build_id_ignores_times_and_bytecode(folder: Path) -> None:
     os.utime(folder / "a.py", (0, 0))
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "a.cpython-313.pyc").write_bytes(b"from another machine")
+    (folder / ARCHIVE).write_bytes(b"from another machine")
 
     assert code.build_id(folder) == first
 

@@ -1,9 +1,9 @@
 """Build `layers/django/python`: the Django Lambda's dependencies, for Lambda's platform.
 
 The layer contains the locked packages (`requirements.py`) without unused files
-(`unused_files.py`), and bytecode, which Lambda's read-only file system cannot cache. The same input
-produces the same files. A manifest records what the layer was built for; `awscdk/awscdk/layer.py`
-checks it at synth.
+(`unused_files.py`), and bytecode, which Lambda's read-only file system cannot cache, in one file
+(`awscdk/awscdk/module_archive.py`). The same input produces the same files. A manifest records what
+the layer was built for; `awscdk/awscdk/layer.py` checks it at synth.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from awscdk import code
+from awscdk import code, module_archive
 from awscdk import project as django_project
 from awscdk.discovery import Project
 from awscdk.interpreters import find_interpreter
@@ -36,7 +36,7 @@ from djambda_cli.project.unused_files import remove_unused_files
 class Sizes:
     """The unzipped sizes in bytes that Lambda limits: of the layer and of the function's code.
 
-    `packages` has the sizes of the layer's packages, the largest first.
+    `packages` has the sizes of the layer's packages without bytecode, the largest first.
     """
 
     unzipped: int
@@ -123,6 +123,7 @@ def build(project: Project, architecture: str, work: Path) -> BuiltLayer:
         manifest = _new_manifest(project, architecture)
         omitted = remove_unused_files(new, manifest["languages"], keeps_gis=manifest["gis"])
         code.add_bytecode(new, "/opt/python", project.python, column_tables=False)
+        module_archive.archive_bytecode(new, project.python)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         code.normalize_modes(new)
         sizes = measure(new, project)
@@ -151,7 +152,7 @@ def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
     builder = b"".join(
         file.read_bytes()
         for file in (Path(__file__), Path(unused_files.__file__), Path(code.__file__))
-        + (Path(django_project.__file__), source_builds.TOOLS)
+        + (Path(module_archive.__file__), Path(django_project.__file__), source_builds.TOOLS)
     )
     return {
         **expected_manifest(project, architecture),
@@ -163,16 +164,19 @@ def _new_manifest(project: Project, architecture: str) -> dict[str, Any]:
 def measure(folder: Path, project: Project) -> Sizes:
     """Return the sizes of a layer's packages in `folder`, and of the project's code."""
     packages: Counter[str] = Counter()
+    unzipped = 0
     for path in folder.rglob("*"):
         if path.is_file():
-            name = path.relative_to(folder).parts[0]
-            packages[name.partition("-")[0].removesuffix(".libs")] += path.stat().st_size
+            name, size = path.relative_to(folder).parts[0], path.stat().st_size
+            unzipped += size
+            if name != module_archive.ARCHIVE:
+                packages[name.partition("-")[0].removesuffix(".libs")] += size
     # Bytecode is about as large as its source.
     code_size = sum(
         path.stat().st_size * (2 if path.suffix == ".py" else 1)
         for path in code.shipped(project.root, project.file.exclude)
     )
-    return Sizes(packages.total(), code_size, packages.most_common())
+    return Sizes(unzipped, code_size, packages.most_common())
 
 
 def _zipped_size(folder: Path) -> int:

@@ -2,7 +2,6 @@
 reproducible builds, the lock file, and the errors."""
 
 import json
-import marshal
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ import pytest
 
 from awscdk.discovery import Project, project_of_checkout
 from awscdk.project import fingerprint, fingerprint_of_lock
+from djambda.module_archive import open_archive
 from djambda_cli.errors import CliError
 from djambda_cli.paths import ROOT
 from tests.unit.cli.project.checkouts import DJANGO_IN_LAYER, Checkout, hash_of
@@ -62,13 +62,13 @@ def test_package_metadata_is_kept(built: Checkout) -> None:
     assert {"METADATA", "WHEEL", "LICENSE", "RECORD"} <= names
 
 
-def test_bytecode_is_unchecked_and_has_neither_columns_nor_local_paths(built: Checkout) -> None:
-    [bytecode] = (built.python / "django" / "__pycache__").iterdir()
-    content = bytecode.read_bytes()
-    code = marshal.loads(content[16:])  # noqa: S302 (just compiled)
+def test_bytecode_is_archived_and_has_neither_columns_nor_local_paths(built: Checkout) -> None:
+    archive = open_archive(str(built.python))
+    assert archive
+    code = archive.code(archive.modules(str(built.python))["django"])
 
-    assert bytecode.name == "__init__.cpython-313.pyc"
-    assert int.from_bytes(content[4:8], "little") == 1  # PEP 552: hash-based, not checked
+    assert code
+    assert not list(built.python.rglob("__pycache__"))
     assert {function.co_filename for function in code_objects(code)} == {
         "/opt/python/django/__init__.py"
     }
