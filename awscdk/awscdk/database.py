@@ -10,13 +10,12 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from awscdk.config import Config
+from awscdk.database_parameters import PARAMETERS
 from awscdk.findings import acknowledge
 from awscdk.network import Network
 
 PORT = 5432
 NAME = USER = "djambda"
-IDLE_SESSION_MS = 60_000
-IDLE_TRANSACTION_MS = 900_000  # No function runs for longer than 15 minutes.
 BACKUP_DAYS = 7
 
 
@@ -49,11 +48,7 @@ class Database(Construct):
             port=PORT,
             vpc=network.vpc,
             vpc_subnets=network.databases,
-            parameters={
-                "rds.force_ssl": "1",
-                "idle_session_timeout": str(IDLE_SESSION_MS),
-                "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_MS),
-            },
+            parameters=PARAMETERS,
             storage_encrypted=True,
             backup=rds.BackupProps(retention=Duration.days(1 if config.ephemeral else BACKUP_DAYS)),
             copy_tags_to_snapshot=True,

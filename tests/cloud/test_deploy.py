@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from tests.cloud.checkout import Checkout
 from tests.cloud.local import Cloud
 from tests.cloud.visits import constant_visits
+from tests.support.waiting import wait_until
 
 STYLESHEET = "django/catalog/static/catalog/shop.css"
 
@@ -106,9 +106,9 @@ def test_second_deploy_waits_for_the_first(
     djambda = f"djambda deploy {cloud.options} 2> {shlex.quote(str(log))}"
     with ThreadPoolExecutor() as pool:
         first = pool.submit(cloud.shell, cdk, checkout=checkout)
-        wait_until(lambda: cloud.stack_status() == "UPDATE_IN_PROGRESS")
+        wait_until(lambda: cloud.stack_status() == "UPDATE_IN_PROGRESS", seconds=120)
         second = pool.submit(cloud.shell, djambda)
-        wait_until(lambda: log.exists() and "Synth" in log.read_text())
+        wait_until(lambda: log.exists() and "Synth" in log.read_text(), seconds=120)
         time.sleep(2)
         assert cloud.stack_status() == "UPDATE_IN_PROGRESS"
         go.touch()
@@ -123,14 +123,6 @@ def test_second_deploy_waits_for_the_first(
     assert tokens == [TOKEN, "None"]
     diff = cloud.djambda("diff --exit-code")
     assert (diff.returncode, diff.stdout) == (0, "")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, for two minutes at most."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_data_is_not_replaced_without_consent(cloud: Cloud, checkout: Checkout) -> None:

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.cloud.local import (
     run_down,
     run_up,
 )
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -42,13 +43,6 @@ def start_up(checkout: Checkout, folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_port_in_use(cloud_checkout: Checkout, folder: Path) -> None:

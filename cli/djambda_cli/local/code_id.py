@@ -3,12 +3,15 @@
 import hashlib
 from pathlib import Path
 
+from awscdk import database_parameters
 from awscdk.product import PRODUCT
 
 
 def code_id() -> str:
     """Return an id of the code that runs a local cloud, and of the packages that it uses."""
-    digest = hashlib.sha256((PRODUCT / "uv.lock").read_bytes())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    digest = hashlib.sha256()
+    locks = (PRODUCT / "uv.lock", PRODUCT / "package-lock.json")
+    modules = (Path(database_parameters.__file__), *sorted(Path(__file__).parent.glob("*.py")))
+    for file in (*locks, *modules):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

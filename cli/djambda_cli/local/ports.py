@@ -1,4 +1,4 @@
-"""The loopback ports of a local cloud: choose a free one, check whether a server listens."""
+"""The loopback ports of a local cloud: choose a free one."""
 
 import socket
 from pathlib import Path
@@ -21,12 +21,6 @@ def choose(saved: Path, *, requested: int | None, preferred: int) -> int:
     candidates = [int(saved.read_text())] if saved.exists() else []
     usable = (port for port in [*candidates, preferred] if port and _is_free(port))
     return next(usable, None) or _free_port()
-
-
-def is_listening(port: int) -> bool:
-    """Return whether a server accepts connections on `port`."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _is_free(port: int) -> bool:

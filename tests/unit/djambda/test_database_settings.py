@@ -171,10 +171,14 @@ def test_connections_are_encrypted(deployed: dict[str, str], mode: str) -> None:
 def test_libpq_variables_take_precedence(
     deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PGSSLMODE", "disable")
+    monkeypatch.setenv("PGSSLMODE", "require")
     monkeypatch.setenv("PGPORT", "54321")
+    project = {
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": {"sslmode": "verify-full", "sslrootcert": "global-bundle.pem"},
+    }
 
-    database = configured()["DATABASES"]["default"]
+    database = configured(DATABASES={"default": project})["DATABASES"]["default"]
 
     assert database["PORT"] == ""
-    assert "sslmode" not in database["OPTIONS"]
+    assert not {"sslmode", "sslrootcert"} & set(database["OPTIONS"])

@@ -115,7 +115,6 @@ def test_requested_port_that_is_taken_is_refused(tmp_path: Path) -> None:
 
         with pytest.raises(CliError, match=f"{port}.*--port"):
             ports.choose(tmp_path / "port", requested=port, preferred=0)
-        assert ports.is_listening(port)
 
 
 def test_saved_port_is_chosen_again_while_it_is_free(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ import socket
 import socketserver
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -14,6 +13,7 @@ import pytest
 
 from djambda_cli.local.forwarder import request_state
 from tests.support.forwarders import Forwarding, forwarding
+from tests.support.waiting import wait_until
 
 TLS_REQUEST = struct.pack("!II", 8, 80877103)
 NEVER = 3600.0
@@ -53,13 +53,6 @@ def exchange(connection: socket.socket, message: bytes) -> bytes:
     while len(received) < len(message):
         received += connection.recv(1_000_000)
     return received
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def connection_error(forwarder: Forwarding) -> str:
