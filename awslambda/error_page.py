@@ -38,11 +38,20 @@ def error_response(
         headers["Retry-After"] = str(problem.retry_after)
     if _wants_html(event):
         headers["Content-Type"] = "text/html; charset=utf-8"
-        body = render_page(problem, request_id, safe=safe)
+        form = "" if safe else _resend_html(problem, event)
+        body = render_page(problem, request_id, safe=safe, form=form)
     else:
         headers["Content-Type"] = "application/json"
         body = render_json(problem, request_id, safe=safe)
     return own_response(problem.status, headers, "" if method(event) == "HEAD" else body)
+
+
+def _resend_html(problem: Problem, event: "GatewayEvent") -> str:
+    if problem.may_have_run or problem.retry_after is None:
+        return ""
+    from resend import resend_html  # noqa: PLC0415 (rarely needed)
+
+    return resend_html(event)
 
 
 def own_headers(event: "GatewayEvent") -> dict[str, str]:

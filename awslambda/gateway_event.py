@@ -20,6 +20,14 @@ def header(event: "GatewayEvent", name: str, *, separator: str = ",") -> str:
     return separator.join(text for text in texts if isinstance(text, str))
 
 
+def cookies(event: "GatewayEvent", name: str) -> list[str]:
+    """Return the values of a cookie (RFC 6265, section 4.2.1)."""
+    # HTTP/2 clients may send each cookie in a header of its own (RFC 9113, section 8.2.3).
+    texts = header(event, "cookie", separator=";").split(";")
+    pairs = (text.strip().partition("=") for text in texts)
+    return [value for key, _, value in pairs if key == name]
+
+
 def method(event: "GatewayEvent") -> str:
     """Return the request's method, or "" if it is malformed."""
     name = event["httpMethod"]

@@ -11,6 +11,7 @@ import json
 import time
 
 from djambda_common.aws_api import NotSent, OutcomeUnknown, Response, call, encoded, error_of
+from djambda_common.names import DATABASE_ASLEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,11 +158,13 @@ def _api_error(response: Response, request_id: str) -> Exception:
     return OutcomeUnknown(f"lambda: HTTP {response.status} {error_type}: {message}")
 
 
-def _function_error(result: object, request_id: str) -> FunctionFailed:
+def _function_error(result: object, request_id: str) -> InvocationError:
     """https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html"""
     details = result if isinstance(result, dict) else {}
     error_type = str(details.get("errorType") or "")
     message = str(details.get("errorMessage") or "")
+    if error_type == DATABASE_ASLEEP:
+        return NotReady(error_type, message, request_id)
     kind = FunctionFailed
     if error_type == "Sandbox.Timedout" or (not error_type and "Task timed out" in message):
         kind = FunctionTimedOut

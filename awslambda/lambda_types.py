@@ -31,6 +31,9 @@ class GatewayEvent(TypedDict):
     """
 
     httpMethod: str
+    path: NotRequired[str]
+    body: NotRequired[str | None]
+    isBase64Encoded: NotRequired[bool]
     headers: dict[str, str] | None
     multiValueHeaders: NotRequired[dict[str, list[str]] | None]
     queryStringParameters: dict[str, str] | None

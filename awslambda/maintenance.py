@@ -10,7 +10,7 @@ import os
 
 from djambda_common.names import MAINTENANCE_BYPASS, MAINTENANCE_VARIABLE
 from error_page import own_headers, own_response
-from gateway_event import header, is_https, request_context
+from gateway_event import cookies, is_https, request_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def is_blocked(event: "GatewayEvent") -> bool:
     """Return whether the site is closed and the request has no bypass cookie."""
     digest = os.environ.get(MAINTENANCE_VARIABLE, "")
-    return bool(digest) and not any(_matches(secret, digest) for secret in _cookies(event))
+    return bool(digest) and not any(
+        _matches(secret, digest) for secret in cookies(event, MAINTENANCE_BYPASS)
+    )
 
 
 def bypass_response(event: "GatewayEvent") -> "GatewayResponse | None":
@@ -48,11 +50,3 @@ def _matches(secret: object, digest: str) -> bool:
     # JSON may contain half a surrogate pair, which has no UTF-8 encoding.
     encoded = secret.encode(errors="surrogatepass")
     return hmac.compare_digest(hashlib.sha256(encoded).hexdigest(), digest)
-
-
-def _cookies(event: "GatewayEvent") -> list[str]:
-    """Return the values of the bypass cookie (RFC 6265, section 4.2.1)."""
-    # HTTP/2 clients may send each cookie in a header of its own (RFC 9113, section 8.2.3).
-    cookies = header(event, "cookie", separator=";").split(";")
-    pairs = (cookie.strip().partition("=") for cookie in cookies)
-    return [value for name, _, value in pairs if name == MAINTENANCE_BYPASS]

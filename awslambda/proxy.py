@@ -7,13 +7,14 @@ page that explains the problem and states whether the request may have been proc
 repeats a request that may have been.
 """
 
+import http.client
 import json
 import os
 import time
 
 from djambda_common.aws_api import NotSent, OutcomeUnknown, connect
-from djambda_common.names import ERROR_HEADER
-from djambda_common.problem import REPORT, RESPONSE_TOO_LARGE, Problem
+from djambda_common.names import ERROR_HEADER, GATEWAY_SECONDS
+from djambda_common.problem import REPORT, RESPONSE_TOO_LARGE, TIMED_OUT, WAKING_UP, Problem
 from error_page import error_response
 from gateway_event import method, request_context
 from hsts import remember_policy
@@ -30,31 +31,36 @@ from invocation import (
     invoke,
 )
 from maintenance import bypass_response, is_blocked
+from waking import (
+    PATIENCE,
+    is_new_visit,
+    is_page_load,
+    is_reload,
+    remember_response,
+    waking_response,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lambda_types import Context, GatewayEvent, GatewayResponse
 
-GATEWAY_SECONDS = 28.0
-"""API Gateway gives up 29 s after it received the request; the proxy needs a moment of that.
-
-https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
-"""
 OWN_SECONDS = 0.5
 """Time to respond before Lambda stops the proxy."""
+
+LOG_LEVELS = {WAKING_UP.error: "INFO", "request_too_large": "WARN"}
+"""The levels of the problems that are no errors of the site."""
 
 
 class UnknownEventError(Exception):
     """The event is not an HTTP request."""
 
 
-class ReportedError(ResponseTooLarge):
-    """Django's handler replaced the response; `permissions` are the response's CORS headers."""
+class ReportedError(InvocationError):
+    """Django's handler reports `problem`; `permissions` are the response's CORS headers."""
 
-    def __init__(
-        self, error: str, message: str, request_id: str, headers: dict[str, list[str]]
-    ) -> None:
-        super().__init__(error, message, request_id)
+    def __init__(self, problem: Problem, request_id: str, headers: dict[str, list[str]]) -> None:
+        super().__init__(problem.error, "see the Django function's log", request_id)
+        self.problem = problem
         self.permissions = {
             name: ",".join(values)
             for name, values in headers.items()
@@ -65,6 +71,9 @@ class ReportedError(ResponseTooLarge):
 class InvalidResponseError(InvocationError):
     """The Django Lambda returned something other than an HTTP response."""
 
+
+REPORTED = {problem.error: problem for problem in (RESPONSE_TOO_LARGE, TIMED_OUT, WAKING_UP)}
+"""The problems that the Django function's handler reports, by their codes."""
 
 CLOSED = Problem(
     503,
@@ -142,6 +151,9 @@ PROBLEMS: dict[type[Exception], Problem] = {
 }
 
 
+HANDLED: tuple[type[Exception], ...] = (ReportedError, *PROBLEMS)
+
+
 def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayResponse":
     """Pass a REST API's proxy event on to Django and return its response, or one of `PROBLEMS`.
 
@@ -154,14 +166,47 @@ def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayRespons
         raise UnknownEventError(_describe_unknown(event))
     if is_blocked(event):
         return bypass_response(event) or error_response(CLOSED, event, _request_id(event, context))
+    longest = _seconds_left(event, context)
+    seconds = longest
+    if is_new_visit(event):
+        seconds = min(longest, max(PATIENCE - _seconds_waited(event), LEAST_SECONDS))
     try:
-        return _invoke_django(event, _seconds_left(event, context))
-    except tuple(PROBLEMS) as error:
+        response = _invoke_django(event, seconds)
+    except HANDLED as error:
+        return _explain(error, event, context, cut_short=seconds < longest)
+    if response["statusCode"] < http.client.INTERNAL_SERVER_ERROR:
+        remember_response()
+    return response
+
+
+def _explain(
+    error: Exception, event: "GatewayEvent", context: "Context", *, cut_short: bool
+) -> "GatewayResponse":
+    """Return the page or the JSON that explains an error to the visitor, and log it."""
+    if isinstance(error, ReportedError):
+        problem, permissions = error.problem, error.permissions
+    else:
         problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
-        request_id = _request_id(event, context)
-        _log(problem, error, method(event), request_id)
-        permissions = error.permissions if isinstance(error, ReportedError) else {}
-        return error_response(problem, event, request_id, permissions)
+        permissions = {}
+    request_id = _request_id(event, context)
+    if _is_waking_up(error, problem, event, cut_short=cut_short):
+        _log(WAKING_UP, error, method(event), request_id)
+        return waking_response(event, request_id, permissions)
+    _log(problem, error, method(event), request_id)
+    return error_response(problem, event, request_id, permissions)
+
+
+def _is_waking_up(
+    error: Exception, problem: Problem, event: "GatewayEvent", *, cut_short: bool
+) -> bool:
+    """Return whether a visitor waits for a page that will come when the site has woken up."""
+    if not is_page_load(event):
+        return False
+    if isinstance(error, OutcomeUnknown):
+        return cut_short and isinstance(error.__cause__, TimeoutError)
+    if isinstance(error, Throttled):  # The function's instances are busy waiting for the database.
+        return is_reload(event)
+    return isinstance(error, NotReady) or problem is WAKING_UP
 
 
 def _invoke_django(event: "GatewayEvent", seconds: float) -> "GatewayResponse":
@@ -185,18 +230,21 @@ def _raise_reported(result: "GatewayResponse") -> None:
     values = headers.get(ERROR_HEADER) if isinstance(headers, dict) else None
     if headers and isinstance(values, list) and values and isinstance(values[0], str):
         error, _, request_id = values[0].partition(" ")
-        if error == RESPONSE_TOO_LARGE.error:
-            raise ReportedError(error, "see the Django function's log", request_id, headers)
+        if problem := REPORTED.get(error):
+            raise ReportedError(problem, request_id, headers)
 
 
 def _seconds_left(event: "GatewayEvent", context: "Context") -> float:
     """Return the seconds that Django may take. API Gateway counts the proxy's cold start, too."""
-    received = request_context(event).get("requestTimeEpoch")
-    waited = int(time.time() * 1000) - received if isinstance(received, int) else 0
-    if not 0 <= waited < GATEWAY_SECONDS * 1000:  # The clocks disagree.
-        waited = 0
     own = context.get_remaining_time_in_millis() / 1000 - OWN_SECONDS
-    return max(min(GATEWAY_SECONDS - waited / 1000, own), LEAST_SECONDS)
+    return max(min(GATEWAY_SECONDS - _seconds_waited(event), own), LEAST_SECONDS)
+
+
+def _seconds_waited(event: "GatewayEvent") -> float:
+    """Return the seconds since API Gateway received the request, 0 if the clocks disagree."""
+    received = request_context(event).get("requestTimeEpoch")
+    waited = time.time() - received / 1000 if isinstance(received, int) else 0
+    return waited if 0 <= waited < GATEWAY_SECONDS else 0
 
 
 def _request_id(event: "GatewayEvent", context: "Context") -> str:
@@ -213,7 +261,7 @@ def _log(problem: Problem, error: Exception, method: str, request_id: str) -> No
     """
     line = {
         "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "level": "WARN" if problem.error == "request_too_large" else "ERROR",
+        "level": LOG_LEVELS.get(problem.error, "ERROR"),
         "message": f"{method} request failed: {problem.status} {problem.error}",
         "error": problem.error,
         "requestId": request_id,

@@ -73,5 +73,14 @@ ERROR_HEADER = "x-djambda-error"
 START_FAILURE = "DjangoFailedToStart"
 """The type of the Django function's error if Django does not start."""
 
+DATABASE_ASLEEP = "DatabaseAsleep"
+"""The type of that error if Django's start needs the database, which is paused."""
+
+GATEWAY_SECONDS = 28.0
+"""API Gateway gives up 29 s after it received the request; the proxy needs a moment of that.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+"""
+
 RELEASE_COMMANDS = ("migrate --no-input", "collectstatic --no-input")
 """The management commands of a release, unless the project lists its own."""

@@ -16,7 +16,9 @@ CONTENT_SECURITY_POLICY = (
 """The page loads nothing; its style sheet is part of it."""
 
 NOT_PROCESSED = "Your request was not processed. Please go back and try again later."
+SEND_AGAIN = "Your request was not processed. You can send the same data again."
 MAY_BE_PROCESSED = "Your request may have been processed. Please check before you send it again."
+RELOADS = "This page reloads by itself until the site is ready."
 
 
 class Problem:
@@ -24,9 +26,10 @@ class Problem:
 
     `error` is its code in JSON and in the log. `may_have_run` is true if Django may have processed
     the request. `retry_after` is that header's value in seconds, None if retrying does not help.
+    `refresh` is the number of seconds after which the page reloads, None if it does not.
     """
 
-    __slots__ = ("error", "may_have_run", "message", "retry_after", "status", "title")
+    __slots__ = ("error", "may_have_run", "message", "refresh", "retry_after", "status", "title")
 
     def __init__(  # noqa: PLR0913 (one row of a table)
         self,
@@ -37,6 +40,7 @@ class Problem:
         *,
         may_have_run: bool = False,
         retry_after: int | None = None,
+        refresh: int | None = None,
     ) -> None:
         self.status = status
         self.error = error
@@ -44,6 +48,7 @@ class Problem:
         self.message = message
         self.may_have_run = may_have_run
         self.retry_after = retry_after
+        self.refresh = refresh
 
 
 REPORT = "If it happens again, please send the site's operator the request ID below."
@@ -55,6 +60,34 @@ RESPONSE_TOO_LARGE = Problem(
     f"The site's response is too large to be delivered. {REPORT}",
     may_have_run=True,
 )
+
+TIMED_OUT = Problem(
+    503,
+    "timed_out",
+    "This took too long",
+    "The site stopped this request, because it took too long.",
+    may_have_run=True,
+)
+
+WAKING_UP = Problem(
+    503,
+    "waking_up",
+    "Waking up",
+    "This site sleeps while nobody uses it, and it is waking up now. "
+    "That usually takes less than a minute.",
+    retry_after=10,
+    refresh=2,
+)
+
+
+def is_navigation(method: str, fetch_mode: str, accept: str) -> bool:
+    """Return whether a browser loads a page, which its user sees only when there is a response.
+
+    `fetch_mode` and `accept` are the headers Sec-Fetch-Mode, which scripts cannot set to
+    "navigate", and Accept. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header
+    """
+    wants_page = fetch_mode == "navigate" if fetch_mode else "text/html" in accept
+    return wants_page and method in {"GET", "HEAD"}
 
 
 def render_json(problem: Problem, request_id: str, *, safe: bool) -> str:
@@ -78,7 +111,14 @@ main { width: 100%; max-width: 32rem; padding: 2.5rem; background: var(--card);
 h1 { margin: .25rem 0 1rem; font-size: 1.6rem; line-height: 1.25 }
 p { margin: 0 0 1rem }
 .button { display: inline-block; margin: .5rem 0 1rem; padding: .6rem 1.2rem; border-radius: 8px;
-  background: var(--accent); color: var(--card); font-weight: 600; text-decoration: none }
+  border: 0; background: var(--accent); color: var(--card); font: inherit; font-weight: 600;
+  text-decoration: none; cursor: pointer }
+.waiting { height: 4px; margin: 0 0 1.5rem; border-radius: 2px; background: var(--line);
+  overflow: hidden }
+.waiting::before { content: ""; display: block; width: 35%; height: 100%; border-radius: 2px;
+  background: var(--accent); animation: waiting 1.6s ease-in-out infinite alternate }
+@keyframes waiting { to { transform: translateX(186%) } }
+@media (prefers-reduced-motion: reduce) { .waiting::before { animation: none } }
 .button:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px }
 footer { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line);
   color: var(--soft); font-size: .875rem }
@@ -86,25 +126,32 @@ code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wra
 """
 
 
-def render_page(problem: Problem, request_id: str, *, safe: bool) -> str:
-    """Return the page for browsers. The request was `safe` if repeating it changes nothing."""
-    advice = _advice(problem, safe=safe)
+def render_page(problem: Problem, request_id: str, *, safe: bool, form: str = "") -> str:
+    """Return the page for browsers. The request was `safe` if repeating it changes nothing.
+
+    `form` is the HTML of a form that sends an unsafe request again.
+    """
+    reloads = safe and problem.refresh is not None
+    advice = RELOADS if reloads else SEND_AGAIN if form else _advice(problem, safe=safe)
     can_reload = safe and (problem.may_have_run or problem.retry_after is not None)
     paragraphs = "\n".join(f"<p>{text}</p>" for text in (problem.message, advice) if text)
     # An empty href is the page's own address.
-    button = '<a class="button" href="">Try again</a>' if can_reload else ""
+    button = '<a class="button" href="">Try again</a>' if can_reload and not reloads else form
+    refresh = f'<meta http-equiv="refresh" content="{problem.refresh}">' if reloads else ""
+    status = '<div class="waiting"></div>' if reloads else f'<p class="status">{problem.status}</p>'
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
+{refresh}
 <title>{problem.title}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
-<p class="status">{problem.status}</p>
+{status}
 <h1>{problem.title}</h1>
 {paragraphs}
 {button}

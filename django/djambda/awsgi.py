@@ -26,6 +26,7 @@ from pybase64 import b64encode_as_string
 from djambda.gateway_headers import CHANGED, warn_about_changed
 from djambda.response_body import LONGEST_ESCAPE, as_text, json_size
 from djambda.wsgi_environ import environ_alb, environ_v1, environ_v2
+from djambda_common import problem as problems
 from djambda_common.names import ERROR_HEADER
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
     from djambda.wsgi_environ import Event
+    from djambda_common.problem import Problem
 
 type Response = dict[str, Any]
 type Headers = list[tuple[str, str]]
@@ -134,10 +136,24 @@ def response(
                 "Response too large: %s %s (%d bytes or more, content type %s)",
                 *(method, path, len(body), values.get("content-type", [""])[0]),
             )
-            return _too_large(event_format, environ, values, context)
+            return _explain(event_format, problems.RESPONSE_TOO_LARGE, environ, values, context)
         text = b64encode_as_string(body)
     result["body"] = text
     return result
+
+
+def problem_response(
+    event: Event, problem: Problem, context: object, replaced: Response | None = None
+) -> Response:
+    """Return the response that explains why the application has none, or only `replaced`."""
+    event_format = _format_of(event)
+    if event_format is None:
+        raise ValueError(f"The event is not an HTTP request. Accepted are {ACCEPTED}.")
+    response = replaced or {}
+    values = response.get("multiValueHeaders") or {
+        name: [text] for name, text in response.get("headers", {}).items()
+    }
+    return _explain(event_format, problem, event_format.environ(event), values, context)
 
 
 def _format_of(event: object) -> _Format | None:
@@ -246,41 +262,42 @@ def _convert_alb_multi_value(status: str, values: dict[str, list[str]]) -> Respo
     return {**_convert_v1(status, values), "statusDescription": status}
 
 
-def _too_large(
+def _explain(
     event_format: _Format,
+    problem: Problem,
     environ: WSGIEnvironment,
     values: dict[str, list[str]],
     context: object,
 ) -> Response:
     """Return the response of the proxy, which replaces this one, for APIs that have no proxy.
 
-    It keeps the headers that let pages of other origins read it.
+    It keeps those of the headers `values` that let pages of other origins read it.
     """
-    from djambda_common import problem  # noqa: PLC0415 (rarely needed)
-
     request_id = str(getattr(context, "aws_request_id", ""))
-    safe = environ["REQUEST_METHOD"] in problem.SAFE_METHODS
-    error = problem.RESPONSE_TOO_LARGE
+    method = environ["REQUEST_METHOD"]
     is_page = environ.get("HTTP_SEC_FETCH_MODE") == "navigate" or "text/html" in environ.get(
         "HTTP_ACCEPT", ""
     )
-    render = problem.render_page if is_page else problem.render_json
+    render = problems.render_page if is_page else problems.render_json
     headers = {
         name: texts
         for name, texts in values.items()
         if name.startswith("access-control-") or name in {"strict-transport-security", "vary"}
     } | {
         "cache-control": ["no-store"],
-        "content-security-policy": [problem.CONTENT_SECURITY_POLICY],
+        "content-security-policy": [problems.CONTENT_SECURITY_POLICY],
         "content-type": ["text/html; charset=utf-8" if is_page else "application/json"],
         "x-content-type-options": ["nosniff"],
         "x-frame-options": ["DENY"],
-        ERROR_HEADER: [f"{error.error} {request_id}"],
+        ERROR_HEADER: [f"{problem.error} {request_id}"],
     }
-    status = HTTPStatus(error.status)
+    if problem.retry_after is not None:
+        headers["retry-after"] = [str(problem.retry_after)]
+    status = HTTPStatus(problem.status)
+    body = render(problem, request_id, safe=method in problems.SAFE_METHODS)
     return {
         **event_format.convert_response(f"{status} {status.phrase}", headers),
-        "body": render(error, request_id, safe=safe),
+        "body": "" if method == "HEAD" else body,
     }
 
 

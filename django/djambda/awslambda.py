@@ -4,6 +4,7 @@ Django starts when Lambda imports this module: the INIT phase of a cold start ha
 memory size.
 """
 
+import contextlib
 import gc
 import os
 import sys
@@ -16,7 +17,7 @@ if "LAMBDA_TASK_ROOT" in os.environ:
 from typing import Any
 from wsgiref.types import WSGIApplication
 
-from djambda import awsgi
+from djambda import awsgi, deadline
 from djambda.logs import log_failures
 from djambda.parameters import deployment_secrets
 
@@ -31,7 +32,9 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     `djambda.awsgi.response` and `djambda.management_command.manage` describe events and results.
     """
     if awsgi.is_request(event):
-        return awsgi.response(application, event, context)
+        from djambda.web_request import respond  # noqa: PLC0415 (see `start_django`)
+
+        return respond(application, event, context)
     if isinstance(event, dict) and "manage" in event:
         from djambda.management_command import manage  # noqa: PLC0415 (requests never need it)
 
@@ -45,6 +48,10 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 class DjangoFailedToStart(Exception):  # noqa: N818 (Lambda shows the name as errorType)
     """The message is the description of `start_failure`."""
+
+
+class DatabaseAsleep(DjangoFailedToStart):
+    """The project's start needs the database, which is paused. Lambda starts it again."""
 
 
 def load_application() -> WSGIApplication:
@@ -82,16 +89,17 @@ def start_django() -> WSGIApplication:
     if path := os.environ.get("SECRETS_PATH"):
         deployment_secrets(path)  # SSM responds while Django is imported.
     from django.template import engines  # noqa: PLC0415 (not before the line above)
-    from django.urls import get_resolver  # noqa: PLC0415
 
     from djambda.aws import configure_settings_module  # noqa: PLC0415
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
+    from djambda.web_request import load_urls  # noqa: PLC0415
 
     add_source_folder()
     configure_settings_module()
     application = reject_malformed_requests(load_application())
     log_failures()
-    get_resolver().reverse_dict  # noqa: B018 (loads the URLconf and the views)
+    with contextlib.suppress(deadline.DatabaseNeeded):  # The first request loads them then.
+        load_urls(wait=False)
     engines.all()
     gc.freeze()
     gc.enable()
@@ -104,4 +112,5 @@ except (Exception, SystemExit) as error:
     from djambda.start_failure import describe
 
     # Not the error itself: Lambda's runtime shows no traceback of an ImportError, and no causes.
-    raise DjangoFailedToStart(describe(error)) from error
+    kind = DatabaseAsleep if deadline.current.asleep else DjangoFailedToStart
+    raise kind(describe(error)) from error

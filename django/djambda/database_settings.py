@@ -7,9 +7,6 @@ from typing import Any
 
 from djambda.replaced_settings import Settings, record
 
-RESUME_SECONDS = 25
-"""The time that a request waits for a paused database. API Gateway's timeout is 29 s."""
-
 CONNECTION_SECONDS = 50
 """The age until which a connection is reused: less than the server's `idle_session_timeout` (60 s),
 so that a function that was frozen does not use a connection that the server has closed."""
@@ -89,10 +86,13 @@ def _max_age(settings: Settings, project: Mapping[str, Any]) -> int:
 
 def _options(settings: Settings, project: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "resume_seconds": RESUME_SECONDS,
         # In ms: the timeout for a server that has disappeared without closing the connection.
         # https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         "tcp_user_timeout": 5000,
+        # In seconds: the same while the function waits for the result of a statement.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
         "sslmode": "require",
     }
     if POSTGRES_ENGINE.search(project.get("ENGINE", "")) or project.get("ENGINE") == ENGINE:

@@ -19,9 +19,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import ManagementUtility
-from django.db import close_old_connections
+from django.db import connections
 from django.urls import set_script_prefix
 
+from djambda import deadline
 from djambda.captured_output import Sink, captured_output
 from djambda.parameters import get_parameters
 from djambda_common.names import SUPERUSER_PASSWORD
@@ -147,7 +148,8 @@ def execute(arguments: list[str], sink: Sink, *, merged: bool, logged: float = m
 
     `captured_output` describes the other arguments.
     """
-    close_old_connections()
+    connections.close_all()  # Those of requests have other limits.
+    deadline.start_command()
     process = os.getpid()
     with (
         captured_output(sink, merged=merged, logged=logged),
@@ -158,6 +160,7 @@ def execute(arguments: list[str], sink: Sink, *, merged: bool, logged: float = m
         exit_code = _run(arguments)
         if os.getpid() != process:  # A child process that the command has forked.
             os._exit(exit_code)
+    connections.close_all()
     return exit_code
 
 

@@ -1,24 +1,56 @@
-"""The project's PostgreSQL backend with a connection that waits for a paused database.
+"""The project's PostgreSQL backend with connections that fit the time of a Lambda function.
 
-That is Django's own, or one that a package derives from it; `djambda.database_settings` names it.
-Django finds the class by its name, https://docs.djangoproject.com/en/6.1/ref/databases/#subclassing-the-built-in-database-backends
+Connecting waits for a paused database as long as the request or command may (`deadline.py`), the
+server stops statements at the end of that time, and a session that the server has closed is
+replaced.
+
+The backend is Django's own, or one that a package derives from it; `djambda.database_settings`
+names it. Django finds the class by its name,
+https://docs.djangoproject.com/en/6.1/ref/databases/#subclassing-the-built-in-database-backends
 """
 
+import time
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 
+from djambda import deadline
 from djambda.database_settings import POSTGRES
-from djambda.db.resume import retry_until_resumed
+from djambda.db.resume import is_permanent, retry_until_resumed
 
 ATTEMPT_SECONDS = 10
+LEAST_ATTEMPT_SECONDS = 2
+"""libpq raises 1 to 2."""
+
+REFRESH_SECONDS = 1.0
+"""A statement may exceed the request's time by this much."""
+
+IDLE_SECONDS = 5.0
+"""After this time without a statement, the connection is tested before the next one."""
+
+COMMAND_SESSION_MS = 900_000
+"""The time after which the server ends an idle session of a command: no function runs longer."""
+
+TIMEOUTS = ("statement_timeout", "lock_timeout")
+"""The server's limits that follow the request's, unless the project sets them in OPTIONS.
+https://www.postgresql.org/docs/16/runtime-config-client.html#GUC-STATEMENT-TIMEOUT"""
 
 project = import_module(f"{getattr(settings, 'DJAMBDA_DATABASE_ENGINE', POSTGRES)}.base")
 
 
 class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defined]
-    """Accepts `resume_seconds` in OPTIONS, the total time that connecting may take."""
+    """Accepts `resume_seconds` in OPTIONS, a lower limit of the time that connecting may take."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits: deadline.Deadline | None = None
+        self._limited_at = 0.0
+        self._used_at = 0.0
+        self.execute_wrappers.append(self._execute_limited)
+
+    # Connecting
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
@@ -27,10 +59,100 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         def attempt(seconds_left: float) -> Any:
-            # In whole seconds; libpq raises 1 to 2.
-            timeout = max(2, int(min(seconds_left, ATTEMPT_SECONDS)))
-            return connect({**conn_params, "connect_timeout": timeout})
+            seconds = max(LEAST_ATTEMPT_SECONDS, round(min(seconds_left, ATTEMPT_SECONDS)))
+            options = {"connect_timeout": seconds, **self._session_options(conn_params)}
+            return connect({**conn_params, **options})
 
         connect = super().get_new_connection
-        seconds = self.settings_dict["OPTIONS"].get("resume_seconds", 25)
-        return retry_until_resumed(attempt, seconds=seconds, errors=self.Database.OperationalError)
+        limits = deadline.current
+        if limits.asleep and not limits.is_command:
+            limits.give_up()
+            raise self.Database.OperationalError("the database is paused, and still waking up")
+        seconds = self.settings_dict["OPTIONS"].get("resume_seconds", limits.connect_seconds)
+        try:
+            connection = retry_until_resumed(
+                attempt, seconds=seconds, errors=self.Database.OperationalError
+            )
+        except self.Database.OperationalError as error:
+            if not is_permanent(error):
+                limits.give_up()
+            raise
+        limits.connected = True
+        self._used_at = time.time()
+        self._remember_limits()
+        return connection
+
+    # Using a connection
+
+    def close_if_health_check_failed(self) -> None:
+        now = time.time()  # A monotonic clock may stop while the function is frozen.
+        if self.autocommit and not 0 <= now - self._used_at < IDLE_SECONDS:
+            self.health_check_done = False
+        self._used_at = now
+        super().close_if_health_check_failed()
+
+    def is_usable(self) -> bool:
+        if not self._timeouts():
+            return bool(super().is_usable())
+        try:
+            self._limit_statements()
+        except self.Database.Error:
+            return False
+        return True
+
+    def _execute_limited(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        if self._is_outdated() and not self.needs_rollback and self.connection:
+            with self.wrap_database_errors:
+                self._limit_statements()
+        return execute(sql, params, many, context)
+
+    def _rollback(self) -> None:
+        self._limits = None  # A rollback also undoes SET.
+        super()._rollback()
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        self._limits = None
+        super()._savepoint_rollback(sid)
+
+    # The server's limits
+
+    def _is_outdated(self) -> bool:
+        if deadline.current.ends is None:
+            return False
+        age = time.monotonic() - self._limited_at
+        return self._limits is not deadline.current or age > REFRESH_SECONDS
+
+    def _limit_statements(self) -> None:
+        """Limit the next statements to the request's time; also shows whether the server responds.
+
+        Raises the driver's errors.
+        """
+        settings = ", ".join(
+            f"set_config('{name}', '{value}', false)" for name, value in self._timeouts().items()
+        )
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {settings or 1}")
+        self._remember_limits()
+
+    def _remember_limits(self) -> None:
+        self._limits, self._limited_at = deadline.current, time.monotonic()
+
+    def _timeouts(self) -> dict[str, int]:
+        """Return the limits of the running request in milliseconds, none outside requests."""
+        ends = deadline.current.ends
+        if ends is None:
+            return {}
+        own = self.settings_dict["OPTIONS"].get("options") or ""
+        milliseconds = max(1, int((ends - time.monotonic()) * 1000))
+        return {name: milliseconds for name in TIMEOUTS if name not in own}
+
+    def _session_options(self, conn_params: dict[str, Any]) -> dict[str, str]:
+        """Return the connection parameter with the settings with which the session begins."""
+        if deadline.current.is_command:
+            settings = {"idle_session_timeout": COMMAND_SESSION_MS}
+        else:
+            settings = self._timeouts()
+        own = [f"-c {name}={value}" for name, value in settings.items()]
+        return {"options": " ".join([conn_params.get("options", ""), *own]).strip()} if own else {}

@@ -44,11 +44,16 @@ def retry_until_resumed[T](
         try:
             return attempt(deadline - clock())
         except errors as error:
-            if PERMANENT.search(str(error)) or clock() + pause >= deadline:
+            if is_permanent(error) or clock() + pause >= deadline:
                 raise
             logger.info("The database does not respond yet, retrying: %s", _first_line(error))
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def is_permanent(error: Exception) -> bool:
+    """Return whether retrying cannot help."""
+    return bool(PERMANENT.search(str(error)))
 
 
 def _first_line(error: Exception) -> str:

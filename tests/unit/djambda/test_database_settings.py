@@ -8,6 +8,13 @@ import pytest
 from djambda.replaced_settings import REPLACED
 from tests.unit.djambda.conftest import SECRETS, configured, replaced
 
+TIMEOUTS = {
+    "keepalives_count": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "tcp_user_timeout": 5000,
+}
+
 
 def test_database_settings(deployed: dict[str, str]) -> None:
     database = configured()["DATABASES"]["default"]
@@ -21,7 +28,7 @@ def test_database_settings(deployed: dict[str, str]) -> None:
         "USER": "mysite",
         "CONN_MAX_AGE": 50,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"resume_seconds": 25, "sslmode": "require", "tcp_user_timeout": 5000},
+        "OPTIONS": {"sslmode": "require", **TIMEOUTS},
     }
 
 
@@ -46,9 +53,8 @@ def test_database_settings_of_the_project_are_kept(deployed: dict[str, str]) -> 
     assert (database["NAME"], database["HOST"]) == ("mysite", "db.example.com")
     assert database["OPTIONS"] == {
         "options": "-c search_path=own",
-        "resume_seconds": 25,
         "sslmode": "verify-full",
-        "tcp_user_timeout": 5000,
+        **TIMEOUTS,
     }
 
 

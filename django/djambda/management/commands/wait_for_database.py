@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
+from djambda import deadline
 from djambda.db.resume import retry_until_resumed
 
 
@@ -19,6 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *, timeout: float, **_: Any) -> None:
         started = time.monotonic()
+        deadline.start_command(connect_seconds=timeout)
         try:
             retry_until_resumed(lambda _: self._query(), seconds=timeout, errors=OperationalError)
         except OperationalError as error:

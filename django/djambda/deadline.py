@@ -1,0 +1,192 @@
+"""The time that the running request or command has, and what stops a request that exceeds it.
+
+A visitor whose request takes too long gets an error from the proxy. A request that ran on would
+write data after that, and occupy a function, a connection and locks for up to 15 minutes. The
+handler (`awslambda.py`) sets the deadline, a signal ends the request, and the database backend
+(`db/base.py`) limits connecting and each statement to the time that is left.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NoReturn
+
+from djambda_common.names import GATEWAY_SECONDS
+
+RESPONSE_SECONDS = 1.0
+"""The time that the proxy needs to deliver the response of a request that has been stopped."""
+
+NAVIGATION_SECONDS = 3.0
+"""The time after which a visitor sees a page that explains the wait for the database."""
+
+INIT_SECONDS = 2.0
+"""The time that INIT waits for the database. Lambda ends INIT after 10 s:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib"""
+
+COMMAND_SECONDS = 120.0
+"""The time that a command waits for the database, which can take more than 30 s to resume after a
+day: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html"""
+
+CONNECT_RESERVE = 2.0
+"""libpq waits at least this long for a connection, which no signal interrupts."""
+
+SIGNALS = 5
+"""The request gets this many signals, one each second, in case its code catches the exception.
+Then the process ends."""
+
+
+class RequestTimedOut(BaseException):
+    """The request has used up its time. Not an `Exception`, so that no view handles it."""
+
+
+class DatabaseNeeded(BaseException):
+    """Code that must not go on without the database has asked for a connection that there is not.
+
+    Not an `Exception`, because such code, as that of django CMS, handles those: it would continue
+    as if the site had no content.
+    """
+
+
+class Deadline:
+    """The limits of a request, a command, or INIT; the times are those of `time.monotonic`.
+
+    `ends` is None if nothing stops it. `asleep` becomes true when connecting to the database has
+    been given up, and `connected` when a connection has worked. While `required` is true, giving up
+    raises `DatabaseNeeded`.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_seconds: float,
+        seconds: float | None = None,
+        waited: float = 0,
+        is_command: bool = False,
+    ) -> None:
+        now = time.monotonic()
+        self.is_command = is_command
+        self.received = now - waited
+        self.connect_by = now + connect_seconds
+        self.ends = None if seconds is None else now + seconds
+        self.asleep = False
+        self.connected = False
+        self.required = False
+
+    @property
+    def connect_seconds(self) -> float:
+        """The seconds that connecting may still take, in a command each time."""
+        begin = self.received if self.is_command else time.monotonic()
+        return max(0, self.connect_by - begin)
+
+    @contextlib.contextmanager
+    def require_database(self, *, wait: bool) -> Iterator[None]:
+        """Raise `DatabaseNeeded` in the body if it connects in vain, or unless `wait`, at all."""
+        asleep, self.required, self.asleep = self.asleep, True, self.asleep or not wait
+        try:
+            yield
+        finally:
+            self.asleep, self.required = asleep or (wait and self.asleep), False
+
+    def give_up(self) -> None:
+        """Do not connect again. Raises `DatabaseNeeded` if the database is required."""
+        self.asleep = True
+        if self.required:
+            raise DatabaseNeeded("the database does not respond yet")
+
+    def show_page_soon(self) -> None:
+        """Limit connecting for a visitor who sees nothing until there is a page."""
+        self.connect_by = min(self.connect_by, self.received + NAVIGATION_SECONDS)
+
+
+current = Deadline(connect_seconds=INIT_SECONDS)
+
+
+def start_command(connect_seconds: float = COMMAND_SECONDS) -> None:
+    """Let the command that runs now wait for the database as long as it may need to resume."""
+    global current  # noqa: PLW0603 (a process serves one event at a time)
+    current = Deadline(connect_seconds=connect_seconds, is_command=True)
+
+
+@contextlib.contextmanager
+def limited_request(event: dict[str, Any], context: object) -> Iterator[None]:
+    """Raise `RequestTimedOut` in the body when the visitor's time is over.
+
+    Raise it also in the threads that the body has started. Outside the main thread, where Python
+    delivers no signals, nothing is raised.
+    """
+    global current  # noqa: PLW0603 (as above)
+    waited = seconds_since_received(event)
+    seconds = max(0.1, min(GATEWAY_SECONDS - waited, remaining_seconds(context)) - RESPONSE_SECONDS)
+    current = deadline = Deadline(
+        connect_seconds=seconds - CONNECT_RESERVE, seconds=seconds, waited=waited
+    )
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stop = _Stop()
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    try:
+        yield
+    finally:
+        stop.enabled = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous or signal.SIG_DFL)
+        deadline.ends = None
+
+
+def seconds_since_received(event: dict[str, Any]) -> float:
+    """Return the seconds since the gateway received the request, 0 if the clocks disagree.
+
+    The field is requestTimeEpoch in payload 1.0 and timeEpoch in payload 2.0, both in milliseconds.
+    """
+    gateway = event.get("requestContext")
+    gateway = gateway if isinstance(gateway, dict) else {}
+    received = gateway.get("requestTimeEpoch", gateway.get("timeEpoch"))
+    if not isinstance(received, int):
+        return 0
+    waited = time.time() - received / 1000
+    return waited if 0 <= waited < GATEWAY_SECONDS else 0
+
+
+def remaining_seconds(context: object) -> float:
+    """Return the seconds until Lambda stops the function."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return remaining() / 1000 if remaining else GATEWAY_SECONDS
+
+
+class _Stop:
+    """The signal handler that stops a request."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self._signals = 0
+        self._threads = set(threading.enumerate())
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.enabled:
+            return
+        self._signals += 1
+        if self._signals > SIGNALS:
+            os._exit(1)
+        for thread in set(threading.enumerate()) - self._threads:
+            _raise_in(thread)
+        _time_out()
+
+
+def _time_out() -> NoReturn:
+    raise RequestTimedOut("the request took longer than its visitor waits")
+
+
+def _raise_in(thread: threading.Thread) -> None:
+    """Raise `RequestTimedOut` in a thread, as soon as it runs Python code."""
+    import ctypes  # noqa: PLC0415 (rarely needed)
+
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(RequestTimedOut)
+        )

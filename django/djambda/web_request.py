@@ -1,0 +1,112 @@
+"""Respond to a web request within the time that its visitor waits.
+
+Two things keep a visitor waiting: a request that takes too long, which is stopped, and a paused
+database. The response is then an explanation, which the proxy renders.
+"""
+
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished
+from django.db import connections
+from django.urls import get_resolver
+
+from djambda import awsgi, deadline
+from djambda.deadline import DatabaseNeeded, RequestTimedOut, limited_request
+from djambda_common.problem import TIMED_OUT, WAKING_UP, is_navigation
+
+SERVER_ERROR = 500
+
+log = logging.getLogger("django.request")
+
+_urls_are_loaded = False
+
+
+def respond(application: WSGIApplication, event: Any, context: object) -> awsgi.Response:
+    """Return the response to an HTTP event, or one that explains why there is none."""
+    request = _Request(application)
+    try:
+        with limited_request(event, context):
+            response = awsgi.response(request, event, context)
+    except RequestTimedOut:
+        request.log_timeout()
+        _release_connections()
+        return awsgi.problem_response(event, TIMED_OUT, context)
+    except DatabaseNeeded:
+        return awsgi.problem_response(event, WAKING_UP, context)
+    if response["statusCode"] >= SERVER_ERROR and is_waking_up():
+        logging.getLogger(__name__).info("The database is waking up, as the visitor is told")
+        return awsgi.problem_response(event, WAKING_UP, context, response)
+    return response
+
+
+def load_urls(*, wait: bool) -> None:
+    """Load the URLconf and the views. Raises `DatabaseNeeded` if they need it and it is paused."""
+    global _urls_are_loaded  # noqa: PLW0603 (like Django's own caches)
+    if not _urls_are_loaded:
+        with deadline.current.require_database(wait=wait):
+            get_resolver().reverse_dict  # noqa: B018 (has this effect)
+        _urls_are_loaded = True
+
+
+def is_waking_up() -> bool:
+    """Return whether the request has given up connecting and never had a connection."""
+    return deadline.current.asleep and not deadline.current.connected
+
+
+def ignore_waking_up(record: logging.LogRecord) -> bool:
+    """Filter out Django's error about a paused database: nothing has failed, the visitor waits."""
+    return getattr(record, "status_code", 0) < SERVER_ERROR or not is_waking_up()
+
+
+log.addFilter(ignore_waking_up)
+
+
+class _Request:
+    """One call of the application, which the log can describe."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self._threads = set(threading.enumerate())
+        self._name = "a request"
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["SCRIPT_NAME"] + environ["PATH_INFO"]
+        self._name = f"{method} {path}"
+        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
+        if is_navigation(method, fetch_mode, environ.get("HTTP_ACCEPT", "")):
+            deadline.current.show_page_soon()
+        load_urls(wait=True)
+        return self._application(environ, start_response)
+
+    def log_timeout(self) -> None:
+        """Log where the request hung, in the main thread and in those that it has started."""
+        frames = sys._current_frames()
+        started = set(threading.enumerate()) - self._threads
+        stacks = "".join(
+            f"\nThread {thread.name}:\n{''.join(traceback.format_stack(frames[thread.ident]))}"
+            for thread in started
+            if thread.ident in frames
+        )
+        log.error(
+            "Stopped, because it took too long: %s%s",
+            *(self._name, stacks),
+            exc_info=True,
+            extra={"status_code": TIMED_OUT.status},
+        )
+
+
+def _release_connections() -> None:
+    """Close all connections, whose state is unknown, and do what Django does after a request."""
+    for connection in connections.all(initialized_only=True):
+        with suppress(Exception):
+            connection.close()
+        del connections[connection.alias]
+    request_finished.send(sender=WSGIHandler)

@@ -1,0 +1,375 @@
+"""Requests that take too long, and requests that need a paused database."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import OperationalError, connection, connections, transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+from pytest_django import Settings
+
+from djambda import deadline, web_request
+from djambda.awslambda import lambda_handler
+from djambda.db.base import DatabaseWrapper
+from djambda_common.names import ERROR_HEADER
+from tests.support.lambda_events import API_HOST, CONTEXT, Pairs, body_of, make_v1_event
+from tests.unit.djambda.test_db import ResumingServer
+
+BROWSER: Pairs = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")]
+SCRIPT: Pairs = [("Accept", "application/json")]
+
+in_database = pytest.mark.django_db(transaction=True)
+
+done: list[str] = []
+"""What the views have done."""
+
+
+def sleep(_request: HttpRequest) -> HttpResponse:
+    done.append("first")
+    time.sleep(30)
+    done.append("second")
+    return HttpResponse("late")
+
+
+def catch_everything(_request: HttpRequest) -> HttpResponse:
+    try:
+        time.sleep(30)
+    except BaseException:  # noqa: BLE001
+        time.sleep(30)
+    done.append("second")
+    return HttpResponse("late")
+
+
+async def sleep_async(_request: HttpRequest) -> HttpResponse:
+    done.append("first")
+    await asyncio.sleep(2)
+    done.append("second")
+    return HttpResponse("late")
+
+
+def stream(_request: HttpRequest) -> StreamingHttpResponse:
+    def chunks() -> Iterator[str]:
+        yield "one"
+        time.sleep(30)
+        yield "two"
+
+    return StreamingHttpResponse(chunks())
+
+
+def query(request: HttpRequest) -> HttpResponse:
+    with connection.cursor() as cursor:
+        cursor.execute(request.GET["sql"])
+        return HttpResponse(str(cursor.fetchall()))
+
+
+def query_twice(request: HttpRequest) -> HttpResponse:
+    with contextlib.suppress(OperationalError):
+        return query(request)
+    return query(request)
+
+
+def write_and_sleep(_request: HttpRequest) -> HttpResponse:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE of_a_stopped_request ()")
+        time.sleep(30)
+    return HttpResponse("late")
+
+
+def handle_absence(_request: HttpRequest) -> HttpResponse:
+    try:
+        connection.ensure_connection()
+    except OperationalError:
+        return HttpResponse("from the cache")
+    return HttpResponse("from the database")
+
+
+def fail(_request: HttpRequest) -> HttpResponse:
+    raise ZeroDivisionError
+
+
+def ok(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok")
+
+
+urlpatterns = [
+    path(f"{view.__name__}/", view)
+    for view in (
+        *(sleep, catch_everything, sleep_async, stream, query, query_twice, write_and_sleep),
+        *(handle_absence, fail, ok),
+    )
+]
+
+
+@pytest.fixture(autouse=True)
+def site(settings: Settings) -> Iterator[None]:
+    settings.ROOT_URLCONF = __name__
+    settings.ALLOWED_HOSTS = [API_HOST]
+    done.clear()
+    before = deadline.current
+    yield
+    deadline.current = before
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests end after half a second."""
+    monkeypatch.setattr(deadline, "GATEWAY_SECONDS", 0.5 + deadline.RESPONSE_SECONDS)
+
+
+@pytest.fixture
+def database(django_db_setup: None) -> Iterator[dict[str, Any]]:
+    """Make the backend under test the default one; yield its settings, which a test may change."""
+    original = connections["default"]
+    options = {"sslmode": "disable"}
+    parameters = {**original.settings_dict, "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+    connections["default"] = DatabaseWrapper(parameters, "default")
+    yield connections["default"].settings_dict
+    connections["default"].close()
+    connections["default"] = original
+
+
+def get(path: str, *, headers: Pairs = BROWSER, **query: str) -> dict[str, Any]:
+    event = make_v1_event("GET", path, headers=headers, query=list(query.items()))
+    event["requestContext"]["requestTimeEpoch"] = int(time.time() * 1000)
+    return lambda_handler(event, CONTEXT)
+
+
+def error_of(response: dict[str, Any]) -> str:
+    return str(response["multiValueHeaders"].get(ERROR_HEADER, [""])[0].partition(" ")[0])
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+class TestRequestTakesTooLong:
+    @pytest.mark.parametrize("view", ["sleep", "sleep_async", "catch_everything", "stream"])
+    def test_is_stopped(self, view: str) -> None:
+        started = time.monotonic()
+        response = get(f"/{view}/")
+        assert time.monotonic() - started < 10
+        assert response["statusCode"] == 503
+        assert error_of(response) == "timed_out"
+        assert "took too long" in body_of(response).decode()
+        time.sleep(2 if view == "sleep_async" else 0)
+        assert "second" not in done
+
+    def test_log_shows_where_it_hung(self, caplog: pytest.LogCaptureFixture) -> None:
+        get("/sleep/")
+        [record] = [record for record in caplog.records if record.name == "django.request"]
+        assert record.levelno == logging.ERROR
+        assert "GET /prod/sleep/" in record.getMessage()
+        assert "in sleep" in caplog.text
+        assert "time.sleep(30)" in caplog.text
+
+    def test_api_client_gets_json(self) -> None:
+        response = get("/sleep/", headers=SCRIPT)
+        assert json.loads(body_of(response))["error"] == "timed_out"
+
+    def test_next_request_has_its_own_time(self) -> None:
+        get("/sleep/")
+        time.sleep(0.6)
+        assert get("/ok/")["statusCode"] == 200
+
+    def test_time_before_the_handler_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(deadline, "GATEWAY_SECONDS", 25.0)
+        event = make_v1_event("GET", "/sleep/")
+        event["requestContext"]["requestTimeEpoch"] = int((time.time() - 23.9) * 1000)
+        started = time.monotonic()
+        assert lambda_handler(event, CONTEXT)["statusCode"] == 503
+        assert time.monotonic() - started < 10
+
+    @in_database
+    @pytest.mark.usefixtures("database")
+    def test_transaction_is_rolled_back(self) -> None:
+        assert error_of(get("/write_and_sleep/")) == "timed_out"
+        sql = "SELECT to_regclass('of_a_stopped_request')"
+        assert body_of(get("/query/", sql=sql)) == b"[(None,)]"
+
+    @in_database
+    @pytest.mark.usefixtures("database")
+    def test_query_is_stopped_by_the_server(self) -> None:
+        assert error_of(get("/query/", sql="SELECT pg_sleep(30)")) == "timed_out"
+        running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%sleep(30)'"
+        assert body_of(get("/query/", sql=running)) == b"[(0,)]"
+
+    @in_database
+    def test_wait_for_a_lock_is_stopped(self, database: dict[str, Any]) -> None:
+        with contextlib.closing(DatabaseWrapper(database, "other")) as other:
+            other.ensure_connection()
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(7)")
+            assert error_of(get("/query/", sql="SELECT pg_advisory_lock(7)")) == "timed_out"
+
+
+@in_database
+class TestServersLimits:
+    SHOW = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
+
+    def timeouts(self) -> list[str]:
+        text = body_of(get("/query/", sql=self.SHOW)).decode()
+        return [part.strip("'") for part in text.strip("[()]").split(", ")]
+
+    @pytest.mark.usefixtures("database")
+    def test_follow_the_requests_time(self) -> None:
+        for _ in range(2):  # With a new connection, and with a reused one.
+            for timeout in self.timeouts():
+                assert timeout.endswith("ms")
+                assert 25_000 < int(timeout.removesuffix("ms")) <= 27_000
+
+    def test_of_the_project_are_kept(self, database: dict[str, Any]) -> None:
+        database["OPTIONS"]["options"] = "-c statement_timeout=5000"
+        for _ in range(2):
+            statement, lock = self.timeouts()
+            assert statement == "5s"
+            assert lock.endswith("ms")
+
+    @pytest.mark.usefixtures("database")
+    def test_shrink_during_a_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("djambda.db.base.REFRESH_SECONDS", 0.0)
+        sql = "SELECT current_setting('statement_timeout')"
+        with deadline.limited_request({}, CONTEXT), connection.cursor() as cursor:
+            seen = []
+            for _ in range(2):
+                cursor.execute(sql)
+                seen += cursor.fetchone()
+                time.sleep(0.05)
+        assert seen[0] > seen[1]
+
+    @pytest.mark.usefixtures("database")
+    def test_do_not_apply_to_commands(self) -> None:
+        self.timeouts()
+        code = f"from django.db import connection as c; u = c.cursor(); u.execute({self.SHOW!r})"
+        code += "; print(u.fetchone()); u.execute('SHOW idle_session_timeout'); print(u.fetchone())"
+        result = lambda_handler({"manage": ["shell", "--no-imports", "-c", code]}, CONTEXT)
+        assert result["output"] == "('0', '0')\n('15min',)\n"
+        for timeout in self.timeouts():
+            assert timeout.endswith("ms")
+
+
+@in_database
+class TestSessions:
+    def test_replaced_after_a_pause_in_a_command(
+        self, database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("djambda.db.base.IDLE_SECONDS", 0.2)
+        deadline.start_command()
+        connections["default"].ensure_connection()
+        pid = connections["default"].connection.info.backend_pid
+        other = DatabaseWrapper(database, "other")
+        with contextlib.closing(other), other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])
+        time.sleep(0.3)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
+
+
+@pytest.fixture
+def asleep(database: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Let connections hang."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        database |= {"HOST": "127.0.0.1", "PORT": server.getsockname()[1]}
+        yield database
+
+
+@in_database
+class TestDatabaseIsPaused:
+    SQL = "SELECT 1"
+
+    @pytest.mark.usefixtures("asleep")
+    def test_visitor_gets_a_page_soon(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        started = time.monotonic()
+        response = get("/query/", sql=self.SQL)
+        assert time.monotonic() - started < 4
+        assert response["statusCode"] == 503
+        assert error_of(response) == "waking_up"
+        assert "Waking up" in body_of(response).decode()
+        assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+    @pytest.mark.usefixtures("asleep")
+    def test_second_attempt_in_a_request_does_not_wait(self) -> None:
+        started = time.monotonic()
+        assert error_of(get("/query_twice/", sql=self.SQL)) == "waking_up"
+        assert time.monotonic() - started < 5
+
+    @pytest.mark.usefixtures("asleep")
+    def test_page_without_a_query_does_not_wait(self) -> None:
+        assert get("/ok/")["statusCode"] == 200
+
+    @pytest.mark.usefixtures("asleep")
+    def test_response_of_a_view_that_handles_it_is_kept(self) -> None:
+        assert body_of(get("/handle_absence/")) == b"from the cache"
+
+    @pytest.mark.usefixtures("asleep")
+    def test_other_errors_are_reported(self, caplog: pytest.LogCaptureFixture) -> None:
+        response = get("/fail/")
+        assert response["statusCode"] == 500
+        assert error_of(response) == ""
+        assert "ZeroDivisionError" in caplog.text
+
+    def test_wrong_password_is_an_error(self, database: dict[str, Any]) -> None:
+        database["NAME"] = "nonsense"
+        response = get("/query/", sql=self.SQL)
+        assert response["statusCode"] == 500
+        assert error_of(response) == ""
+
+    @pytest.mark.parametrize("headers", [BROWSER, SCRIPT])
+    def test_request_succeeds_if_it_wakes_in_time(
+        self, headers: Pairs, database: dict[str, Any]
+    ) -> None:
+        server = ResumingServer(rejected=3, server=str(database["HOST"]))
+        database |= {"HOST": "127.0.0.1", "PORT": server.port}
+        try:
+            assert body_of(get("/query/", sql=self.SQL, headers=headers)) == b"[(1,)]"
+        finally:
+            connections["default"].close()
+            server.close()
+        assert server.clients == 4
+
+
+@in_database
+class TestUrls:
+    @pytest.mark.usefixtures("asleep")
+    def test_are_loaded_without_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(web_request, "_urls_are_loaded", False)
+
+        class Resolver:
+            loaded = False
+
+            @property
+            def reverse_dict(self) -> dict[str, str]:
+                with contextlib.suppress(Exception):  # As django CMS does.
+                    connection.ensure_connection()
+                self.loaded = True
+                return {}
+
+        resolver = Resolver()
+        monkeypatch.setattr(web_request, "get_resolver", lambda: resolver)
+        deadline.current = deadline.Deadline(connect_seconds=2)
+        started = time.monotonic()
+        with pytest.raises(deadline.DatabaseNeeded):
+            web_request.load_urls(wait=False)
+        assert time.monotonic() - started < 1
+        assert not deadline.current.asleep
+        assert error_of(get("/ok/")) == "waking_up"
+        assert not resolver.loaded
+
+
+def test_no_signal_outside_the_main_thread() -> None:
+    responses = []
+    application = WSGIHandler()
+    event = make_v1_event("GET", "/ok/")
+    thread = threading.Thread(
+        target=lambda: responses.append(web_request.respond(application, event, CONTEXT))
+    )
+    thread.start()
+    thread.join()
+    assert responses[0]["statusCode"] == 200
