@@ -31,6 +31,7 @@ from invocation import (
     invoke,
 )
 from maintenance import bypass_response, is_blocked
+from scanners import scanner_response
 from waking import (
     PATIENCE,
     is_new_visit,
@@ -164,6 +165,8 @@ def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayRespons
     """
     if not isinstance(event, dict) or "httpMethod" not in event:
         raise UnknownEventError(_describe_unknown(event))
+    if response := scanner_response(event):
+        return response
     if is_blocked(event):
         return bypass_response(event) or error_response(CLOSED, event, _request_id(event, context))
     longest = _seconds_left(event, context)

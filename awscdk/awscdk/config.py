@@ -10,8 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
-from awscdk.readers import flag, matching, number, one_of, optional, origins, zones
-from djambda_common.names import CORS_VARIABLE, DJANGO_SUFFIX, PROXY_SUFFIX
+from awscdk.readers import flag, matching, number, one_of, optional, origins, patterns, zones
+from djambda_common.names import (
+    BLOCKED_PATHS_VARIABLE,
+    CORS_VARIABLE,
+    DJANGO_SUFFIX,
+    PROXY_SUFFIX,
+)
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -29,6 +34,9 @@ API_RATE_QUOTA, API_BURST_QUOTA = 10_000, 5_000
 """An account's limits in a region, for all APIs; some regions have 2,500 and 1,250.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
+
+BLOCKED_PATHS = "*.php,*.asp,*.aspx,*.jsp,*/.env*,*/.git/*,*/.aws/*,/cgi-bin/*,/wp-*"
+"""What scanners request from every site, and Django sites do not have."""
 
 COMMON_VARIABLES = {
     *("AWS_ACCOUNT", "AWS_ACCOUNT_ALIAS", "AWS_ACCOUNT_NAME", "AWS_DEFAULT_OUTPUT", "AWS_REGION"),
@@ -143,6 +151,12 @@ VARIABLES = {
         number(1, API_BURST_QUOTA, unit="requests"),
         "200",
     ),
+    BLOCKED_PATHS_VARIABLE: Variable(
+        "Paths that the proxy answers with 404, without waking the site: patterns with * at the "
+        "beginning or end, or none.",
+        patterns,
+        BLOCKED_PATHS,
+    ),
     "LOG_RETENTION_DAYS": Variable("Days after which logs are deleted.", retention, "14"),
     "EGRESS": Variable(
         "Django's access to the internet: ipv6 ($0), or with IPv4: nat-instance or nat-gateway.",
@@ -190,6 +204,7 @@ class Config:
     lambda_concurrency: int | None = None
     api_rate: int = 100
     api_burst: int = 200
+    blocked_paths: tuple[str, ...] = tuple(BLOCKED_PATHS.split(","))
     log_retention_days: int = 14
     egress: str = "ipv6"
     django_superuser_username: str = "admin"

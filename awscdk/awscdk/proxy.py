@@ -8,7 +8,7 @@ from constructs import Construct
 from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
 from awscdk.functions import HelperFunction
-from djambda_common.names import ALIAS, CORS_VARIABLE
+from djambda_common.names import ALIAS, BLOCKED_PATHS_VARIABLE, CORS_VARIABLE
 
 GATEWAY_TIMEOUT = Duration.seconds(29)
 
@@ -26,6 +26,8 @@ class Proxy(HelperFunction):
         alias: lambda_.IAlias,
     ) -> None:
         environment = {"FUNCTION_NAME": alias.function_arn}
+        if config.blocked_paths:
+            environment[BLOCKED_PATHS_VARIABLE] = ",".join(config.blocked_paths)
         if config.cors_origins:
             environment[CORS_VARIABLE] = ",".join(config.cors_origins)
         super().__init__(

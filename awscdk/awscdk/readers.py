@@ -68,6 +68,25 @@ def origins(text: str) -> tuple[str, ...]:
     return names
 
 
+PATH_PATTERN = re.compile(r"(/|\*)[^*,\s]{2,}\*?")
+"""Printable, and without an asterisk in the middle."""
+LONGEST_PATTERNS = 1024
+
+
+def patterns(text: str) -> tuple[str, ...]:
+    """Return patterns of paths; none for `none`."""
+    names = () if text == "none" else tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if not PATH_PATTERN.fullmatch(name):
+            raise ValueError(
+                "use paths, separated by commas, that begin with / or *, may end with *, and have "
+                f"at least two other characters, e.g. *.php,/wp-*; or none ({name!r} is neither)"
+            )
+    if len(text) > LONGEST_PATTERNS:
+        raise ValueError(f"use at most {LONGEST_PATTERNS} characters")
+    return names
+
+
 ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 
 

@@ -45,6 +45,9 @@ MAINTENANCE_BYPASS = "djambda-bypass"
 CORS_VARIABLE = "CORS_ORIGINS"
 """The setting, and the proxy's environment variable, with the origins that may read its errors."""
 
+BLOCKED_PATHS_VARIABLE = "BLOCKED_PATHS"
+"""The setting, and the proxy's environment variable, with the patterns of paths that it answers."""
+
 STATIC_PREFIX = "static/"
 PUBLIC_PREFIX = "public/"
 MEDIA_PREFIX = "media/"

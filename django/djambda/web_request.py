@@ -20,6 +20,7 @@ from django.urls import get_resolver
 
 from djambda import awsgi, deadline
 from djambda.deadline import DatabaseNeeded, RequestTimedOut, limited_request
+from djambda.quiet_paths import answer, is_of_project, is_quiet
 from djambda_common.problem import TIMED_OUT, WAKING_UP, is_navigation
 
 SERVER_ERROR = 500
@@ -83,6 +84,8 @@ class _Request:
         fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
         if is_navigation(method, fetch_mode, environ.get("HTTP_ACCEPT", "")):
             deadline.current.show_page_soon()
+        if is_quiet(environ) and not (_urls_are_loaded and is_of_project(environ["PATH_INFO"])):
+            return answer(environ, start_response)
         load_urls(wait=True)
         return self._application(environ, start_response)
 

@@ -8,13 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection, connections, transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.urls import path
+from django.urls import URLPattern, path, re_path
 from pytest_django import Settings
 
 from djambda import deadline, web_request
@@ -141,6 +142,13 @@ def get(path: str, *, headers: Pairs = BROWSER, **query: str) -> dict[str, Any]:
     event = make_v1_event("GET", path, headers=headers, query=list(query.items()))
     event["requestContext"]["requestTimeEpoch"] = int(time.time() * 1000)
     return lambda_handler(event, CONTEXT)
+
+
+def urlconf(*patterns: URLPattern) -> ModuleType:
+    """Return a URLconf."""
+    module = ModuleType("urls")
+    module.urlpatterns = patterns  # type: ignore[attr-defined]
+    return module
 
 
 def error_of(response: dict[str, Any]) -> str:
@@ -333,6 +341,50 @@ class TestDatabaseIsPaused:
             connections["default"].close()
             server.close()
         assert server.clients == 4
+
+
+class TestQuietPaths:
+    @pytest.mark.usefixtures("asleep")
+    @pytest.mark.parametrize(
+        ("path", "status", "content"),
+        [
+            ("/livez", 200, b'{"status": "ok"}'),
+            ("/robots.txt", 200, b"User-agent: *\nDisallow:\n"),
+            ("/favicon.ico", 404, b"Not found.\n"),
+        ],
+    )
+    def test_need_no_database(
+        self, path: str, status: int, content: bytes, settings: Settings
+    ) -> None:
+        settings.ROOT_URLCONF = urlconf(re_path("^(.*)$", query))
+        settings.MIDDLEWARE = ["a.middleware.that.does.not.exist"]
+        response = get(path)
+        assert response["statusCode"] == status
+        assert body_of(response) == content
+
+    def test_of_the_project_have_precedence(self, settings: Settings) -> None:
+        paths = ("livez", "robots.txt", "favicon.ico")
+        settings.ROOT_URLCONF = urlconf(*(path(name, ok) for name in paths))
+        for name in paths:
+            assert body_of(get(f"/{name}")) == b"ok"
+
+    @pytest.mark.parametrize("name", ["robots.txt", "favicon.ico"])
+    def test_static_file_has_precedence(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        hashed = f"{name}.0123.x"
+        storage = SimpleNamespace(
+            stored_name=lambda _: hashed,
+            hashed_files={name: hashed},
+            url=lambda name: f"https://bucket.example/static/{name}",
+        )
+        monkeypatch.setattr("djambda.quiet_paths.staticfiles_storage", storage)
+        response = get(f"/{name}")
+        assert response["statusCode"] == 302
+        location = response["multiValueHeaders"]["location"]
+        assert location == [f"https://bucket.example/static/{name}"]
+
+    def test_forms_reach_the_project(self) -> None:
+        event = make_v1_event("POST", "/robots.txt")
+        assert lambda_handler(event, CONTEXT)["statusCode"] == 404
 
 
 @in_database
