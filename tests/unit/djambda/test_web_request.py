@@ -28,7 +28,7 @@ from tests.unit.djambda.test_db import ResumingServer
 BROWSER: Pairs = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")]
 SCRIPT: Pairs = [("Accept", "application/json")]
 
-in_database = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 done: list[str] = []
 """What the views have done."""
@@ -193,21 +193,18 @@ class TestRequestTakesTooLong:
         assert lambda_handler(event, CONTEXT)["statusCode"] == 503
         assert time.monotonic() - started < 10
 
-    @in_database
     @pytest.mark.usefixtures("database")
     def test_transaction_is_rolled_back(self) -> None:
         assert error_of(get("/write_and_sleep/")) == "timed_out"
         sql = "SELECT to_regclass('of_a_stopped_request')"
         assert body_of(get("/query/", sql=sql)) == b"[(None,)]"
 
-    @in_database
     @pytest.mark.usefixtures("database")
     def test_query_is_stopped_by_the_server(self) -> None:
         assert error_of(get("/query/", sql="SELECT pg_sleep(30)")) == "timed_out"
         running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%sleep(30)'"
         assert body_of(get("/query/", sql=running)) == b"[(0,)]"
 
-    @in_database
     def test_wait_for_a_lock_is_stopped(self, database: dict[str, Any]) -> None:
         with contextlib.closing(DatabaseWrapper(database, "other")) as other:
             other.ensure_connection()
@@ -216,7 +213,6 @@ class TestRequestTakesTooLong:
             assert error_of(get("/query/", sql="SELECT pg_advisory_lock(7)")) == "timed_out"
 
 
-@in_database
 class TestServersLimits:
     SHOW = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
 
@@ -261,7 +257,6 @@ class TestServersLimits:
             assert timeout.endswith("ms")
 
 
-@in_database
 class TestSessions:
     def test_replaced_after_a_pause_in_a_command(
         self, database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -287,7 +282,6 @@ def asleep(database: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield database
 
 
-@in_database
 class TestDatabaseIsPaused:
     SQL = "SELECT 1"
 
@@ -387,7 +381,6 @@ class TestQuietPaths:
         assert lambda_handler(event, CONTEXT)["statusCode"] == 404
 
 
-@in_database
 class TestUrls:
     @pytest.mark.usefixtures("asleep")
     def test_are_loaded_without_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
