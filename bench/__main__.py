@@ -19,6 +19,7 @@ from bench.report import Table, chart, markdown, text
 BENCHMARKS = {
     "adapters": "bench.adapters",
     "cold-start": "bench.cold_start",
+    "memory": "bench.memory",
     "sizes": "bench.packages",
     "proxy": "bench.proxy",
 }

@@ -1,56 +1,44 @@
 """The time from process start to the first response of a cold function, for each package of a site.
 
-Each function runs as on Lambda: in a new Python process with Lambda's own runtime client, from
-read-only folders, so that invalid bytecode is compiled again each time. `measure` starts this
-module in a mount namespace in which the packages are read-only; that process takes the times and
-prints them as JSON.
+The page cache has the packages' files: those of a warm start from memory. For the last column, it
+is dropped before each start: a new machine reads them from its disk.
 
     python -m bench.cold_start [package ...] [--rounds 15]
 """
 
 import argparse
-import errno
-import hashlib
 import json
 import os
-import re
-import subprocess
 import sys
 import tempfile
-import time
-from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty
 from statistics import median
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table as Grid
 
-from bench import events, packages
-from bench.packages import PACKAGES, RECIPES, RUNTIME, Package
+from bench.functions import (
+    NAMES,
+    WITH_VARIABLES,
+    WrongResponseError,
+    page_of,
+    recipe,
+    require_read_only,
+    run_read_only,
+    running,
+    service,
+)
+from bench.packages import PACKAGES, RECIPES, at
 from bench.report import Table
-from bench.runtime_api import FUNCTION, RuntimeApi
-from djambda_common.variables import pack
+from bench.runtime_api import RuntimeApi
 
-WITH_VARIABLES = "djambda, 20 variables"
-"""The package of djambda, with 20 variables of the project's own."""
-OWN_VARIABLES = {f"secret/OWN_VARIABLE_{n}": json.dumps(f"{n:040x}") for n in range(20)}
-PAGES = {"first page": "/accounts/login/", "first admin page": "/admin/login/"}
-BUCKET = "bench-assets"
-RELEASE = "0123456789ab"
-SECRETS = {
-    "database-password": "not-used",
-    "secret-key": "only-for-the-benchmark-" * 3,
-    "superuser-password": "not-used",
-    **{f"versions/bench/{n}": piece for n, piece in enumerate(pack(OWN_VARIABLES), 1)},
-}
-TIMEOUT = 60.0
-"""Seconds after which a function is considered dead."""
-
-READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
-TOKEN = re.compile(r'value="[A-Za-z0-9]{64}"')
-HASHED = re.compile(rf'"http://127[^"]+/{BUCKET}/static/[^"]+\.[0-9a-f]{{12}}\.css"')
+FIRST_PAGE = "first page"
+PAGES = {FIRST_PAGE: "/accounts/login/", "first admin page": "/admin/login/"}
+COLD = "cold page cache"
+COLUMNS = (*PAGES, COLD)
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 MODULES = """\
 import importlib
@@ -77,34 +65,36 @@ class Start(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """The figures of one package: its starts by page, and the number of imported modules."""
+    """The figures of one package: its starts by column, and the number of imported modules."""
 
     starts: dict[str, list[Start]]
     modules: int
 
-    def medians(self) -> tuple[float, ...]:
-        """Return the median of the elapsed ms for each page."""
-        return tuple(median(start.elapsed for start in self.starts[page]) for page in PAGES)
-
-
-class WrongResponseError(Exception):
-    """A function did not respond with the expected page; the message contains its response."""
+    def medians(self) -> tuple[float | None, ...]:
+        """Return the median of the elapsed ms for each column, None where nothing was measured."""
+        return tuple(
+            median(start.elapsed for start in self.starts[column]) if self.starts[column] else None
+            for column in COLUMNS
+        )
 
 
 def run(rounds: int) -> list[Table]:
     """Return a table of the times to the first page and to the first admin page."""
-    figures = measure([*RECIPES, WITH_VARIABLES], rounds)
+    figures = measure(NAMES, rounds)
     return [
         Table(
             title="Cold start",
             unit="ms",
-            columns=tuple(PAGES),
+            columns=COLUMNS,
             rows={name: package.medians() for name, package in figures.items()},
             ours="djambda",
             note="The time from the start of a process to its first response, for the same site "
             "under Lambda's runtime client, in read-only folders: `/accounts/login/`, and in "
             f"another process `/admin/login/`. Medians of {rounds} rounds in which the packages "
-            "take turns. The modules are those imported for the first page.",
+            "take turns. All files are in memory, as on a machine that has started the function "
+            "before. In the last column, the first page's files are read from the disk, as on a "
+            "new machine: 3 is written to `/proc/sys/vm/drop_caches` before each start, which "
+            "requires root on Linux. The modules are those imported for the first page.",
             extra={name: str(package.modules) for name, package in figures.items()},
             extra_title="modules",
             details={
@@ -116,26 +106,11 @@ def run(rounds: int) -> list[Table]:
 
 
 def measure(names: list[str], rounds: int, ssm_ms: int = 0) -> dict[str, Figures]:
-    """Build these packages if necessary and return their figures.
-
-    Raises `CalledProcessError`, after the tool's output, if a package cannot be built, the packages
-    cannot be made read-only, or a function responds with a wrong page.
-    """
-    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    with packages.exclusive_lock():
-        for name in dict.fromkeys(map(_recipe, names)):
-            packages.build(name)
-        packages.runtime()
-        completed = subprocess.run(
-            ["unshare", "--mount", *user, "sh", "-c", READ_ONLY, "sh", str(PACKAGES)]
-            + [sys.executable, "-m", "bench.cold_start", *names]
-            + ["--rounds", str(rounds), "--ssm-ms", str(ssm_ms), "--read-only"],
-            stdout=subprocess.PIPE,
-            check=True,
-        )
+    """Build these packages if necessary and return their figures. Raises `CalledProcessError`."""
+    options = ("--rounds", str(rounds), "--ssm-ms", str(ssm_ms))
     return {
-        name: Figures({page: [Start(*start) for start in starts[page]] for page in PAGES}, modules)
-        for name, (starts, modules) in json.loads(completed.stdout).items()
+        name: Figures({page: [Start(*each) for each in starts[page]] for page in starts}, modules)
+        for name, (starts, modules) in run_read_only(__spec__.name, names, *options).items()
     }
 
 
@@ -144,163 +119,73 @@ def take_times(names: list[str], rounds: int, ssm_ms: int = 0) -> dict[str, Figu
 
     Raises `WrongResponseError`, or `RuntimeError` if the packages are writable.
     """
-    _require_read_only(PACKAGES)
-    built = {name: packages.at(_recipe(name)) for name in names}
+    require_read_only(PACKAGES)
     figures = {}
-    files = {f"/{BUCKET}/static/staticfiles-{RELEASE}.json": _manifest(built[names[0]])}
-    with RuntimeApi(SECRETS, files, ssm_seconds=ssm_ms / 1000) as api:
+    with service(ssm_seconds=ssm_ms / 1000) as api:
         expected: dict[str, str] = {}
-        for name, package in built.items():  # Also loads the files into memory.
+        for name in names:  # Also loads the files into memory.
             for page, path in PAGES.items():
-                html = _html(name, _start(api, package, path, snapshot=_snapshot(name))[1])
+                html = _start(api, name, path)[1]
                 if html != expected.setdefault(page, html):
                     raise WrongResponseError(f"{name}: {path} is another page:\n{html}")
-            figures[name] = Figures({page: [] for page in PAGES}, _modules(api, package))
-        for turn in range(rounds):
-            first = turn % len(names)
-            for name in names[first:] + names[:first]:
-                for page, path in PAGES.items():
-                    start, response = _start(api, built[name], path, snapshot=_snapshot(name))
-                    _html(name, response)
-                    figures[name].starts[page].append(start)
+            figures[name] = Figures({column: [] for column in COLUMNS}, _modules(api, name))
+        for name in _in_turns(names, rounds):
+            for page, path in PAGES.items():
+                figures[name].starts[page].append(_start(api, name, path)[0])
+        for name in _in_turns(names, rounds):
+            if drop_page_cache():
+                figures[name].starts[COLD].append(_start(api, name, PAGES[FIRST_PAGE])[0])
     return figures
 
 
-def _recipe(name: str) -> str:
-    """Return the name of the package to build."""
-    return name.partition(",")[0]
+def _in_turns(names: list[str], rounds: int) -> Iterator[str]:
+    """Yield each name in each round; each round begins with another."""
+    for turn in range(rounds):
+        first = turn % len(names)
+        yield from names[first:] + names[:first]
 
 
-def _snapshot(name: str) -> str:
-    return "bench" if name == WITH_VARIABLES else "none"
+def drop_page_cache() -> bool:
+    """Empty the page cache, except for files that running processes use; return False if refused.
 
-
-def _start(
-    api: RuntimeApi,
-    package: Package,
-    path: str,
-    handler: str = "",
-    handler_folder: str = "",
-    *,
-    snapshot: str = "none",
-) -> tuple[Start, Any]:
-    """Start the function with a request for this path; return the times and the response.
-
-    `handler` replaces the package's own and may be in `handler_folder`.
+    https://docs.kernel.org/admin-guide/sysctl/vm.html#drop-caches
     """
-    api.offer(events.rest(path=path, headers=events.CHROME, base_path=""))
-    folders = (str(package.opt), str(RUNTIME), handler_folder)
-    variables = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
-        "LAMBDA_TASK_ROOT": str(package.task),
-        "AWS_LAMBDA_RUNTIME_API": api.address,
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-        "AWS_LAMBDA_FUNCTION_NAME": FUNCTION.rpartition(":")[2],
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_REGION": "us-east-1",
-        "AWS_SESSION_TOKEN": "bench",
-        "AWS_ENDPOINT_URL": f"http://{api.address}",
-        "ALLOWED_HOSTS": events.OWN_DOMAIN,
-        "AWS_STORAGE_BUCKET_NAME": BUCKET,
-        "DJANGO_SETTINGS_MODULE": "mysite.settings",
-        "POSTGRES_DB": "bench",
-        "POSTGRES_SERVICE_HOST": "127.0.0.1",
-        "POSTGRES_USER": "bench",
-        "RELEASE": RELEASE,
-        "SECRETS_PATH": "/bench",
-        "VARIABLES_SNAPSHOT": snapshot,
-        **packages.CREDENTIALS,
-    }
-    # Lambda's Python is not in a virtual environment.
-    python = str(Path(sys.executable).resolve())
-    command = [python, "-m", "awslambdaric", handler or package.handler]
-    with tempfile.TemporaryFile() as log:
-        begin = time.perf_counter_ns()
-        process = subprocess.Popen(
-            command,
-            cwd=package.task,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            result = api.results.get(timeout=TIMEOUT)
-        except Empty:
-            result = None
-        finally:
-            process.kill()
-            _, process.returncode, usage = os.wait4(process.pid, 0)
-        if result is None or result.failed:
-            error = result.content if result else "no response"
-            raise WrongResponseError(f"{package.folder.name}: {error}. Its log:\n{_text(log)}")
-    cpu = (usage.ru_utime + usage.ru_stime) * 1e3
-    return Start((result.at - begin) / 1e6, cpu), result.content
+    os.sync()  # Only written pages can be dropped.
+    try:
+        DROP_CACHES.write_text("3\n")
+    except OSError:
+        return False
+    return True
 
 
-def _text(log: IO[bytes]) -> str:
-    log.seek(0)
-    return log.read().decode(errors="replace")
+def _start(api: RuntimeApi, name: str, path: str) -> tuple[Start, str]:
+    """Start the function with a request for this path; return the times and the page."""
+    with running(api, name) as function:
+        result = function.request(path)
+    elapsed = (result.at - function.begin) / 1e6
+    return Start(elapsed, function.cpu), page_of(name, result.content)
 
 
-def _modules(api: RuntimeApi, package: Package) -> int:
+def _modules(api: RuntimeApi, name: str) -> int:
     """Return the number of modules that the function has imported for the first page."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "bench_modules.py").write_text(MODULES.format(handler=package.handler))
-        _, count = _start(api, package, PAGES["first page"], "bench_modules.handler", folder)
-    return int(count)
-
-
-def _html(name: str, response: Any) -> str:
-    """Return the page without its CSRF token. Raises `WrongResponseError`."""
-    body = str(response.get("body"))
-    if response.get("isBase64Encoded"):
-        body = b64decode(body).decode()
-    right = str(response.get("statusCode")) == "200" and TOKEN.search(body) and HASHED.search(body)
-    if not right:
-        raise WrongResponseError(f"{name} responds with {response.get('statusCode')}:\n{body}")
-    return TOKEN.sub("", body)
-
-
-def _manifest(package: Package) -> bytes:
-    """Return the manifest that `collectstatic` writes for the site's static files."""
-    paths = {}
-    for root in (package.task, package.opt):
-        for folder in root.glob("**/static"):
-            for path in folder.rglob("*.*"):
-                digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()[:12]
-                name = path.relative_to(folder)
-                paths[str(name)] = str(name.with_suffix(f".{digest}{name.suffix}"))
-    return json.dumps({"paths": paths, "version": "1.1", "hash": "0123456789ab"}).encode()
-
-
-def _require_read_only(folder: Path) -> None:
-    try:
-        (folder / "written").touch()
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
-    else:
-        (folder / "written").unlink()
-        raise RuntimeError(f"{folder} is writable, so that Python could save bytecode")
+        Path(folder, "bench_modules.py").write_text(
+            MODULES.format(handler=at(recipe(name)).handler)
+        )
+        with running(api, name, handler="bench_modules.handler", handler_folder=folder) as function:
+            return int(function.request(PAGES[FIRST_PAGE]).content)
 
 
 def main() -> None:
     """Print the times of the named packages, or of all."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start")
-    parser.add_argument(
-        "names", nargs="*", metavar="package", help=", ".join([*RECIPES, WITH_VARIABLES])
-    )
+    parser.add_argument("names", nargs="*", metavar="package", help=", ".join(NAMES))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--ssm-ms", type=int, default=0, help="after which SSM responds")
     parser.add_argument("--read-only", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    names = arguments.names or [*RECIPES, WITH_VARIABLES]
-    if unknown := set(names) - {*RECIPES, WITH_VARIABLES}:
+    names = arguments.names or NAMES
+    if unknown := set(names) - set(NAMES):
         parser.error(f"unknown package: {', '.join(sorted(unknown))}")
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
@@ -309,7 +194,7 @@ def main() -> None:
         return
     table = Grid("ms", "page", "median", "minimum", "CPU", "modules")
     for name, (starts, modules) in measure(names, arguments.rounds, arguments.ssm_ms).items():
-        for page in PAGES:
+        for page in [column for column in COLUMNS if starts[column]]:
             elapsed, cpu = zip(*starts[page], strict=True)
             figures = (f"{value:.0f}" for value in (median(elapsed), min(elapsed), median(cpu)))
             table.add_row(name, page, *figures, str(modules))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
-from threading import Event, Thread
+from threading import Condition, Thread
 from typing import Any, Self
 
 INVOCATION = "/2018-06-01/runtime/invocation/"
@@ -30,7 +30,7 @@ class Result:
 
 
 class RuntimeApi:
-    """Sends one event to each process; `results` is a queue of the results.
+    """Sends events to one process after the other; `results` is a queue of the results.
 
     `secrets` are SSM's parameters by their names below the path, `files` S3's by URL path. SSM
     responds after `ssm_seconds`.
@@ -42,9 +42,11 @@ class RuntimeApi:
         self.secrets = secrets
         self.ssm_seconds = ssm_seconds
         self.files = files
-        self.event = b""
-        self.sent = Event()
+        self.process = 0
         self.results: Queue[Result] = Queue()
+        self._event = b""
+        self._left = 0
+        self._changed = Condition()
         api = self
 
         class Handler(_Handler):
@@ -62,10 +64,28 @@ class RuntimeApi:
         self._server.shutdown()
         self._server.server_close()
 
-    def offer(self, event: object) -> None:
-        """Provide the event for the next process."""
-        self.event = json.dumps(event).encode()
-        self.sent.clear()
+    def start(self) -> None:
+        """Send nothing to the current process anymore: events are for the next one."""
+        with self._changed:
+            self.process += 1
+            self._left = 0
+            self._changed.notify_all()
+
+    def offer(self, event: object, times: int) -> None:
+        """Send the event to the current process when it asks for one, this number of times."""
+        with self._changed:
+            self._event = json.dumps(event).encode()
+            self._left = times
+            self._changed.notify_all()
+
+    def next_event(self, process: int) -> bytes:
+        """Wait for an event for this process and return it, or b"" if there is a newer one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._left or process != self.process)
+            if process != self.process:
+                return b""
+            self._left -= 1
+            return self._event
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     runtime: RuntimeApi
 
     def handle(self) -> None:
+        self.process = self.runtime.process
         with suppress(ConnectionError):  # The benchmark kills a waiting function.
             super().handle()
 
@@ -82,14 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != f"{INVOCATION}next":
             content = self.runtime.files.get(self.path)
             self._send(200 if content else 404, content or b"")
-        elif self.runtime.sent.is_set():
-            # The process is about to be killed.
+        elif not (event := self.runtime.next_event(self.process)):
             self.close_connection = True
         else:
-            self.runtime.sent.set()
             self._send(
                 200,
-                self.runtime.event,
+                event,
                 **{
                     "Lambda-Runtime-Aws-Request-Id": REQUEST_ID,
                     "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + 30_000),
