@@ -79,6 +79,8 @@ START_FAILURE = "DjangoFailedToStart"
 DATABASE_ASLEEP = "DatabaseAsleep"
 """The type of that error if Django's start needs the database, which is paused."""
 
+START_FAILURES = (START_FAILURE, DATABASE_ASLEEP)
+
 GATEWAY_SECONDS = 28.0
 """API Gateway gives up 29 s after it received the request; the proxy needs a moment of that.
 

@@ -21,6 +21,8 @@ from djambda import awsgi, deadline
 from djambda.logs import log_failures
 from djambda.parameters import deployment_secrets
 
+RETRY = "The database was paused, and is waking up now: try again in a minute."
+
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)
     """The event is not supported; the message names its keys and the supported events."""
@@ -112,5 +114,6 @@ except (Exception, SystemExit) as error:
     from djambda.start_failure import describe
 
     # Not the error itself: Lambda's runtime shows no traceback of an ImportError, and no causes.
-    kind = DatabaseAsleep if deadline.current.asleep else DjangoFailedToStart
-    raise kind(describe(error)) from error
+    if deadline.current.asleep:
+        raise DatabaseAsleep(f"{describe(error)}\n{RETRY}") from error
+    raise DjangoFailedToStart(describe(error)) from error

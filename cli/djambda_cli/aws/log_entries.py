@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from djambda_cli.aws.platform_events import PlatformEvent, json_fields, parse_platform_event
-from djambda_common.names import START_FAILURE
+from djambda_common.names import START_FAILURES
 
 ERROR_LEVELS = frozenset({"ERROR", "CRITICAL", "FATAL"})
 
@@ -200,7 +200,7 @@ def _record_fields(record: dict[str, Any]) -> dict[str, Any]:
     )
     message, _, rest = as_text(record.get("message") or error).partition("\n")
     # The message of a failed start has the frames that matter.
-    frames = None if record.get("errorType") == START_FAILURE else record.get("stackTrace")
+    frames = None if record.get("errorType") in START_FAILURES else record.get("stackTrace")
     trace = [str(frame).rstrip("\n") for frame in frames] if isinstance(frames, list) else []
     if trace and record.get("message"):
         trace.append(error)

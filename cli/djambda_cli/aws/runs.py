@@ -22,7 +22,7 @@ from djambda_cli.aws.errors import NOT_READY, aws_errors
 from djambda_cli.aws.platform_events import invocation_ending, json_fields
 from djambda_cli.errors import CliError
 from djambda_cli.terminal import stderr
-from djambda_common.names import ALIAS, RUNS_PREFIX, START_FAILURE
+from djambda_common.names import ALIAS, RUNS_PREFIX, START_FAILURES
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -193,11 +193,11 @@ class RunFolder:
 
     def load_start_failure(self) -> str:
         """Return why Django has not started since the run was sent, or "" if it has."""
-        fields = map(json_fields, self._load_messages(f'"{START_FAILURE}"'))
         failures = [
             str(field.get("errorMessage", ""))
-            for field in fields
-            if field.get("errorType") == START_FAILURE
+            for failure in START_FAILURES
+            for field in map(json_fields, self._load_messages(f'"{failure}"'))
+            if field.get("errorType") == failure
         ]
         return failures[-1] if failures else ""
 

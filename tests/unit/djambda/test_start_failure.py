@@ -2,16 +2,18 @@
 
 import json
 import os
+import socket
 import subprocess
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from djambda.awslambda import DjangoFailedToStart
 from djambda.start_failure import describe
-from djambda_common.names import START_FAILURE
+from djambda_common.names import DATABASE_ASLEEP, START_FAILURE
+from tests.support.lambda_events import make_v1_event
 from tests.unit.djambda.conftest import DJANGO
 
 START = """
@@ -132,3 +134,102 @@ def test_description_is_short() -> None:
         fail(20)
 
     assert len(describe(error.value).encode()) < 3500
+
+
+@pytest.fixture
+def start_without_database(
+    run_deployed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Iterator[Callable[..., list[str]]]:
+    """Return a function that starts a project while connections to its database hang.
+
+    It runs `code` after the handler's import, in a project with the given files, and returns the
+    lines that the process prints.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def start(code: str, **files: str) -> list[str]:
+            package = tmp_path / "eager"
+            package.mkdir()
+            (package / "__init__.py").touch()
+            settings = "from shop.settings import *\nROOT_URLCONF = 'eager.urls'\n"
+            for name, text in {"urls": "urlpatterns = []", "settings": settings, **files}.items():
+                (package / f"{name}.py").write_text(text)
+            completed = run_deployed(
+                f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}",
+                DJANGO_SETTINGS_MODULE="eager.settings",
+                PGSSLMODE="disable",
+                POSTGRES_SERVICE_HOST="127.0.0.1",
+                POSTGRES_SERVICE_PORT=str(server.getsockname()[1]),
+            )
+            assert completed.returncode == 0, completed.stderr
+            return completed.stdout.splitlines()
+
+        yield start
+
+
+CONNECT = "from django.db import connection\n"
+
+
+def test_urls_that_need_the_database_do_not_delay_the_start(
+    start_without_database: Callable[..., list[str]],
+) -> None:
+    urls = f"""{CONNECT}try:
+    connection.ensure_connection()
+except Exception:
+    print("without the database")
+urlpatterns = []
+"""
+    event = make_v1_event("GET", "/", headers=[("Accept", "text/html")])
+    code = f"""import time; started = time.monotonic()
+from djambda.awslambda import lambda_handler
+print(time.monotonic() - started < 10)
+for _ in range(2):
+    print(lambda_handler({event!r}, None)["multiValueHeaders"]["x-djambda-error"])
+"""
+    assert start_without_database(code, urls=urls) == ["True", *["['waking_up ']"] * 2]
+
+
+def test_start_that_needs_the_database_fails_soon(
+    start_without_database: Callable[..., list[str]],
+) -> None:
+    apps = """from django.apps import AppConfig
+class EagerConfig(AppConfig):
+    name = "eager"
+    def ready(self):
+        from django.db import connection
+        for _ in range(9):
+            try:
+                connection.ensure_connection()
+            except Exception:
+                pass
+        connection.ensure_connection()
+"""
+    settings = "from shop.settings import *\nROOT_URLCONF = 'eager.urls'\n"
+    settings += "INSTALLED_APPS = [*INSTALLED_APPS, 'eager']\n"
+    code = """import time; started = time.monotonic()
+try:
+    import djambda.awslambda
+except Exception as error:
+    print(type(error).__name__, "waking up" in str(error), time.monotonic() - started < 9)
+"""
+    lines = start_without_database(code, apps=apps, settings=settings)
+    assert lines == [f"{DATABASE_ASLEEP} True True"]
+
+
+def test_start_that_can_do_without_the_database_goes_on(
+    start_without_database: Callable[..., list[str]],
+) -> None:
+    apps = """from django.apps import AppConfig
+class EagerConfig(AppConfig):
+    name = "eager"
+    def ready(self):
+        from django.db import OperationalError, connection
+        try:
+            connection.ensure_connection()
+        except OperationalError:
+            print("later")
+"""
+    settings = "from shop.settings import *\nROOT_URLCONF = 'eager.urls'\n"
+    settings += "INSTALLED_APPS = [*INSTALLED_APPS, 'eager']\n"
+    lines = start_without_database("import djambda.awslambda", apps=apps, settings=settings)
+    assert lines == ["later"]
