@@ -46,7 +46,7 @@ def soak(cloud: Cloud, plan: Plan, log: Callable[[str], None]) -> tuple[list[Vis
         for number, name in enumerate(cycle(faults.FAULTS), 1):
             pause = begin + number * plan.interval - time.monotonic()
             time.sleep(max(pause, plan.interval / 4))
-            if time.monotonic() >= begin + plan.seconds:
+            if number > len(faults.FAULTS) and time.monotonic() >= begin + plan.seconds:
                 break
             log(name)
             injections.append(inject(cloud, target, name))
