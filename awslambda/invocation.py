@@ -6,16 +6,22 @@ pass through.
 """
 # ruff: noqa: N818 (each name describes an outcome)
 
-import http.client
 import json
 import time
 
-from djambda_common.aws_api import NotSent, OutcomeUnknown, Response, call, encoded, error_of
+from djambda_common.aws_api import NotSent, OutcomeUnknown, call, encoded, error_of
+from djambda_common.http_connection import Response
 from djambda_common.names import DATABASE_ASLEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+# HTTP statuses; importing `http` takes longer than they are worth.
+BAD_REQUEST = 400
+REQUEST_ENTITY_TOO_LARGE = 413
+TOO_MANY_REQUESTS = 429
+INTERNAL_SERVER_ERROR = 500
 
 MAX_PAYLOAD = 6 * 1024 * 1024
 """Bytes of a synchronous request or response: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
@@ -133,7 +139,7 @@ def _send(function: str, payload: bytes, *, timeout: float) -> Response:
 
 def _decode(response: Response) -> "Any":
     request_id = response.headers.get("x-amzn-requestid", "")
-    if response.status >= http.client.BAD_REQUEST:
+    if response.status >= BAD_REQUEST:
         raise _api_error(response, request_id)
     try:
         result = json.loads(response.body)
@@ -149,11 +155,11 @@ def _api_error(response: Response, request_id: str) -> Exception:
     error_type, message = error_of(response)
     if error_type in NOT_READY:
         return NotReady(error_type, message, request_id)
-    if error_type in THROTTLED or response.status == http.client.TOO_MANY_REQUESTS:
+    if error_type in THROTTLED or response.status == TOO_MANY_REQUESTS:
         return Throttled(error_type, message, request_id)
-    if response.status == http.client.REQUEST_ENTITY_TOO_LARGE:
+    if response.status == REQUEST_ENTITY_TOO_LARGE:
         return TooLarge(error_type, message, request_id)
-    if response.status < http.client.INTERNAL_SERVER_ERROR or error_type in REFUSED_WITH_5XX:
+    if response.status < INTERNAL_SERVER_ERROR or error_type in REFUSED_WITH_5XX:
         return Refused(error_type, message, request_id)
     return OutcomeUnknown(f"lambda: HTTP {response.status} {error_type}: {message}")
 

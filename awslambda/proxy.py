@@ -7,7 +7,6 @@ page that explains the problem and states whether the request may have been proc
 repeats a request that may have been.
 """
 
-import http.client
 import json
 import os
 import time
@@ -19,6 +18,7 @@ from error_page import error_response
 from gateway_event import method, request_context
 from hsts import remember_policy
 from invocation import (
+    INTERNAL_SERVER_ERROR,
     LEAST_SECONDS,
     FunctionFailed,
     FunctionTimedOut,
@@ -177,7 +177,7 @@ def lambda_handler(event: "GatewayEvent", context: "Context") -> "GatewayRespons
         response = _invoke_django(event, seconds)
     except HANDLED as error:
         return _explain(error, event, context, cut_short=seconds < longest)
-    if response["statusCode"] < http.client.INTERNAL_SERVER_ERROR:
+    if response["statusCode"] < INTERNAL_SERVER_ERROR:
         remember_response()
     return response
 

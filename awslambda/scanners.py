@@ -5,7 +5,6 @@ setting `BLOCKED_PATHS` has the patterns. Over-long and malformed paths are reje
 """
 
 import os
-from urllib.parse import unquote_to_bytes
 
 from djambda_common.names import BLOCKED_PATHS_VARIABLE
 from error_page import own_headers, own_response
@@ -39,7 +38,11 @@ def _is_well_formed(path: str) -> bool:
     escapes = path.split("%")[1:]
     if not all(len(part) > 1 and set(part[:2]) <= HEX_DIGITS for part in escapes):
         return False
-    decoded = unquote_to_bytes(path) if escapes else path.encode(errors="replace")
+    decoded = path.encode(errors="replace")
+    if escapes:
+        from urllib.parse import unquote_to_bytes  # noqa: PLC0415 (its import takes a while)
+
+        decoded = unquote_to_bytes(path)
     return min(decoded, default=32) >= 32 and 127 not in decoded  # noqa: PLR2004 (ASCII)
 
 

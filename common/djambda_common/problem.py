@@ -4,7 +4,6 @@ The page is one file without scripts, light or dark as the visitor prefers. It c
 visitor may know; the log has the rest under the same request ID.
 """
 
-import html
 import json
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -131,6 +130,8 @@ def render_page(problem: Problem, request_id: str, *, safe: bool, form: str = ""
 
     `form` is the HTML of a form that sends an unsafe request again.
     """
+    from html import escape  # noqa: PLC0415 (its import takes a while, and few requests need it)
+
     reloads = safe and problem.refresh is not None
     advice = RELOADS if reloads else SEND_AGAIN if form else _advice(problem, safe=safe)
     can_reload = safe and (problem.may_have_run or problem.retry_after is not None)
@@ -155,7 +156,7 @@ def render_page(problem: Problem, request_id: str, *, safe: bool, form: str = ""
 <h1>{problem.title}</h1>
 {paragraphs}
 {button}
-<footer>Request ID: <code>{html.escape(request_id)}</code></footer>
+<footer>Request ID: <code>{escape(request_id)}</code></footer>
 </main>
 </body>
 </html>

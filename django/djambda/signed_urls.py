@@ -12,9 +12,9 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from djambda_common.aws_api import UNRESERVED, encoded, signature
+from djambda_common.aws_api import encoded, signature
 
 MAX_SECONDS = 7 * 24 * 60 * 60
 """https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"""
@@ -70,4 +70,4 @@ def check_expiry(seconds: int) -> None:
 
 def encoded_key(key: str) -> str:
     """Percent-encode an object's key as the path of its URL."""
-    return quote(key, safe=f"/{UNRESERVED}")
+    return "/".join(map(encoded, key.split("/")))

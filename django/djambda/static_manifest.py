@@ -4,7 +4,6 @@
 HTTP request, without boto3. `djambda.aws` fetches it while Django is still importing.
 """
 
-import http.client
 import json
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -31,10 +30,9 @@ def fetch_manifest(url: str) -> dict[str, str]:
     """
     connection = http_connection(url, timeout=TIMEOUT)
     try:
-        connection.request("GET", urlsplit(url).path)
-        response = connection.getresponse()
-        body = response.read()
-    except (OSError, http.client.HTTPException) as error:
+        connection.send("GET", urlsplit(url).path, {"host": connection.netloc})
+        response = connection.receive()
+    except OSError as error:
         raise ManifestUnavailable(f"{url} could not be read: {error!r}") from error
     finally:
         connection.close()
@@ -47,7 +45,7 @@ def fetch_manifest(url: str) -> dict[str, str]:
     if response.status != HTTPStatus.OK:
         raise ManifestUnavailable(f"{url} could not be read: HTTP status {response.status}")
     try:
-        paths: dict[str, str] = json.loads(body)["paths"]
+        paths: dict[str, str] = json.loads(response.body)["paths"]
     except (ValueError, LookupError, TypeError) as error:
         raise ManifestUnavailable(f"{url} is not a static files manifest: {error!r}") from error
     return paths

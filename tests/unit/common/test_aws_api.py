@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -19,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from djambda_common import aws_api
-from djambda_common.aws_api import NotSent, OutcomeUnknown, Request, Response, call, encoded, sign
+from djambda_common.aws_api import NotSent, OutcomeUnknown, Request, call, encoded, sign
+from djambda_common.http_connection import Response
 from tests.support.fake_aws import (
     REGION,
     FakeAws,
@@ -398,8 +400,23 @@ def test_error_of_reads_all_formats(
     assert aws_api.error_of(Response(400, headers, body)) == expected
 
 
+@given(st.text(st.characters(codec="utf-8")))
+def test_encoded_is_percent_encoded(text: str) -> None:
+    assert aws_api.encoded(text) == quote(text, safe="")
+
+
 def test_imports_no_heavy_modules() -> None:
-    heavy = ["boto3", "botocore", "dataclasses", "django", "logging", "typing", "urllib.request"]
+    heavy = [
+        "boto3",
+        "botocore",
+        "dataclasses",
+        "django",
+        "email",
+        "http",
+        "logging",
+        "typing",
+        "urllib.request",
+    ]
     program = "import sys, djambda_common.aws_api; print(*sys.modules)"
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
