@@ -42,7 +42,7 @@ def _is_well_formed(path: str) -> bool:
     if escapes:
         from urllib.parse import unquote_to_bytes  # noqa: PLC0415 (its import takes a while)
 
-        decoded = unquote_to_bytes(path)
+        decoded = unquote_to_bytes(decoded)
     return min(decoded, default=32) >= 32 and 127 not in decoded  # noqa: PLR2004 (ASCII)
 
 

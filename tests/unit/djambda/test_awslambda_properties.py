@@ -1,5 +1,6 @@
 """Property tests of the handler with the real Django: no request raises or is left unfinished."""
 
+import copy
 import json
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from djambda import awsgi
 from djambda.awslambda import lambda_handler
-from tests.support.lambda_events import CONTEXT, Pairs, make_v1_event
+from tests.support.event_reads import RecordedEvent
+from tests.support.lambda_events import CONTEXT, KINDS, Event, Pairs, field_paths, make_v1_event
 
 odd_texts = st.text(st.characters(max_codepoint=0x2FF)) | st.text(st.characters())
 methods = st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PUT", "BREW", "get", "\n", "é"])
@@ -41,10 +44,57 @@ def site(request: pytest.FixtureRequest, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["*"]
 
 
-@pytest.mark.django_db(transaction=True)
-@hypothesis_settings(
+anything = hypothesis_settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+EVENTS = [
+    kind.make(
+        "POST", "/accounts/login/", query=[("q", "1")], headers=[("Cookie", "a=1")], body=b"x"
+    )
+    for kind in KINDS
+]
+FIELDS = [(event, path) for event in EVENTS for path in field_paths(event)]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | odd_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.django_db(transaction=True)
+@anything
+@given(st.sampled_from(FIELDS), json_values)
+def test_any_json_in_any_field_gets_a_response(
+    field: tuple[Event, tuple[str, ...]], value: Any
+) -> None:
+    event, (*parents, last) = copy.deepcopy(field[0]), field[1]
+    holder = event
+    for name in parents:
+        holder = holder[name]
+    holder[last] = value
+
+    if awsgi.is_request(event):
+        response = lambda_handler(json.loads(json.dumps(event)), CONTEXT)
+        assert 200 <= response["statusCode"] < 500
+    else:
+        assert parents in ([], ["requestContext"])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("event", EVENTS, ids=[kind.name for kind in KINDS])
+def test_random_events_have_every_field_that_is_read(event: Event) -> None:
+    """Except for those of another kind of events, with which it is distinguished."""
+    reads: set[tuple[str, ...]] = set()
+
+    lambda_handler(RecordedEvent(event, reads), CONTEXT)
+
+    assert reads <= {path for _, path in FIELDS}
+    assert ("body",) in reads
+
+
+@pytest.mark.django_db(transaction=True)
+@anything
 @given(
     methods,
     st.tuples(prefixes, paths),
