@@ -8,7 +8,9 @@ import json
 import re
 import shlex
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,11 @@ import pytest
 from tests.cloud.checkout import Checkout
 from tests.cloud.local import Cloud
 from tests.cloud.visits import constant_visits
+from tests.soak.faults import Durations, Target
+from tests.soak.report import text
+from tests.soak.stored import load
+from tests.soak.traffic import WRITES, traffic
+from tests.soak.verdict import decide
 from tests.support.waiting import wait_until
 
 STYLESHEET = "django/catalog/static/catalog/shop.css"
@@ -32,6 +39,39 @@ def stylesheet(visitor: httpx.Client) -> str:
     link = re.search(r'href="(\S+/catalog/shop\.\w+\.css)"', visitor.get("").text)
     assert link
     return link[1]
+
+
+MODELS = "django/catalog/models.py"
+MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("catalog", "0001_initial")]
+    operations = [
+        migrations.AddField("product", "stock", models.IntegerField(db_default=0)),
+        migrations.RunSQL("SELECT pg_sleep(2)"),  # The table is locked meanwhile.
+    ]
+"""
+
+
+def add_field(checkout: Checkout) -> None:
+    """Add a field to the products, with a default that the old version uses, too."""
+    checkout.write("django/catalog/migrations/0002_stock.py", MIGRATION)
+    first = "    name = models.CharField(max_length=200)\n"
+    assert first in checkout.read(MODELS)
+    field = f"{first}    stock = models.IntegerField(db_default=0)\n"
+    checkout.write(MODELS, checkout.read(MODELS).replace(first, field))
+
+
+@pytest.fixture(scope="module")
+def target(cloud: Cloud) -> Iterator[Target]:
+    """The cloud's database, from which the new field is removed at the end."""
+    target = Target(cloud, Durations(unreachable=0, frozen=0))
+    yield target
+    with closing(target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE catalog_product DROP COLUMN IF EXISTS stock")
+        cursor.execute("DELETE FROM django_migrations WHERE name = '0002_stock'")
 
 
 TOKEN = """a'b" $HOME {{x}} zażółć"""
@@ -50,19 +90,24 @@ def token_of(cloud: Cloud, version: str) -> str:
     return str(json.loads(response["Payload"].read())["output"]).strip()
 
 
-def test_change(cloud: Cloud, checkout: Checkout, visitor: httpx.Client) -> None:
+def test_change(cloud: Cloud, checkout: Checkout, visitor: httpx.Client, target: Target) -> None:
     """No request fails, and pages from before the deploy still find their stylesheet.
 
-    The new version has a new secret, and the one before does not.
+    Every write during the deploy, which migrates the table, exists once. The new version has a new
+    secret, and the one before does not.
     """
     stored = cloud.shell(f"djambda secret set OWN_TOKEN <<'END'\n{TOKEN}\nEND")
     assert stored.returncode == 0, stored.stderr
     old = stylesheet(visitor)
     old_css = httpx.get(old).text
     recolor(checkout, "rebeccapurple")
+    add_field(checkout)
     before = cloud.live_version()
 
-    with constant_visits(cloud) as statuses:
+    with (
+        constant_visits(cloud) as statuses,
+        traffic(cloud, prefix="migrated", clients=3, seed=1) as visitors,
+    ):
         deploy = cloud.djambda("deploy --json", checkout=checkout)
 
     assert deploy.returncode == 0, deploy.stderr
@@ -71,6 +116,12 @@ def test_change(cloud: Cloud, checkout: Checkout, visitor: httpx.Client) -> None
     assert int(version) > int(before)
     assert re.search(r"\d added, \d changed", deploy.stderr)
     assert set(statuses) == {200}
+    visits = [visit for visitor in visitors for visit in visitor.visits]
+    stored_products = load(cloud, target, "migrated")
+    [effect] = decide(visits, [], stored_products)
+    assert effect.is_clean, text(visits, [effect])
+    assert len(stored_products.rows) > 10
+    assert max(visit.end - visit.begin for visit in visits if visit.kind in WRITES) > 1
     assert "rebeccapurple" in httpx.get(stylesheet(visitor)).text
     assert httpx.get(old).text == old_css
     assert (token_of(cloud, before), token_of(cloud, version)) == ("None", TOKEN)
