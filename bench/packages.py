@@ -23,7 +23,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
-from awscdk import code
+from awscdk import code, module_archive
 from awscdk.discovery import project_of_checkout
 from bench import ROOT, environment
 from bench.report import Table
@@ -337,7 +337,7 @@ def _inputs(name: str) -> str:
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix != ".pyc"]
     files.append(Path(__file__))
     if name == "djambda":
-        files += [Path(code.__file__), *LAYER.rglob("*")]
+        files += [Path(code.__file__), Path(module_archive.__file__), *LAYER.rglob("*")]
     for path in sorted(path for path in files if path.is_file()):
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())

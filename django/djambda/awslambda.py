@@ -12,6 +12,7 @@ import sys
 from djambda import module_archive
 
 if "LAMBDA_TASK_ROOT" in os.environ:
+    gc.disable()  # As in `start_django`, which enables it again.
     module_archive.install()
 
 from typing import Any

@@ -120,13 +120,19 @@ class ArchiveFinder(FileFinder):
         super().__init__(folder, *LOADERS)
         self._archive = archive
         self._modules = modules
+        self._names: set[str] | None = None
+
+    def invalidate_caches(self) -> None:
+        """Look into the folder again before the next import."""
+        super().invalidate_caches()
+        self._names = None
 
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return the module's spec, or None if it is not in the folder."""
         name = fullname.rpartition(".")[2]
         entry = self._modules.get(name)
         if entry is None:
-            return super().find_spec(fullname, target)
+            return super().find_spec(fullname, target) if self._may_contain(name) else None
         is_package = entry[0]
         folder, stem = (f"{self.path}/{name}", "__init__") if is_package else (self.path, name)
         path = f"{folder}/{stem}.py"
@@ -139,6 +145,15 @@ class ArchiveFinder(FileFinder):
         if spec:  # Otherwise Python derives this path, which takes longer.
             spec.cached = f"{folder}/__pycache__/{stem}.{sys.implementation.cache_tag}.pyc"
         return spec
+
+    def _may_contain(self, name: str) -> bool:
+        """Return whether a file or folder has this name. The folder is read only once."""
+        if self._names is None:
+            try:
+                self._names = {file.partition(".")[0] for file in os.listdir(self.path)}  # noqa: PTH208 (fast)
+            except OSError:
+                return True
+        return name in self._names
 
 
 class ArchiveLoader(SourceFileLoader):

@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import os
 import pkgutil
+import py_compile
 import runpy
 import subprocess
 import sys
@@ -281,6 +282,27 @@ def test_module_that_is_not_in_the_archive(archived: Archived) -> None:
     assert [origin(name) for name in ("bakery.new", "other")] == ["file", "file"]
     with pytest.raises(ModuleNotFoundError, match=r"bakery\.missing"):
         load("bakery.missing")
+
+
+def test_folder_is_read_again_after_its_caches_are_invalidated(archived: Archived) -> None:
+    folder = archived({"bakery/__init__.py": "", "bakery/a.py": ""})
+    with pytest.raises(ModuleNotFoundError):
+        load("bakery.new")
+
+    write(folder, {"bakery/new.py": "origin = 'file'"})
+    importlib.invalidate_caches()
+
+    assert origin("bakery.new") == "file"
+
+
+def test_native_and_bytecode_only_modules_are_found(archived: Archived) -> None:
+    folder = archived({"bakery/__init__.py": "", "bakery/x.py": ORIGIN, "bakery/y.py": ""})
+    py_compile.compile(str(folder / "bakery/x.py"), str(folder / "bakery/only.pyc"))
+    (folder / "bakery" / "native.abi3.so").touch()
+
+    assert origin("bakery.only") == "source"
+    with pytest.raises(ImportError, match=r"native\.abi3\.so"):
+        load("bakery.native")
 
 
 def test_file_that_does_not_compile_raises_its_own_error(archived: Archived) -> None:
