@@ -19,10 +19,12 @@ import psycopg2
 from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
 from djambda_common.names import DJANGO_SUFFIX, PROXY_SUFFIX
 from tests.cloud.local import Cloud
+from tests.support.waiting import wait_until
 
 TABLE = "catalog_product"
 WAITING = "SELECT pid, client_port FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 LONGEST_WAIT = 60
+"""Seconds until the end of a fault."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Target:
             except psycopg2.OperationalError:
                 return False
 
-        wait_until(responds, "the database responds")
+        wait_until(responds, LONGEST_WAIT)
 
     @contextmanager
     def writes_held(self) -> Iterator[list[tuple[int, int]]]:
@@ -79,7 +81,7 @@ class Target:
         connection.autocommit = False
         try:
             connection.cursor().execute(f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE")
-            wait_until(lambda: self.query(WAITING), "a write waits")
+            wait_until(lambda: self.query(WAITING), LONGEST_WAIT)
             yield self.query(WAITING)
         finally:
             with contextlib.suppress(psycopg2.Error):
@@ -127,15 +129,6 @@ def local_ports(process: psutil.Process) -> set[int]:
         return {each.laddr.port for each in process.net_connections("tcp") if each.laddr}
     except psutil.Error:
         return set()
-
-
-def wait_until(condition: Callable[[], object], description: str) -> None:
-    """Wait for a condition. Raises `TimeoutError`."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {LONGEST_WAIT} s until {description}")
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -11,9 +11,10 @@ import httpx
 
 from tests.cloud.local import Cloud
 from tests.soak import faults, stored
-from tests.soak.faults import Durations, Target, wait_until
+from tests.soak.faults import LONGEST_WAIT, Durations, Target
 from tests.soak.traffic import Visit, traffic
 from tests.soak.verdict import Effect, Injection, decide
+from tests.support.waiting import wait_until
 
 HTTP_OK = 200
 LONG = Durations(unreachable=20, frozen=70)
@@ -65,5 +66,5 @@ def inject(cloud: Cloud, target: Target, name: str) -> Injection:
                 return browser.get("healthz").status_code == HTTP_OK
             return False
 
-        wait_until(responds, "the site responds")
+        wait_until(responds, LONGEST_WAIT)
     return Injection(name, begin, time.monotonic())

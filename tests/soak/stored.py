@@ -1,6 +1,5 @@
 """The products of a run that exist: rows of the database, and pictures in the bucket."""
 
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.cloud.functions import client
 from tests.cloud.local import Cloud
 from tests.soak.faults import TABLE, Target
+from tests.support.waiting import wait_until
 
 SETTLED_SECONDS = 40
 """No request runs for longer than API Gateway's limit and a moment."""
@@ -24,14 +24,11 @@ class Stored:
 
 def load(cloud: Cloud, target: Target, prefix: str) -> Stored:
     """Return what exists of a run, once no request of it runs any longer."""
-    deadline = time.monotonic() + SETTLED_SECONDS
-    while target.query(
+    running = (
         "SELECT 1 FROM pg_stat_activity WHERE state <> 'idle' AND usename IS NOT NULL "
         "AND pid <> pg_backend_pid()"
-    ):
-        if time.monotonic() > deadline:
-            raise TimeoutError("a request still uses the database")
-        time.sleep(0.2)
+    )
+    wait_until(lambda: not target.query(running), SETTLED_SECONDS)
     rows: dict[str, list[str]] = {}
     for name, picture in target.query(
         f"SELECT name, picture FROM {TABLE} WHERE name LIKE '{prefix}-%'"  # noqa: S608
