@@ -31,6 +31,7 @@ from djambda_cli.commands.manage import manage
 from djambda_cli.commands.open import open  # noqa: A004 (a command)
 from djambda_cli.commands.rollback import rollback
 from djambda_cli.commands.secret import secret
+from djambda_cli.commands.sleep import sleep
 from djambda_cli.commands.status import status
 from djambda_cli.commands.synth import synth
 from djambda_cli.commands.up import up
@@ -131,7 +132,7 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
 
 for function in (
     *(init, up, down, check, layer, synth, diff, deploy),
-    *(env, secret, manage, logs, status, open, rollback, maintenance, doctor, destroy),
+    *(env, secret, manage, logs, status, open, rollback, maintenance, sleep, doctor, destroy),
 ):
     # Options after the name of a management command belong to Django.
     settings = {"allow_interspersed_args": function is not manage, **HELP}

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 
@@ -239,3 +241,42 @@ def test_wipe_deletes_the_data(folder: Path) -> None:
     assert done.returncode == 0
     assert not folder.exists()
     assert not cloud.variables_file.exists()
+
+
+@pytest.mark.parametrize("name", ["postgres", "forwarder"])
+def test_killed_database_is_restarted(folder: Path, name: str) -> None:
+    cloud = LocalCloud(folder)
+    running = cloud.start(port=0, owner=os.getpid())
+    connect = partial(
+        psycopg2.connect,
+        host="127.0.0.1",
+        port=running.postgres_port,
+        user=DATABASE_USER,
+        dbname=DATABASE_NAME,
+        password=cloud.credentials.database_password,
+    )
+
+    with closing(connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE kept AS SELECT 1 AS number")
+        connection.commit()
+        [main] = [
+            child
+            for child in psutil.Process(running.pid).children()
+            if name in " ".join(child.cmdline()[:5])
+        ]
+        main.kill()
+        with pytest.raises(psycopg2.OperationalError):
+            cursor.execute("SELECT pg_sleep(60)")
+
+    def is_kept() -> bool:
+        try:
+            with closing(connect()) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT number FROM kept")
+                return bool(cursor.fetchall() == [(1,)])
+        except psycopg2.OperationalError:
+            return False
+
+    wait_until(is_kept)
+    assert cloud.running() == running
+    cloud.stop()

@@ -17,6 +17,7 @@ import psutil
 import psycopg2
 
 from djambda_cli.local.cloud import DATABASE_NAME, DATABASE_USER, LocalCloud
+from djambda_cli.local.database import load_state
 from djambda_common.names import DJANGO_SUFFIX, PROXY_SUFFIX
 from tests.cloud.local import Cloud
 from tests.support.waiting import wait_until
@@ -98,9 +99,12 @@ class Target:
         return [each for each in self._descendants() if function_name(each).endswith(suffix)]
 
     def owner(self, port: int) -> psutil.Process:
-        """Return Django's process with the connection from a port."""
+        """Return Django's process with the connection that Postgres sees from a port."""
+        client_port = load_state(self._local).client_ports[port]
         return next(
-            process for process in self.functions(DJANGO_SUFFIX) if port in local_ports(process)
+            process
+            for process in self.functions(DJANGO_SUFFIX)
+            if client_port in local_ports(process)
         )
 
     def _descendants(self) -> list[psutil.Process]:

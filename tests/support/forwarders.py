@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from djambda_cli.local.forwarder import (
+from djambda_cli.local.forwarder import Forwarder
+from djambda_cli.local.pause import (
     RESUME_SECONDS,
-    Forwarder,
     State,
     request_pause,
+    request_pause_after,
     request_state,
 )
 
@@ -29,6 +30,10 @@ class Forwarding:
         """The current state."""
         return request_state(self.port, PASSWORD)
 
+    def pause_after(self, seconds: float | None) -> None:
+        """Let the database pause by itself after so many seconds without sessions."""
+        request_pause_after(self.port, PASSWORD, seconds)
+
     def pause(self, resume_seconds: float = RESUME_SECONDS) -> State:
         """Pause the database, which must have no sessions."""
         state = request_pause(self.port, PASSWORD, resume_seconds)
@@ -41,7 +46,6 @@ def forwarding(
     server_port: int,
     *,
     tls: ssl.SSLContext | None = None,
-    pause_after: float | None = None,
     refusal_seconds: float = 0.5,
 ) -> Iterator[Forwarding]:
     """Forward connections to the server on `server_port`, until the context ends."""
@@ -55,7 +59,6 @@ def forwarding(
             server_port,
             password=PASSWORD,
             tls=tls,
-            pause_after=pause_after,
             refusal_seconds=refusal_seconds,
         )
         server = await forwarder.listen()

@@ -16,6 +16,7 @@ from rich.markup import escape
 from djambda_cli.deployment import use_deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud, domain_url
+from djambda_cli.local.database import pause_after
 from djambda_cli.operations.access import Access, load_access, write_variables
 from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.rollout import roll_out
@@ -35,6 +36,15 @@ def up(
             min=0, max=65_535, help="The port; 0 selects a free one. Default: 4566 if it is free."
         ),
     ] = None,
+    pause_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=1440,
+            help="Pause the database after so many minutes without sessions, as on AWS. "
+            "Default: never.",
+        ),
+    ] = None,
     owner: Annotated[
         int | None, typer.Option(help="Stop the cloud when this process ends.", hidden=True)
     ] = None,
@@ -46,6 +56,7 @@ def up(
     """
     cloud, steps = LocalCloud(folder), Steps(stdout)
     access = bring_up(cloud, steps, port=port, owner=owner)
+    pause_after(cloud, pause_minutes)
     check_site(use_deployment(local=True, folder=folder), steps)
     stdout.print(summary(access, os.path.relpath(cloud.variables_file)), soft_wrap=True)
 

@@ -1,7 +1,7 @@
 """The local cloud as commands use it: start it, stop it, and connect tools to it.
 
 A local cloud is a folder (`cloud` in the state folder; tests use their own) with a Postgres, an AWS
-emulator and their state; `supervisor.py` runs both. Tools reach it only with `environment()`, which
+emulator and their state; `supervisor.py` runs them. Tools reach it only with `environment()`, which
 sets the endpoint and the credentials of this cloud, whatever the caller's environment contains.
 """
 
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import ports, postgres, shutdown
+from djambda_cli.local import pause, ports, postgres, shutdown
 from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials, load_or_create
 from djambda_cli.local.environment import ISOLATION, inherited, machine_architecture
@@ -40,15 +40,17 @@ NEEDED_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Running:
-    """A running local cloud: its supervisor's process id, its two ports, the emulator's script.
+    """A running local cloud: its supervisor's process id, its ports, the emulator's script.
 
-    `code` is `code_id` of the djambda that started it. Clouds started by djambda 0.1.0
-    record neither it nor the script.
+    `postgres_port` is the forwarder's, which functions use; Postgres is at `server_port`. `code` is
+    `code_id` of the djambda that started it. Clouds started by djambda 0.1.0 record neither it nor
+    the script.
     """
 
     pid: int
     port: int
     postgres_port: int
+    server_port: int
     emulator: Path | None
     code: str
 
@@ -121,7 +123,9 @@ class LocalCloud:
             return None
         emulator = Path(record["emulator"]) if "emulator" in record else None
         code = record.get("code", "")
-        return Running(record["pid"], record["port"], record["postgres_port"], emulator, code)
+        postgres_port = record["postgres_port"]
+        server_port = record.get("server_port", postgres_port)
+        return Running(record["pid"], record["port"], postgres_port, server_port, emulator, code)
 
     def require_running(self) -> Running:
         """Return the running cloud.
@@ -159,6 +163,7 @@ class LocalCloud:
         saved_port, saved_postgres_port = self.folder / "port", self.folder / "postgres-port"
         port = ports.choose(saved_port, requested=port, preferred=PREFERRED_PORT)
         postgres_port = ports.choose(saved_postgres_port, requested=None, preferred=0)
+        server_port = ports.choose(saved_postgres_port, requested=0, preferred=0)
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         postgres.initialize(
             self.folder / "postgres",
@@ -170,7 +175,7 @@ class LocalCloud:
             subprocess.run(
                 [sys.executable, "-m", "djambda_cli.local.supervisor", str(self.folder)]
                 + ["--port", str(port), "--postgres-port", str(postgres_port)]
-                + ["--owner", str(owner)],
+                + ["--server-port", str(server_port), "--owner", str(owner)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -179,8 +184,7 @@ class LocalCloud:
                 check=False,
             )
         deadline = time.monotonic() + START_SECONDS
-        data = self.folder / "postgres" / "data"
-        while not (postgres.is_ready(data) and _emulator_is_ready(port)):
+        while not (self._database_is_ready(postgres_port) and _emulator_is_ready(port)):
             if self.running() is None or time.monotonic() > deadline:
                 self.stop()
                 raise CliError(
@@ -237,14 +241,20 @@ class LocalCloud:
             ) from None
         return True
 
+    def _database_is_ready(self, port: int) -> bool:
+        try:
+            pause.request_state(port, self.credentials.database_password)
+        except OSError:
+            return False
+        return postgres.is_ready(self.folder / "postgres" / "data")
+
     def reset_site(self) -> None:
         """After the stack is deleted, empty the database and delete the variables file.
 
         Both exist outside the emulator, so that CloudFormation does not delete them.
         """
-        port = self.require_running().postgres_port
         postgres.replace_database(
-            port,
+            self.require_running().server_port,
             user=DATABASE_USER,
             database=DATABASE_NAME,
             password=self.credentials.database_password,

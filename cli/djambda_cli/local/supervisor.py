@@ -1,16 +1,16 @@
-"""The supervisor: the background process of a local cloud, which runs Postgres and the emulator.
+"""The supervisor: the background process of a local cloud, which runs its servers.
 
-`djambda up` starts it. When it ends, for any reason, both servers end too, so that no process is
-left behind. While it has an owner (a `djambda up` that has not finished, or a test session), it
-also ends when the owner ends or crashes.
+They are Postgres, the forwarder in front of it, and the emulator. `djambda up` starts the
+supervisor. When it ends, for any reason, the servers end too, so that no process is left behind. It
+restarts Postgres and the forwarder if they end by themselves, for example because they were killed;
+the emulator would lose its state, so the supervisor ends with it. While it has an owner (a `djambda
+up` that has not finished, or a test session), it also ends when the owner ends or crashes.
 
 Signals: TERM shuts everything down, USR1 detaches from the owner, HUP restarts the emulator, which
 saves its state only when it stops.
 """
 
 import argparse
-import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -28,7 +28,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import credentials, postgres
+from djambda_cli.local import credentials, postgres, processes
 from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials
 from djambda_cli.paths import EMULATOR_PYTHON
@@ -37,13 +37,12 @@ EMULATOR = Path(__file__).with_name("emulator.py")
 RUNNING = "running.json"
 """In the cloud's folder while it runs: the supervisor's process id, the ports, the owner."""
 LOCK = "supervisor.lock"
-"""In the same folder, locked by the supervisor until both servers have stopped."""
+"""In the same folder, locked by the supervisor until all servers have stopped."""
 PYTHONS = "pythons"
 """In the same folder: links to the Pythons of functions, with the names of Lambda's runtimes."""
-STOP_SECONDS = 20
 POLL_SECONDS = 0.2
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-"""https://man7.org/linux/man-pages/man2/prctl.2.html"""
+RESTARTS, RESTART_SECONDS = 10, 60
+"""So many restarts are tried in such a time."""
 
 
 def emulator_environment(
@@ -53,8 +52,8 @@ def emulator_environment(
 
     Of the caller's variables it has only the search path: no profile, no proxy, and only the local
     cloud's own credentials.
-    libpq's own variables redirect the functions' connections from the RDS host name to the local
-    Postgres, so that the template and Django need no special case.
+    libpq's own variables redirect the functions' connections from the RDS host name to the
+    forwarder, so that the template and Django need no special case.
     """
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -84,26 +83,34 @@ def emulator_environment(
 
 
 class Supervisor:
-    """Runs the two servers of the local cloud in `folder` until a signal stops it."""
+    """Runs the servers of the local cloud in `folder` until a signal stops it.
 
-    def __init__(self, folder: Path, *, port: int, postgres_port: int, owner: int | None) -> None:
+    Functions connect to `postgres_port`, the forwarder's; Postgres itself is at `server_port`.
+    """
+
+    def __init__(
+        self, folder: Path, *, port: int, postgres_port: int, server_port: int, owner: int | None
+    ) -> None:
         self.folder = folder
         self.port = port
         self.postgres_port = postgres_port
+        self.server_port = server_port
+        self.restarts: list[float] = []
         self.owner = psutil.Process(owner) if owner else None
         self.credentials = credentials.load_or_create(folder)
         self.stopping = False
         self.restarting = False
 
     def run(self) -> int:
-        """Start both servers, watch them, stop them; return 1 if one of them exited by itself."""
+        """Start the servers, watch them, stop them; return 1 if one of them cannot run."""
         signal.signal(signal.SIGTERM, self._request_stop)
         # Ctrl-C in the terminal is meant for `up`. Not SIG_IGN: the servers would inherit it.
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGUSR1, self._detach)
         signal.signal(signal.SIGHUP, self._request_restart)
-        _adopt_orphans()
+        processes.adopt_orphans()
         database = self._start_postgres()
+        forwarder = self._start_forwarder()
         emulator = self._start_emulator()
         exited = None
         while not (self.stopping or exited):
@@ -113,27 +120,48 @@ class Supervisor:
                 break
             if self.restarting:
                 self.restarting = False
-                _shut_down(emulator)
+                processes.shut_down(emulator)
                 emulator = self._start_emulator()
-            exited = next(
-                (
-                    name
-                    for name, process in (("Postgres", database), ("the emulator", emulator))
-                    if process.poll() is not None
-                ),
-                None,
-            )
+            if emulator.poll() is not None:
+                exited = "the emulator"
+            elif database.poll() is not None:
+                if self._may_restart("Postgres"):
+                    processes.kill_sessions()
+                    database = self._start_postgres()
+                else:
+                    exited = "Postgres"
+            elif forwarder.poll() is not None:
+                if self._may_restart("the forwarder"):
+                    forwarder = self._start_forwarder()
+                else:
+                    exited = "the forwarder"
         if exited:
             _log(f"{exited} has exited by itself: stopping")
         (self.folder / RUNNING).unlink(missing_ok=True)
         self._stop_emulator(emulator)
-        _shut_down(database)
-        _kill(psutil.Process().children(recursive=True))
+        processes.shut_down(forwarder)
+        processes.shut_down(database)
+        processes.kill(psutil.Process().children(recursive=True))
         return 1 if exited else 0
 
     def _start_postgres(self) -> subprocess.Popen[bytes]:
-        command, user = postgres.command(self.folder / "postgres", self.postgres_port)
+        command, user = postgres.command(self.folder / "postgres", self.server_port)
         return self._start(command, {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}, user)
+
+    def _start_forwarder(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", "djambda_cli.local.forwarder"]
+        ports = ["--port", str(self.postgres_port), "--server-port", str(self.server_port)]
+        data = ["--data", str(self.folder / "postgres" / "data")]
+        password = {"DATABASE_PASSWORD": self.credentials.database_password}
+        return self._start([*command, *ports, *data], {**os.environ, **password}, None)
+
+    def _may_restart(self, server: str) -> bool:
+        """Log that a server has exited; return False if servers did too often."""
+        present = time.monotonic()
+        self.restarts = [then for then in self.restarts if then > present - RESTART_SECONDS]
+        self.restarts.append(present)
+        _log(f"{server} has exited by itself")
+        return len(self.restarts) <= RESTARTS
 
     def _start_emulator(self) -> subprocess.Popen[bytes]:
         environment = emulator_environment(
@@ -152,7 +180,7 @@ class Supervisor:
         if interrupted:
             _log("interrupted a deploy: the state from before it is kept")
             emulator.kill()
-        _shut_down(emulator)
+        processes.shut_down(emulator)
         if interrupted and not any((self.folder / "state").glob("*.json")):
             shutil.rmtree(self.folder / "s3", ignore_errors=True)
 
@@ -165,7 +193,7 @@ class Supervisor:
             env=environment,
             stdin=subprocess.DEVNULL,
             user=user,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 (this process has no threads)
+            preexec_fn=processes.end_with_parent,  # noqa: PLW1509 (this process has no threads)
         )
 
     def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -178,18 +206,6 @@ class Supervisor:
 
     def _request_restart(self, _signal: int, _frame: FrameType | None) -> None:
         self.restarting = True
-
-
-def _adopt_orphans() -> None:
-    """On Linux, become the parent of every descendant whose parent ends, to kill it at the end."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _end_with_parent() -> None:
-    """On Linux, have the kernel interrupt the server when the supervisor is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _is_deploying(port: int, credentials: Credentials) -> bool:
@@ -210,30 +226,6 @@ def _is_deploying(port: int, credentials: Credentials) -> bool:
     return any(status.endswith("_IN_PROGRESS") for status in statuses - {"REVIEW_IN_PROGRESS"})
 
 
-def _shut_down(process: subprocess.Popen[bytes]) -> None:
-    """Stop a server with SIGINT, for both servers a fast but clean shutdown.
-
-    Kill the processes that it leaves behind, such as a function that never ends its response.
-    """
-    if process.poll() is not None:
-        return
-    descendants = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    _kill(descendants)
-
-
-def _kill(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(processes, STOP_SECONDS)
-
-
 def _write_running(folder: Path, record: dict[str, object]) -> None:
     new = folder / f"{RUNNING}.new"  # Renamed when complete: other processes read the file.
     new.write_text(json.dumps(record))
@@ -251,6 +243,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--postgres-port", type=int, required=True)
+    parser.add_argument("--server-port", type=int, required=True)
     parser.add_argument("--owner", type=int)
     arguments = parser.parse_args()
     os.umask(0o077)  # All that the cloud writes is for its owner only.
@@ -264,6 +257,7 @@ def main() -> int:
             arguments.folder,
             port=arguments.port,
             postgres_port=arguments.postgres_port,
+            server_port=arguments.server_port,
             owner=arguments.owner,
         )
         if daemon := os.fork():
@@ -274,6 +268,7 @@ def main() -> int:
                     "started": psutil.Process(daemon).create_time(),
                     "port": arguments.port,
                     "postgres_port": arguments.postgres_port,
+                    "server_port": arguments.server_port,
                     "emulator": str(EMULATOR),
                     "code": code_id(),
                     "owner": arguments.owner,

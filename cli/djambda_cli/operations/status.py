@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from djambda_cli.aws import stacks
-from djambda_cli.aws.database import Database, load_database
+from djambda_cli.aws.database import Database, load_cluster_id, load_database
+from djambda_cli.aws.errors import aws_errors
 from djambda_cli.aws.log_entries import LogEntry
 from djambda_cli.aws.log_errors import distinct_errors
 from djambda_cli.aws.log_reader import LogFilter, read_entries
@@ -20,6 +21,8 @@ from djambda_cli.aws.usage import MonthlyUsage, load_usage
 from djambda_cli.aws.versions import History
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import LocalCloud
+from djambda_cli.local.database import load_state
 from djambda_cli.operations.history import require_history
 from djambda_cli.operations.logs import deployment_logs
 from djambda_common.names import SUPERUSER_PASSWORD
@@ -103,7 +106,12 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
     with ThreadPoolExecutor() as pool:
         history = pool.submit(_load_part, lambda: require_history(deployment, lambda_))
         database = pool.submit(
-            _load_part, lambda: load_database(cloudformation, rds, cloudwatch, deployment.stack)
+            _load_part,
+            lambda: (
+                load_local_database(deployment.local, cloudformation, deployment.stack)
+                if deployment.local
+                else load_database(cloudformation, rds, cloudwatch, deployment.stack)
+            ),
         )
         in_maintenance = pool.submit(
             _load_part, lambda: bool(load_digest(lambda_, deployment.proxy))
@@ -136,6 +144,14 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
         month=month.result(),
         errors=entries if isinstance(entries, Unavailable) else distinct_errors(entries),
     )
+
+
+def load_local_database(cloud: LocalCloud, cloudformation: Any, stack: str) -> Database:
+    """Return the state of the local cloud's database. Raises `CliError`."""
+    with aws_errors():
+        cluster = load_cluster_id(cloudformation, stack)
+    state = load_state(cloud)
+    return Database(cluster, state.name, datetime.fromtimestamp(state.since, UTC), None)
 
 
 def load_stack(deployment: Deployment) -> StackStatus | None:
