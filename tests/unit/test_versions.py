@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     *("aws-wsgi", "awslambdaric", "boto3", "django-storages", "httpx", "hypothesis", "packaging"),
     *("pathspec", "platformdirs", "psutil", "psycopg2-binary", "pybase64", "pytest"),
-    "pytest-django",
+    *("pytest-django", "uv"),
 )
 """The packages that the tests import, and `tests/conftest.py`."""
 SLOW = ("test_awsgi_properties.py", "test_awslambda_properties.py")
