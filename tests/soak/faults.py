@@ -149,6 +149,15 @@ def stopped(processes: list[psutil.Process]) -> Iterator[None]:
                 process.resume()
 
 
+def kill_postgres(target: Target) -> None:
+    """Kill the server with writes waiting; the supervisor restarts it."""
+    [server, *_] = target.postgres()
+    with target.writes_held():
+        server.kill()
+        wait_until(lambda: not server.is_running(), LONGEST_WAIT)
+    target.wait_for_database()
+
+
 def crash_session(target: Target) -> None:
     """Kill the server's process for a waiting write, so that the server ends all sessions."""
     with target.writes_held() as waiting:
@@ -198,6 +207,7 @@ def freeze_workers(target: Target) -> None:
 
 
 FAULTS: dict[str, Callable[[Target], None]] = {
+    "Postgres killed": kill_postgres,
     "process of a session killed": crash_session,
     "Postgres unreachable": stop_postgres,
     "all sessions ended": end_sessions,
