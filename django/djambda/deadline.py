@@ -97,12 +97,20 @@ class Deadline:
         if self.required:
             raise DatabaseNeeded("the database does not respond yet")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether a request is running although its time is over."""
+        return self.ends is not None and time.monotonic() >= self.ends
+
     def show_page_soon(self) -> None:
         """Limit connecting for a visitor who sees nothing until there is a page."""
         self.connect_by = min(self.connect_by, self.received + NAVIGATION_SECONDS)
 
 
 current = Deadline(connect_seconds=INIT_SECONDS)
+
+own_threads: set[threading.Thread] = set()
+"""The runtime's own threads, which no request has started."""
 
 
 def start_command(connect_seconds: float = COMMAND_SECONDS) -> None:
@@ -173,7 +181,7 @@ class _Stop:
         self._signals += 1
         if self._signals > SIGNALS:
             os._exit(1)
-        for thread in set(threading.enumerate()) - self._threads:
+        for thread in set(threading.enumerate()) - self._threads - own_threads:
             _raise_in(thread)
         _time_out()
 

@@ -19,6 +19,7 @@ from django.conf import settings
 from djambda import deadline
 from djambda.database_settings import POSTGRES
 from djambda.db.resume import is_permanent, retry_until_resumed
+from djambda.db.watchdog import watch
 
 ATTEMPT_SECONDS = 10
 LEAST_ATTEMPT_SECONDS = 2
@@ -78,6 +79,7 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
                 limits.give_up()
             raise
         limits.connected = True
+        watch(self)
         self._used_at = time.time()
         self._remember_limits()
         return connection

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -72,6 +74,14 @@ def query(request: HttpRequest) -> HttpResponse:
         return HttpResponse(str(cursor.fetchall()))
 
 
+def query_stopped_server(_request: HttpRequest) -> HttpResponse:
+    with connection.cursor() as cursor:
+        done.append(str(connection.connection.info.backend_pid))
+        os.kill(int(done[0]), signal.SIGSTOP)
+        cursor.execute("SELECT 1")
+    return HttpResponse("late")
+
+
 def query_twice(request: HttpRequest) -> HttpResponse:
     with contextlib.suppress(OperationalError):
         return query(request)
@@ -105,7 +115,7 @@ urlpatterns = [
     path(f"{view.__name__}/", view)
     for view in (
         *(sleep, catch_everything, sleep_async, stream, query, query_twice, write_and_sleep),
-        *(handle_absence, fail, ok),
+        *(query_stopped_server, handle_absence, fail, ok),
     )
 ]
 
@@ -122,8 +132,8 @@ def site(settings: Settings) -> Iterator[None]:
 
 @pytest.fixture
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let requests end after half a second."""
-    monkeypatch.setattr(deadline, "GATEWAY_SECONDS", 0.5 + deadline.RESPONSE_SECONDS)
+    """Let requests end after a second."""
+    monkeypatch.setattr(deadline, "GATEWAY_SECONDS", 1 + deadline.RESPONSE_SECONDS)
 
 
 @pytest.fixture
@@ -182,7 +192,7 @@ class TestRequestTakesTooLong:
 
     def test_next_request_has_its_own_time(self) -> None:
         get("/sleep/")
-        time.sleep(0.6)
+        time.sleep(1.1)
         assert get("/ok/")["statusCode"] == 200
 
     def test_time_before_the_handler_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,6 +214,16 @@ class TestRequestTakesTooLong:
         assert error_of(get("/query/", sql="SELECT pg_sleep(30)")) == "timed_out"
         running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%sleep(30)'"
         assert body_of(get("/query/", sql=running)) == b"[(0,)]"
+
+    @pytest.mark.usefixtures("database")
+    def test_server_that_does_not_respond_is_left(self) -> None:
+        started = time.monotonic()
+        try:
+            assert error_of(get("/query_stopped_server/")) == "timed_out"
+        finally:
+            os.kill(int(done[0]), signal.SIGCONT)
+        assert time.monotonic() - started < 5
+        assert body_of(get("/query/", sql="SELECT 1")) == b"[(1,)]"
 
     def test_wait_for_a_lock_is_stopped(self, database: dict[str, Any]) -> None:
         with contextlib.closing(DatabaseWrapper(database, "other")) as other:
