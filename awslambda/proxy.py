@@ -12,7 +12,8 @@ import os
 import time
 
 from djambda_common.aws_api import NotSent, OutcomeUnknown, connect
-from djambda_common.names import ERROR_HEADER, GATEWAY_SECONDS
+from djambda_common.gateway_time import GATEWAY_SECONDS, remaining_seconds, seconds_since
+from djambda_common.names import ERROR_HEADER
 from djambda_common.problem import REPORT, RESPONSE_TOO_LARGE, TIMED_OUT, WAKING_UP, Problem
 from error_page import error_response
 from gateway_event import method, request_context
@@ -239,15 +240,12 @@ def _raise_reported(result: "GatewayResponse") -> None:
 
 def _seconds_left(event: "GatewayEvent", context: "Context") -> float:
     """Return the seconds that Django may take. API Gateway counts the proxy's cold start, too."""
-    own = context.get_remaining_time_in_millis() / 1000 - OWN_SECONDS
+    own = remaining_seconds(context.get_remaining_time_in_millis()) - OWN_SECONDS
     return max(min(GATEWAY_SECONDS - _seconds_waited(event), own), LEAST_SECONDS)
 
 
 def _seconds_waited(event: "GatewayEvent") -> float:
-    """Return the seconds since API Gateway received the request, 0 if the clocks disagree."""
-    received = request_context(event).get("requestTimeEpoch")
-    waited = time.time() - received / 1000 if isinstance(received, int) else 0
-    return waited if 0 <= waited < GATEWAY_SECONDS else 0
+    return seconds_since(request_context(event).get("requestTimeEpoch"))
 
 
 def _request_id(event: "GatewayEvent", context: "Context") -> str:

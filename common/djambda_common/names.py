@@ -81,11 +81,5 @@ DATABASE_ASLEEP = "DatabaseAsleep"
 
 START_FAILURES = (START_FAILURE, DATABASE_ASLEEP)
 
-GATEWAY_SECONDS = 28.0
-"""API Gateway gives up 29 s after it received the request; the proxy needs a moment of that.
-
-https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
-"""
-
 RELEASE_COMMANDS = ("migrate --no-input", "collectstatic --no-input")
 """The management commands of a release, unless the project lists its own."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NoReturn
 
-from djambda_common.names import GATEWAY_SECONDS
+from djambda_common.gateway_time import GATEWAY_SECONDS, remaining_seconds, seconds_since
 
 RESPONSE_SECONDS = 1.0
 """The time that the proxy needs to deliver the response of a request that has been stopped."""
@@ -127,8 +127,8 @@ def limited_request(event: dict[str, Any], context: object) -> Iterator[None]:
     delivers no signals, nothing is raised.
     """
     global current  # noqa: PLW0603 (as above)
-    waited = seconds_since_received(event)
-    seconds = max(0.1, min(GATEWAY_SECONDS - waited, remaining_seconds(context)) - RESPONSE_SECONDS)
+    waited = seconds_since(_received(event))
+    seconds = max(0.1, min(GATEWAY_SECONDS - waited, _remaining(context)) - RESPONSE_SECONDS)
     current = deadline = Deadline(
         connect_seconds=seconds - CONNECT_RESERVE, seconds=seconds, waited=waited
     )
@@ -147,24 +147,19 @@ def limited_request(event: dict[str, Any], context: object) -> Iterator[None]:
         deadline.ends = None
 
 
-def seconds_since_received(event: dict[str, Any]) -> float:
-    """Return the seconds since the gateway received the request, 0 if the clocks disagree.
+def _received(event: dict[str, Any]) -> object:
+    """Return the time at which the gateway received the request, in milliseconds.
 
-    The field is requestTimeEpoch in payload 1.0 and timeEpoch in payload 2.0, both in milliseconds.
+    The field is requestTimeEpoch in payload 1.0 and timeEpoch in payload 2.0.
     """
     gateway = event.get("requestContext")
     gateway = gateway if isinstance(gateway, dict) else {}
-    received = gateway.get("requestTimeEpoch", gateway.get("timeEpoch"))
-    if not isinstance(received, int):
-        return 0
-    waited = time.time() - received / 1000
-    return waited if 0 <= waited < GATEWAY_SECONDS else 0
+    return gateway.get("requestTimeEpoch", gateway.get("timeEpoch"))
 
 
-def remaining_seconds(context: object) -> float:
-    """Return the seconds until Lambda stops the function."""
+def _remaining(context: object) -> float:
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    return remaining() / 1000 if remaining else GATEWAY_SECONDS
+    return remaining_seconds(remaining()) if remaining else GATEWAY_SECONDS
 
 
 class _Stop:

@@ -5,12 +5,15 @@ Certificates aside, and AWS rejects signatures while the clock differs by more t
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import invocation
 import proxy
+from djambda import deadline
+from djambda_common.gateway_time import seconds_since
 from proxy import lambda_handler
 from tests.support.fake_aws import (
     FakeAws,
@@ -118,3 +121,19 @@ def test_failure_after_a_jump_is_not_repeated(aws: FakeAws, clock: Clock, jump: 
 
     assert respond(request(clock))["statusCode"] == 504
     assert len(aws.requests) == 1
+
+
+@pytest.mark.parametrize("milliseconds", [0, (29 + DAY) * 1000], ids=["forward", "back"])
+def test_jump_while_the_function_runs(milliseconds: int) -> None:
+    """Lambda's remaining time is 0 or a day: awslambdaric compares the deadline to the clock."""
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds)
+    assert proxy._seconds_left(make_v1_event(), context) > 20  # type: ignore[arg-type]
+    with deadline.limited_request(make_v1_event(), context):
+        ends = deadline.current.ends
+        assert ends is not None
+        assert 20 < ends - time.monotonic() < 29
+
+
+@pytest.mark.parametrize("epoch", [10**400, -(10**400), 1.5e30, True, None, "x"])
+def test_impossible_time_is_ignored(epoch: object) -> None:
+    assert seconds_since(epoch) == 0
