@@ -1,7 +1,9 @@
 """The local cloud's database as the site uses it: like Aurora, and paused like it."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -59,3 +61,26 @@ def test_connection_without_tls_is_refused(cloud: Cloud) -> None:
         connected(cloud, sslmode="disable"),
     ):
         pass
+
+
+def test_twenty_visitors_of_the_paused_database(cloud: Cloud) -> None:
+    assert cloud.djambda("sleep --seconds 6").returncode == 0
+    deadline = time.monotonic() + 60
+
+    def visit(_: int) -> list[int]:
+        """Load a page that needs the database until it is there; return the statuses."""
+        statuses = []
+        with cloud.browser() as visitor:
+            while time.monotonic() < deadline and 200 not in statuses:
+                response = visitor.get("products/")
+                statuses.append(response.status_code)
+                if response.status_code == 503:
+                    assert "<title>Waking up</title>" in response.text
+                    time.sleep(2)
+        return statuses
+
+    with ThreadPoolExecutor(20) as visitors:
+        visits = list(visitors.map(visit, range(20)))
+
+    assert all(statuses[-1] == 200 for statuses in visits), visits
+    assert {status for statuses in visits for status in statuses} == {200, 503}
