@@ -69,6 +69,7 @@ def _launch(data: Path) -> Path:
         (new / "pg_hba.conf").write_text(AUTHENTICATION)
         new.rename(data)
     elif (data / "pg_hba.conf").read_text() != AUTHENTICATION:  # Of an earlier version.
+        _take_over(data)
         postgres.change_locale(data, "postgres")
         (data / "pg_hba.conf").write_text(AUTHENTICATION)
     # The path of a socket may have about 100 characters.
@@ -87,6 +88,14 @@ def _launch(data: Path) -> Path:
     if completed.returncode:
         raise CliError("Postgres did not start.", output=log.read_text())
     return folder
+
+
+def _take_over(data: Path) -> None:
+    """Let the server own the files: for root, earlier versions had a user of their own."""
+    if os.geteuid() == 0:
+        for path in (data, *data.rglob("*")):
+            os.chown(path, 0, 0, follow_symlinks=False)
+            postgres.give_to_server(path)
 
 
 def run(data: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The local cloud's Postgres: its locale, its extensions, TLS, and data of earlier versions."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -160,19 +161,45 @@ def test_missing_postgres_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
         postgres.binary.__wrapped__("postgres")
 
 
+USE_SHARED_SERVER = (
+    "import sys; from pathlib import Path; from djambda_cli.local import shared_postgres; "
+    "print(shared_postgres.start(Path(sys.argv[1])), flush=True); sys.stdin.read()"
+)
+
+
+def use_shared_server(data: Path) -> subprocess.Popen[str]:
+    """Start a process that prints the folder of the socket, and ends with its standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-c", USE_SHARED_SERVER, str(data)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server had a user of its own")
+def test_shared_server_takes_over_the_data_of_an_earlier_version(folder: Path) -> None:
+    data = folder / "shared"
+    data.mkdir()
+    postgres.give_to_server(data)
+    postgres._run("initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C")
+    for path in (data, *data.rglob("*")):
+        os.chown(path, 12345, 12345)
+
+    with use_shared_server(data) as user:
+        assert user.stdout
+        host = user.stdout.readline().strip()
+        found = query(5432, "SELECT 'É' ILIKE 'é'", host=host, user="postgres", dbname="postgres")
+        user.communicate()
+
+    assert found == [(True,)]
+    wait_until(lambda: not Path(host).exists())
+
+
 def test_shared_server_runs_while_a_process_uses_it(folder: Path) -> None:
     data = folder / "shared"
-    program = (
-        "import sys; from pathlib import Path; from djambda_cli.local import shared_postgres; "
-        "print(shared_postgres.start(Path(sys.argv[1])), flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", program, str(data)]
 
-    def start() -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-
-    with start() as first, start() as second:
+    with use_shared_server(data) as first, use_shared_server(data) as second:
         assert first.stdout
         assert second.stdout
         socket_folder = Path(first.stdout.readline().strip())
@@ -182,7 +209,7 @@ def test_shared_server_runs_while_a_process_uses_it(folder: Path) -> None:
         second.communicate()
     wait_until(lambda: not socket_folder.exists())
 
-    with start() as third:
+    with use_shared_server(data) as third:
         assert third.stdout
         other = Path(third.stdout.readline().strip())
         assert query(5432, "SELECT 1", host=str(other), user="postgres", dbname="postgres")
