@@ -18,7 +18,7 @@ from django.conf import settings
 
 from djambda import deadline
 from djambda.database_settings import POSTGRES
-from djambda.db.resume import is_permanent, retry_until_resumed
+from djambda.db.resume import is_waking_up, retry_until_resumed
 from djambda.db.watchdog import watch
 
 ATTEMPT_SECONDS = 10
@@ -75,7 +75,7 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
                 attempt, seconds=seconds, errors=self.Database.OperationalError
             )
         except self.Database.OperationalError as error:
-            if not is_permanent(error):
+            if is_waking_up(error):
                 limits.give_up()
             raise
         limits.connected = True

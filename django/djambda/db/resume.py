@@ -25,6 +25,9 @@ PERMANENT = re.compile(
 """Messages of errors that retrying does not fix.
 https://www.postgresql.org/docs/17/errcodes-appendix.html"""
 
+FULL = re.compile(r"too many (clients|connections)|connection slots are reserved")
+"""Messages of a server that is awake and has no room."""
+
 
 def retry_until_resumed[T](
     attempt: Callable[[float], T],
@@ -54,6 +57,11 @@ def retry_until_resumed[T](
 def is_permanent(error: Exception) -> bool:
     """Return whether retrying cannot help."""
     return bool(PERMANENT.search(str(error)))
+
+
+def is_waking_up(error: Exception) -> bool:
+    """Return whether a server that responds like this may be resuming."""
+    return not is_permanent(error) and not FULL.search(str(error))
 
 
 def _first_line(error: Exception) -> str:

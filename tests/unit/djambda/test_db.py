@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from djambda.db.base import DatabaseWrapper
-from djambda.db.resume import retry_until_resumed
+from djambda.db.resume import is_waking_up, retry_until_resumed
 
 
 class Clock:
@@ -95,6 +95,20 @@ def test_retries_end_after_the_time_limit() -> None:
     with pytest.raises(OperationalError, match="paused"):
         connect(Attempt(*["paused"] * 1000), clock, seconds=25)
     assert 100 + 22 < clock.now <= 100 + 25
+
+
+@pytest.mark.parametrize(
+    ("message", "waking_up"),
+    [
+        ("timeout expired", True),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', True),
+        ("FATAL:  sorry, too many clients already", False),
+        ("FATAL:  remaining connection slots are reserved for roles with SUPERUSER", False),
+        ('FATAL:  role "mysite" does not exist', False),
+    ],
+)
+def test_visitors_are_told_the_truth(message: str, waking_up: bool) -> None:
+    assert is_waking_up(OperationalError(message)) == waking_up
 
 
 def test_other_errors_are_not_retried() -> None:
