@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 import pytest
 from pytest_django import Settings
 
+from djambda import deadline
 from djambda.aws import configure
 from djambda.parameters import deployment_secrets
 from djambda.replaced_settings import REPLACED
@@ -153,6 +154,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
+
+
+@pytest.fixture(autouse=True)
+def new_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget whether the database of an earlier test was asleep."""
+    monkeypatch.setattr(deadline, "current", deadline.Deadline(connect_seconds=25))
 
 
 @pytest.fixture

@@ -121,13 +121,10 @@ urlpatterns = [
 
 
 @pytest.fixture(autouse=True)
-def site(settings: Settings) -> Iterator[None]:
+def site(settings: Settings) -> None:
     settings.ROOT_URLCONF = __name__
     settings.ALLOWED_HOSTS = [API_HOST]
     done.clear()
-    before = deadline.current
-    yield
-    deadline.current = before
 
 
 @pytest.fixture
