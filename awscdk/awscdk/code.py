@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import djambda_common
 from awscdk.discovery import Project
 from awscdk.interpreters import find_interpreter
-from awscdk.module_archive import ARCHIVE, BYTECODE, archive_bytecode
+from awscdk.module_archive import BYTECODE, archive_bytecode
 from awscdk.product import PRODUCT
 from awscdk.project_file import ProjectError
 from awscdk.python_version import DEFAULT_PYTHON
@@ -120,7 +120,7 @@ def _hash_of(*folders: Path) -> str:
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.parent.name != BYTECODE and path.name != ARCHIVE:
+            if path.is_file() and path.parent.name != BYTECODE:
                 kind = "x" if _is_executable(path) else ""
                 digest.update(os.fsencode(f"{path.relative_to(folder)}\0{kind}\0"))
                 digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 BYTECODE = "__pycache__"
-ARCHIVE = ".djambda-modules"
+ARCHIVE = f"{BYTECODE}/djambda-modules.pyc"
 NATIVE = (".so", ".pyd")
 BYTECODE_HEADER = 16
 """Bytes of magic number, flags and hash (PEP 552)."""
@@ -45,6 +45,7 @@ def archive_bytecode(folder: Path, python: str, *, keep: Collection[str] = ()) -
     if codes:
         head = marshal.dumps(index)
         header = magic + len(head).to_bytes(4, "little") + _imp.source_hash(0, head)
+        (folder / BYTECODE).mkdir(exist_ok=True)
         (folder / ARCHIVE).write_bytes(header + head + b"".join(codes))
 
 

@@ -31,8 +31,8 @@ from importlib.machinery import (
 from importlib.util import MAGIC_NUMBER, spec_from_file_location
 from types import CodeType, ModuleType
 
-FILE = ".djambda-modules"
-"""The name of an archive, in the folder whose modules it contains."""
+FILE = "__pycache__/djambda-modules.pyc"
+"""The path of an archive, below the folder whose modules it contains."""
 HEADER = 16
 """Bytes before the index: magic number, size and hash."""
 

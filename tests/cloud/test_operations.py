@@ -150,7 +150,7 @@ def test_status(cloud: Cloud, visitor: httpx.Client) -> None:
     assert status["url"] == cloud.site
     assert str(status["live"]["number"]) == cloud.live_version()
     assert status["stack"]["status"].endswith("_COMPLETE")
-    assert status["database"]["state"] == "available"
+    assert status["database"]["state"] == "awake"
     assert status["month"]["django"]["invocations"] > 0
     assert status["maintenance"] is False
 

@@ -11,6 +11,7 @@ import pytest
 from aws_cdk import Stack, assertions
 from aws_cdk import aws_apigateway as apigateway
 
+from awscdk.config import BLOCKED_PATHS
 from awscdk.cors import share_errors
 from awscdk.stack import DjambdaStack
 from djambda_common.variables import RESERVED
@@ -354,7 +355,10 @@ class TestPermissions:
 
         assert invoked == {"FrontDoor": ":live", "ReleaseReleaser": ":*"}
         proxy = functions(template("default"))["proxy"]
-        assert proxy["Environment"]["Variables"] == {"FUNCTION_NAME": {"Ref": alias}}
+        assert proxy["Environment"]["Variables"] == {
+            "FUNCTION_NAME": {"Ref": alias},
+            "BLOCKED_PATHS": BLOCKED_PATHS,
+        }
 
     @pytest.mark.parametrize(
         ("name", "origins"), [("everything", "https://app.example.com"), ("ephemeral", "*")]

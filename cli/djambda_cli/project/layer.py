@@ -169,7 +169,7 @@ def measure(folder: Path, project: Project) -> Sizes:
         if path.is_file():
             name, size = path.relative_to(folder).parts[0], path.stat().st_size
             unzipped += size
-            if name != module_archive.ARCHIVE:
+            if name != module_archive.BYTECODE:
                 packages[name.partition("-")[0].removesuffix(".libs")] += size
     # Bytecode is about as large as its source.
     code_size = sum(

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 from awscdk.discovery import project_of_checkout
-from awscdk.module_archive import ARCHIVE
 from djambda_cli.project import layer
 
 MODULE = "def is_vowel(letter):\n    return letter in {'a', 'e', 'i', 'o', 'u'}\n"
@@ -87,7 +86,7 @@ class Checkout:
             path.relative_to(self.python).as_posix()
             for path in self.python.rglob("*")
             if path.is_file() and path.suffix != ".pyc" and ".dist-info" not in str(path)
-        } - {".djambda-layer.json", ARCHIVE}
+        } - {".djambda-layer.json"}
 
 
 def hash_of(file: Path) -> str:

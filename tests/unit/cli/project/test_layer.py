@@ -13,6 +13,7 @@ from types import CodeType
 import pytest
 
 from awscdk.discovery import Project, project_of_checkout
+from awscdk.module_archive import ARCHIVE
 from awscdk.project import fingerprint, fingerprint_of_lock
 from djambda.module_archive import open_archive
 from djambda_cli.errors import CliError
@@ -68,7 +69,7 @@ def test_bytecode_is_archived_and_has_neither_columns_nor_local_paths(built: Che
     code = archive.code(archive.modules(str(built.python))["django"])
 
     assert code
-    assert not list(built.python.rglob("__pycache__"))
+    assert list(built.python.rglob("*.pyc")) == [built.python / ARCHIVE]
     assert {function.co_filename for function in code_objects(code)} == {
         "/opt/python/django/__init__.py"
     }
