@@ -51,6 +51,10 @@ class DatabaseNeeded(BaseException):
     """
 
 
+own_threads: set[threading.Thread] = set()
+"""The runtime's own threads, which no request has started."""
+
+
 class Deadline:
     """The limits of a request, a command, or INIT; the times are those of `time.monotonic`.
 
@@ -75,6 +79,7 @@ class Deadline:
         self.asleep = False
         self.connected = False
         self.required = False
+        self._threads = set(threading.enumerate())
 
     @property
     def connect_seconds(self) -> float:
@@ -102,15 +107,16 @@ class Deadline:
         """Whether a request is running although its time is over."""
         return self.ends is not None and time.monotonic() >= self.ends
 
+    def started_threads(self) -> set[threading.Thread]:
+        """Return the threads that the request or command has started and that still run."""
+        return set(threading.enumerate()) - self._threads - own_threads
+
     def show_page_soon(self) -> None:
         """Limit connecting for a visitor who sees nothing until there is a page."""
         self.connect_by = min(self.connect_by, self.received + NAVIGATION_SECONDS)
 
 
 current = Deadline(connect_seconds=INIT_SECONDS)
-
-own_threads: set[threading.Thread] = set()
-"""The runtime's own threads, which no request has started."""
 
 
 def start_command(connect_seconds: float = COMMAND_SECONDS) -> None:
@@ -168,7 +174,6 @@ class _Stop:
     def __init__(self) -> None:
         self.enabled = True
         self._signals = 0
-        self._threads = set(threading.enumerate())
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         if not self.enabled:
@@ -176,7 +181,7 @@ class _Stop:
         self._signals += 1
         if self._signals > SIGNALS:
             os._exit(1)
-        for thread in set(threading.enumerate()) - self._threads - own_threads:
+        for thread in current.started_threads():
             _raise_in(thread)
         _time_out()
 

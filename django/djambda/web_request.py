@@ -6,7 +6,6 @@ database. The response is then an explanation, which the proxy renders.
 
 import logging
 import sys
-import threading
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
@@ -75,7 +74,6 @@ class _Request:
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
-        self._threads = set(threading.enumerate())
         self._name = "a request"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -92,10 +90,9 @@ class _Request:
     def log_timeout(self) -> None:
         """Log where the request hung, in the main thread and in those that it has started."""
         frames = sys._current_frames()
-        started = set(threading.enumerate()) - self._threads
         stacks = "".join(
             f"\nThread {thread.name}:\n{''.join(traceback.format_stack(frames[thread.ident]))}"
-            for thread in started
+            for thread in deadline.current.started_threads()
             if thread.ident in frames
         )
         log.error(

@@ -42,7 +42,7 @@ project = import_module(f"{getattr(settings, 'DJAMBDA_DATABASE_ENGINE', POSTGRES
 
 
 class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defined]
-    """Accepts `resume_seconds` in OPTIONS, a lower limit of the time that connecting may take."""
+    """Accepts `resume_seconds` in OPTIONS: a time for connecting that is shorter than usual."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,7 +69,8 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
         if limits.asleep and not limits.is_command:
             limits.give_up()
             raise self.Database.OperationalError("the database is paused, and still waking up")
-        seconds = self.settings_dict["OPTIONS"].get("resume_seconds", limits.connect_seconds)
+        usual = limits.connect_seconds
+        seconds = min(usual, self.settings_dict["OPTIONS"].get("resume_seconds", usual))
         try:
             connection = retry_until_resumed(
                 attempt, seconds=seconds, errors=self.Database.OperationalError

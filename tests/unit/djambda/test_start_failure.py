@@ -168,6 +168,10 @@ def start_without_database(
 
 
 CONNECT = "from django.db import connection\n"
+WITH_APP = """from shop.settings import *
+ROOT_URLCONF = "eager.urls"
+INSTALLED_APPS = [*INSTALLED_APPS, "eager"]
+"""
 
 
 def test_urls_that_need_the_database_do_not_delay_the_start(
@@ -204,15 +208,13 @@ class EagerConfig(AppConfig):
                 pass
         connection.ensure_connection()
 """
-    settings = "from shop.settings import *\nROOT_URLCONF = 'eager.urls'\n"
-    settings += "INSTALLED_APPS = [*INSTALLED_APPS, 'eager']\n"
     code = """import time; started = time.monotonic()
 try:
     import djambda.awslambda
 except Exception as error:
     print(type(error).__name__, "waking up" in str(error), time.monotonic() - started < 9)
 """
-    lines = start_without_database(code, apps=apps, settings=settings)
+    lines = start_without_database(code, apps=apps, settings=WITH_APP)
     assert lines == [f"{DATABASE_ASLEEP} True True"]
 
 
@@ -229,7 +231,5 @@ class EagerConfig(AppConfig):
         except OperationalError:
             print("later")
 """
-    settings = "from shop.settings import *\nROOT_URLCONF = 'eager.urls'\n"
-    settings += "INSTALLED_APPS = [*INSTALLED_APPS, 'eager']\n"
-    lines = start_without_database("import djambda.awslambda", apps=apps, settings=settings)
+    lines = start_without_database("import djambda.awslambda", apps=apps, settings=WITH_APP)
     assert lines == ["later"]

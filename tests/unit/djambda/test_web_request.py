@@ -183,6 +183,16 @@ class TestRequestTakesTooLong:
         assert "in sleep" in caplog.text
         assert "time.sleep(30)" in caplog.text
 
+    def test_log_shows_the_threads_of_the_request_alone(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = threading.Thread(target=time.sleep, args=(3,), name="of the runtime", daemon=True)
+        monkeypatch.setattr(deadline, "own_threads", {*deadline.own_threads, own})
+        threading.Timer(0.2, own.start).start()
+        get("/sleep_async/")
+        assert "Thread ThreadPoolExecutor" in caplog.text
+        assert "of the runtime" not in caplog.text
+
     def test_api_client_gets_json(self) -> None:
         response = get("/sleep/", headers=SCRIPT)
         assert json.loads(body_of(response))["error"] == "timed_out"
@@ -312,6 +322,12 @@ class TestDatabaseIsPaused:
         assert error_of(response) == "waking_up"
         assert "Waking up" in body_of(response).decode()
         assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+    def test_project_cannot_let_the_visitor_wait_longer(self, asleep: dict[str, Any]) -> None:
+        asleep["OPTIONS"]["resume_seconds"] = 20
+        started = time.monotonic()
+        assert error_of(get("/query/", sql=self.SQL)) == "waking_up"
+        assert time.monotonic() - started < 10
 
     @pytest.mark.usefixtures("asleep")
     def test_second_attempt_in_a_request_does_not_wait(self) -> None:
