@@ -65,11 +65,14 @@ class Cloud:
         return f"--local --folder {shlex.quote(str(self.folder))}"
 
     def browser(self) -> httpx.Client:
-        """Return an HTTP client with a cookie jar, connected to the site through 127.0.0.1."""
+        """Return an HTTP client with a cookie jar, connected to the site through 127.0.0.1.
+
+        It does not ask for HTML, and so waits for a site that starts, as API clients do.
+        """
         url = urlsplit(self.site)
         return httpx.Client(
             base_url=f"http://127.0.0.1:{url.port}{url.path}",
-            headers={"Host": url.netloc, "Accept": "text/html"},
+            headers={"Host": url.netloc},
             timeout=60,
             trust_env=False,
         )

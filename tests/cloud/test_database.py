@@ -71,6 +71,7 @@ def test_twenty_visitors_of_the_paused_database(cloud: Cloud) -> None:
         """Load a page that needs the database until it is there; return the statuses."""
         statuses = []
         with cloud.browser() as visitor:
+            visitor.headers["Accept"] = "text/html"
             while time.monotonic() < deadline and 200 not in statuses:
                 response = visitor.get("products/")
                 statuses.append(response.status_code)

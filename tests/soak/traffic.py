@@ -83,7 +83,6 @@ class Visitor(Thread):
         """Visit the site until the end."""
         with self._cloud.browser() as browser:
             browser.timeout = httpx.Timeout(CLIENT_SECONDS)
-            browser.headers["Accept"] = "application/json"
             while not self._done.wait(self._random.uniform(*PAUSES)):
                 kind = self._random.choices([*KINDS], [*KINDS.values()])[0]
                 if not self._logged_in and kind not in {"home", "health"}:
