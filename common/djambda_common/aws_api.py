@@ -35,6 +35,9 @@ a request written into a dead connection ends as `OutcomeUnknown`.
 UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 """The bytes that SigV4 does not encode (RFC 3986, section 2.3)."""
 
+HOSTS = {"ses": "email"}
+"""The first part of a service's host, if it differs from the service's name in signatures."""
+
 _idle: dict[str, tuple[Connection, float]] = {}
 """Endpoint -> its open connection, and the time of its last use."""
 
@@ -68,7 +71,7 @@ def call(  # noqa: PLR0913 (one keyword per part of an HTTP request)
     body: bytes = b"",
     timeout: float,
 ) -> Response:
-    """Send one request to `service` ("lambda", "ssm") and return its response with any status.
+    """Send one request to `service` ("lambda", "ses") and return its response with any status.
 
     `path` has the query string and must be percent-encoded already (`encoded` does that for one
     segment or value). `timeout` is in seconds and covers everything until the response begins.
@@ -142,7 +145,7 @@ def endpoint_url(service: str) -> str:
         domain = "api.amazonwebservices.com.cn" if china else "api.aws"
     else:
         domain = "amazonaws.com.cn" if china else "amazonaws.com"
-    return f"https://{service}.{region}.{domain}"
+    return f"https://{HOSTS.get(service, service)}.{region}.{domain}"
 
 
 def http_connection(url: str, *, timeout: float) -> Connection:
@@ -220,7 +223,7 @@ def _exchange(connection: Connection, request: Request, deadline: float) -> Resp
 def _open(endpoint: str, timeout: float) -> Connection:
     connection = http_connection(endpoint, timeout=min(timeout, CONNECT_TIMEOUT))
     try:
-        connection.connect()
+        connection.connect(within=timeout)
     except OSError as error:
         connection.close()
         raise NotSent(f"{connection.host}:{connection.port}: cannot connect: {error}") from error

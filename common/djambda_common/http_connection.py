@@ -4,8 +4,10 @@ Its import takes a third of the proxy's cold start, most of it for parsing heade
 email. This module has what AWS's APIs need: https://www.rfc-editor.org/rfc/rfc9112
 """
 
+import math
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 
 MAX_LINE = 65_536
@@ -44,13 +46,35 @@ class Connection:
         self._timeout = timeout
         self._tls = tls if scheme == "https" else None
 
-    def connect(self) -> None:
-        """Open the connection. Raises `OSError`."""
+    def connect(self, *, within: float = math.inf) -> None:
+        """Open the connection, within so many seconds for all addresses of the host together.
+
+        Raises `OSError`.
+        """
         # A str would be encoded with `encodings.idna`, whose import takes a while.
         host = self.host.encode("ascii" if self.host.isascii() else "idna")
-        sock = socket.create_connection((host, self.port), self._timeout)  # type: ignore[arg-type]
+        sock = self._open_socket(host, time.monotonic() + within)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self._tls().wrap_socket(sock, server_hostname=host) if self._tls else sock
+
+    def _open_socket(self, host: bytes, ends: float) -> socket.socket:
+        """Return a socket that is connected to the first address of `host` that responds."""
+        failure: OSError = TimeoutError("timed out")
+        addresses = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in addresses:
+            timeout = min(self._timeout, ends - time.monotonic())
+            if timeout <= 0:
+                break
+            sock = socket.socket(family, kind, protocol)
+            sock.settimeout(timeout)
+            try:
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                failure = error
+            else:
+                return sock
+        raise failure
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Send a request. `headers` have none that concern the message's length.

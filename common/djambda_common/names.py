@@ -48,6 +48,12 @@ CORS_VARIABLE = "CORS_ORIGINS"
 BLOCKED_PATHS_VARIABLE = "BLOCKED_PATHS"
 """The setting, and the proxy's environment variable, with the patterns of paths that it answers."""
 
+MAIL_FROM_VARIABLE = "MAIL_FROM"
+"""The setting, and the Django function's environment variable, with the sender of the site's mail.
+
+In the function, a name that is not ASCII is encoded as in a header (RFC 2047).
+"""
+
 STATIC_PREFIX = "static/"
 PUBLIC_PREFIX = "public/"
 MEDIA_PREFIX = "media/"

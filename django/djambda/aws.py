@@ -28,7 +28,12 @@ from djambda.logs import protect
 from djambda.parameters import deployment_secrets
 from djambda.replaced_settings import record, replace
 from djambda.temporary_files import use_temporary_folder
-from djambda_common.names import BUILD_ID_VARIABLE, DATABASE_PASSWORD, SECRET_KEY
+from djambda_common.names import (
+    BUILD_ID_VARIABLE,
+    DATABASE_PASSWORD,
+    MAIL_FROM_VARIABLE,
+    SECRET_KEY,
+)
 
 REQUIRED = (
     "ALLOWED_HOSTS",
@@ -84,6 +89,10 @@ def configure(settings: MutableMapping[str, Any]) -> None:
     extend_policies(settings, bucket_url())
     use_gateway(settings, local=os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"))
     use_temporary_folder(settings)
+    if sender := os.environ.get(MAIL_FROM_VARIABLE):
+        from djambda.mail.settings import use_mail  # noqa: PLC0415 (most sites send no mail)
+
+        use_mail(settings, sender)
     _use_lambda_log(settings)
 
 

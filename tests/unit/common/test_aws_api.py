@@ -111,7 +111,7 @@ class TestSignature:
 class TestEndpoint:
     @pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "cn-north-1"])
     @pytest.mark.parametrize("dual_stack", [True, False])
-    @pytest.mark.parametrize("service", ["lambda", "ssm"])
+    @pytest.mark.parametrize("service", ["lambda", "sesv2", "ssm"])
     def test_equals_boto3s(
         self, service: str, region: str, dual_stack: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -120,7 +120,8 @@ class TestEndpoint:
         monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
         config = Config(region_name=region, use_dualstack_endpoint=dual_stack)
         client = boto3.session.Session().client(service, config=config)  # type: ignore[call-overload]
-        assert aws_api.endpoint_url(service) == client.meta.endpoint_url
+        signed_as = client.meta.service_model.signing_name
+        assert aws_api.endpoint_url(signed_as) == client.meta.endpoint_url
 
     def test_local_endpoint_is_used_if_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/")
@@ -243,18 +244,23 @@ class TestNotSent:
             invoke()
 
     @pytest.mark.usefixtures("aws")
-    def test_when_connecting_takes_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(("addresses", "seconds"), [(1, 20), (60, 0.5)])
+    def test_when_connecting_takes_too_long(
+        self, addresses: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             port = full.getsockname()[1]
             waiting = [socket.socket() for _ in range(3)]
             for client in waiting:  # Fill the backlog: the next connection times out.
                 client.setblocking(False)
                 client.connect_ex(("127.0.0.1", port))
+            address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * addresses)
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
             monkeypatch.setattr(aws_api, "CONNECT_TIMEOUT", 0.2)
             started = time.monotonic()
             with pytest.raises(NotSent, match="timed out"):
-                invoke(timeout=20)
+                invoke(timeout=seconds)
             assert time.monotonic() - started < 10
             for client in waiting:
                 client.close()

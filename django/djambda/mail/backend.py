@@ -1,0 +1,86 @@
+"""Django's email backend for Amazon SES: the envelope and the MIME message of an `EmailMessage`."""
+
+import email.policy
+import logging
+from collections.abc import Iterator, Sequence
+from email.utils import getaddresses
+from smtplib import SMTPException
+from typing import Any
+
+import django
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.encoding import punycode
+
+from djambda.mail.ses import NotSentError, OutcomeUnknownError, send
+
+logger = logging.getLogger(__name__)
+
+
+class EmailBackend(BaseEmailBackend):
+    """Sends messages with the credentials of the function's role.
+
+    There is nothing to open or close: messages that follow each other share a connection.
+    """
+
+    def __init__(self, fail_silently: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fail_silently = fail_silently
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Send the messages; return the number of those that SES has accepted.
+
+        Raises an `smtplib.SMTPException` at the first failure. With `fail_silently` it is logged,
+        and if SES does not respond, the remaining messages are not tried.
+        """
+        sent = 0
+        for message in email_messages or ():
+            try:
+                sent += self._send(message)
+            except SMTPException as error:
+                if not self.fail_silently:
+                    raise
+                logger.warning("%s", error)
+                if isinstance(error, OutcomeUnknownError) or (
+                    isinstance(error, NotSentError) and not error.code
+                ):
+                    break
+        return sent
+
+    def _send(self, message: EmailMessage) -> bool:
+        """Send a message, unless it has no recipients. Raises `SMTPException`, `ValueError`."""
+        recipients = list(dict.fromkeys(_recipients(message)))
+        if not recipients:
+            return False
+        send(_mime(message), sender=ascii_address(message.from_email), recipients=recipients)
+        return True
+
+
+def ascii_address(text: str) -> str:
+    """Return the address without its name, and the domain in its ASCII form.
+
+    Raises `ValueError` if it is not one address, or one that SES does not support.
+    """
+    pairs = getaddresses([str(text)])
+    address = pairs[0][1] if len(pairs) == 1 else ""
+    local, _, domain = address.rpartition("@")
+    if not local or not domain or any(char.isspace() for char in address):
+        raise ValueError(f"Invalid address {text!r}: it is not a single email address.")
+    if not local.isascii():
+        raise ValueError(f"Invalid address {text!r}: SES supports only ASCII before the @.")
+    return f"{local}@{punycode(domain)}"
+
+
+def _recipients(message: EmailMessage) -> Iterator[tuple[str, str]]:
+    """Yield the fields and addresses; those that are in no header are blind copies."""
+    to, cc = set(message.to), set(message.cc)
+    for recipient in message.recipients():
+        field = "To" if recipient in to else "Cc" if recipient in cc else "Bcc"
+        yield field, ascii_address(recipient)
+
+
+def _mime(message: EmailMessage) -> bytes:
+    if django.VERSION >= (6, 0):
+        return bytes(message.message(policy=email.policy.SMTP).as_bytes())
+    mime: Any = message.message()
+    return bytes(mime.as_bytes(linesep="\r\n"))

@@ -1,0 +1,57 @@
+"""Settings that send a project's mail with SES, unless it has a provider of its own.
+
+Django 6.1 has the setting MAILERS, and rejects it beside the EMAIL_BACKEND of earlier versions.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from email.header import decode_header, make_header
+from typing import Any
+
+import django
+from django import conf
+
+from djambda.replaced_settings import record, replace
+
+BACKEND = "djambda.mail.backend.EmailBackend"
+BACKENDS = "django.core.mail.backends"
+SMTP = f"{BACKENDS}.smtp.EmailBackend"
+UNUSABLE = {f"{BACKENDS}.{name}.EmailBackend" for name in ("console", "filebased", "locmem")}
+"""Django's backends for development. The dummy backend remains: it says not to send anything."""
+
+LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
+"""SMTP servers that a function does not have."""
+
+SENDERS = {"DEFAULT_FROM_EMAIL": "webmaster@localhost", "SERVER_EMAIL": "root@localhost"}
+"""The settings with a sender, and Django's own values."""
+
+WITH_SES = "MAIL_FROM is set, so mail is sent with Amazon SES"
+
+
+def use_mail(settings: MutableMapping[str, Any], sender: str) -> None:
+    """Set the backend and the senders. `sender` is the deployment's MAIL_FROM."""
+    sender = str(make_header(decode_header(sender)))
+    for name, default in SENDERS.items():
+        if settings.get(name, default) == default:
+            settings[name] = sender
+    earlier = getattr(conf, "DEPRECATED_EMAIL_SETTINGS", ())
+    if django.VERSION >= (6, 1) and not any(name in settings for name in earlier):
+        _use_mailers(settings)
+    elif _is_unusable(settings.get("EMAIL_BACKEND", SMTP), settings.get("EMAIL_HOST")):
+        replace(settings, "EMAIL_BACKEND", BACKEND, WITH_SES)
+
+
+def _use_mailers(settings: MutableMapping[str, Any]) -> None:
+    project: Mapping[str, Any] = settings.get("MAILERS", {})
+    mailers = {"default": {}, **project}
+    for alias, mailer in mailers.items():
+        host = mailer.get("OPTIONS", {}).get("host")
+        if _is_unusable(mailer.get("BACKEND", SMTP), host):
+            mailers[alias] = {"BACKEND": BACKEND}
+            if alias in project:
+                record(settings, f'MAILERS["{alias}"]', WITH_SES)
+    settings["MAILERS"] = mailers
+
+
+def _is_unusable(backend: str, host: str | None) -> bool:
+    """Return whether a backend cannot send mail from a function."""
+    return backend in UNUSABLE or (backend == SMTP and (host or "") in LOCAL_HOSTS)
