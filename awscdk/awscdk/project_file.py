@@ -5,7 +5,6 @@ It overrides what `discovery.py` finds out, so most projects need none.
 
 import difflib
 import re
-import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -16,6 +15,8 @@ from typing import Any, get_type_hints
 from pathspec import GitIgnoreSpec
 
 from awscdk.config import VARIABLES
+from awscdk.management_command import command_problem
+from awscdk.project_schedules import ProjectSchedule, parse_schedules
 from djambda_common.names import RELEASE_COMMANDS
 from djambda_common.variables import FACTS, problem_of
 
@@ -54,6 +55,8 @@ class ProjectFile:
     """The management commands that run in a new version before it goes live."""
     variables: tuple[str, ...] = ()
     """The project's names of facts about the deployment, e.g. "APP_KEY=SECRET_KEY"."""
+    schedules: tuple[ProjectSchedule, ...] = ()
+    """The commands and tasks that run on a schedule."""
 
 
 def read_project_file(folder: Path) -> ProjectFile | None:
@@ -94,6 +97,10 @@ def _parse(table: Mapping[str, Any], source: str) -> ProjectFile:
         if key not in types:
             problems.append(f"{key} is not a key of {source}: {_suggestion(key)}")
             continue
+        if key == "schedules":
+            values[key], found = parse_schedules(value, source)
+            problems += found
+            continue
         is_text = isinstance(types[key], UnionType)
         if not (isinstance(value, str) and value if is_text else _is_list_of_strings(value)):
             expected = "text" if is_text else "a list of texts"
@@ -108,19 +115,6 @@ def _parse(table: Mapping[str, Any], source: str) -> ProjectFile:
     if problems:
         raise ProjectError("\n".join(problems))
     return ProjectFile(**values)
-
-
-def _command_problem(command: str) -> str:
-    """Return why a text is no management command, or ""."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        return f"is not a command: {error}"
-    if not words:
-        return "is not a command: it is empty"
-    if words[0] in {"python", "python3", "manage.py", "./manage.py", "django-admin"}:
-        return 'is not a command: write only the command and its arguments, e.g. "createcachetable"'
-    return ""
 
 
 def _python_problem(version: str) -> str:
@@ -154,7 +148,7 @@ def _pattern_problem(pattern: str) -> str:
 CHECKS: dict[str, Callable[[str], str]] = {
     "exclude": _pattern_problem,
     "python": _python_problem,
-    "release": _command_problem,
+    "release": command_problem,
     "variables": _variable_problem,
 }
 """For the keys that accept only some texts: return why a text is none of them, or ""."""

@@ -12,9 +12,17 @@ from awscdk.django_function import DjangoFunction
 from awscdk.network import Network
 from awscdk.proxy import Proxy
 from awscdk.release import Release
+from awscdk.schedules import Schedules
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
-from djambda_common.names import ADMIN_PATH, NONE, REPLACED_SETTINGS, SUPERUSER
+from djambda_common.names import (
+    ADMIN_PATH,
+    NONE,
+    REPLACED_SETTINGS,
+    SCHEDULES,
+    SCHEDULES_PREFIX,
+    SUPERUSER,
+)
 
 
 class DjambdaStack(Stack):
@@ -36,7 +44,8 @@ class DjambdaStack(Stack):
         database = Database(
             self, "Database", config, network=network, password=secrets.database_password
         )
-        storage = Storage(self, "Storage", config)
+        schedules = project.file.schedules
+        storage = Storage(self, "Storage", config, records=[SCHEDULES_PREFIX] if schedules else [])
         django = DjangoFunction(
             self,
             "Django",
@@ -59,6 +68,17 @@ class DjambdaStack(Stack):
             commands=project.file.release,
             dependencies=[network, database, storage, django.role],
         )
+        if schedules:
+            Schedules(
+                self,
+                "Schedules",
+                config,
+                function=django.function,
+                alias=release.alias,
+                schedules=schedules,
+            )
+            names = " ".join(schedule.name for schedule in schedules)
+            self._output(SCHEDULES, names, "The names of the schedules")
         proxy = Proxy(self, "FrontDoor", config, django=django, alias=release.alias)
         api = Api(self, "Api", config, proxy=proxy.function)
         # The API itself needs no function, so the function can depend on it.

@@ -1,8 +1,11 @@
 """The assets bucket: public `static/` and `public/`, and private `media/` with signed URLs.
 
 `public/` is empty unless the project has public media. The private `runs/` has the output of
-management commands for `djambda manage`.
+management commands for `djambda manage`. `records` are the prefixes of the runtime's own records,
+if the project uses the features that have some.
 """
+
+from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -25,8 +28,12 @@ RUNS_RETENTION = Duration.days(7)
 class Storage(Construct):
     """`bucket`, whose globally unique name CloudFormation generates."""
 
-    def __init__(self, scope: Construct, id: str, config: Config) -> None:
+    def __init__(
+        self, scope: Construct, id: str, config: Config, *, records: Sequence[str] = ()
+    ) -> None:
         super().__init__(scope, id)
+        self._records = [f"{prefix}*" for prefix in records]
+        self._prefixes = [*PREFIXES, *self._records]
         self.bucket = s3.Bucket(
             self,
             "Assets",
@@ -69,15 +76,17 @@ class Storage(Construct):
             "Only static/* and the media that the project publishes are public.",
         )
         if config.ephemeral:
-            cleanup = add_bucket_cleanup(self, config, self.bucket, PREFIXES)
+            cleanup = add_bucket_cleanup(self, config, self.bucket, self._prefixes)
             self._acknowledge_file_names(cleanup)
 
     def grant_use(self, role: iam.Role) -> None:
-        """Allow Django to list the bucket, to use files in it, and to write (not read) `runs/`."""
+        """Allow Django to list the bucket, to use files and records, and to write `runs/`."""
         for statement in (
             iam.PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                resources=[self.bucket.arn_for_objects(prefix) for prefix in FILES],
+                resources=[
+                    self.bucket.arn_for_objects(prefix) for prefix in [*FILES, *self._records]
+                ],
             ),
             iam.PolicyStatement(
                 actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects(RUNS)]
@@ -88,7 +97,7 @@ class Storage(Construct):
         self._acknowledge_file_names(role)
 
     def _acknowledge_file_names(self, user: Construct) -> None:
-        for prefix in PREFIXES:
+        for prefix in self._prefixes:
             acknowledge_wildcard(
                 user, f"{arn_of(self.bucket)}/{prefix}", "Django chooses the files' names."
             )

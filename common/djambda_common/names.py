@@ -61,6 +61,16 @@ RUNS_PREFIX = "runs/"
 """The prefixes of the assets bucket: static files, public media, private media, and the output of
 management commands with one folder per run. Everyone can read the first two."""
 
+SCHEDULES_PREFIX = "schedules/"
+"""The prefix of the assets bucket with the last run of each schedule: `schedules/<name>.json`."""
+
+SCHEDULES = "ScheduleNames"
+"""The stack's output with the names of its schedules, separated by spaces. A project without
+schedules has none."""
+
+ENQUEUE_COMMAND = "enqueue_task"
+"""The management command that enqueues a task, which schedules run."""
+
 ASYNC_START_SECONDS = 300
 """The time that Lambda has to start an asynchronous management command before it drops it."""
 

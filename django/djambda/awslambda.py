@@ -30,14 +30,19 @@ class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorTyp
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Respond to an HTTP request, or run a management command.
+    """Respond to an HTTP request, or run a management command, which may have a schedule.
 
-    `djambda.awsgi.response` and `djambda.management_command.manage` describe events and results.
+    `djambda.awsgi.response`, `djambda.management_command.manage` and
+    `djambda.schedules.run_schedule` describe events and results.
     """
     if awsgi.is_request(event):
         from djambda.web_request import respond  # noqa: PLC0415 (see `start_django`)
 
         return respond(application, event, context)
+    if isinstance(event, dict) and "schedule" in event:
+        from djambda.schedules import run_schedule  # noqa: PLC0415 (as below)
+
+        return run_schedule(event, context)
     if isinstance(event, dict) and "manage" in event:
         from djambda.management_command import manage  # noqa: PLC0415 (requests never need it)
 

@@ -85,13 +85,20 @@ def manage(command: object, context: Any, run: object = None) -> dict[str, Any]:
 def _run_recorded(run: object, context: Any, arguments: list[str]) -> dict[str, Any]:
     from djambda.recorded_run import run_recorded  # noqa: PLC0415 (imports boto3)
 
+    return run_recorded(
+        parse_run(run),
+        context,
+        partial(execute, arguments, merged=False, logged=LOGGED_CHARACTERS),
+    )
+
+
+def parse_run(run: object) -> str:
+    """Return the id of a recorded run. Raises `BadManageEvent` if it is none."""
     if not isinstance(run, str) or not RUN_ID.fullmatch(run):
         raise BadManageEvent(
             "run: expected 8 to 64 lowercase letters, digits and hyphens, different in each event"
         )
-    return run_recorded(
-        run, context, partial(execute, arguments, merged=False, logged=LOGGED_CHARACTERS)
-    )
+    return run
 
 
 def parse_arguments(command: object) -> list[str]:

@@ -15,6 +15,7 @@ from cdk_nag import AwsSolutionsChecks
 from awscdk.config import Config
 from awscdk.discovery import Project
 from awscdk.project_file import ProjectFile
+from awscdk.project_schedules import ProjectSchedule
 from awscdk.stack import DjambdaStack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,8 +60,16 @@ PROJECT_FILES = {
         release=("createcachetable", "migrate --no-input"),
         variables=("APP_KEY=SECRET_KEY", "DB=DATABASE_URL"),
         exclude=("shop/wsgi.py",),
+        schedules=(
+            ProjectSchedule(
+                "clear", "cron(0 3 * * ? *)", run="clearsessions", zone="Europe/Warsaw"
+            ),
+            ProjectSchedule("close-polls", "rate(15 minutes)", task="polls.tasks.close_polls"),
+        ),
     ),
-    "ephemeral": ProjectFile(python="3.14"),
+    "ephemeral": ProjectFile(
+        python="3.14", schedules=(ProjectSchedule("clear", "rate(1 day)", run="clearsessions"),)
+    ),
 }
 """The projects' own configurations."""
 

@@ -112,6 +112,7 @@ def test_outputs(template: Templates, name: str) -> None:
         "Superuser",
         "AdminPath",
         "ReplacedSettings",
+        *({"ScheduleNames"} if name != "default" else ()),
     }
 
 

@@ -6,17 +6,20 @@ these resources already; only the CloudFormation types are missing. A type that 
 supports takes precedence, so upgrading means raising the pin in `pyproject.toml`.
 """
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+import emulator_scheduler
 from emulator_functions import use_environments
 from emulator_guard import Guard
 from emulator_request_ids import RequestIds, with_callers_id
 from ministack import app
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import ec2, lambda_svc, ssm
+from ministack.services import ec2, lambda_svc, scheduler, ssm
 from ministack.services.cloudformation import provisioners
 
 type Created = tuple[str, dict[str, Any]]
@@ -67,6 +70,34 @@ def create_vpc(logical_id: str, props: dict[str, Any], stack: str) -> Created:
     return vpc_id, {**attributes, "Ipv6CidrBlocks": [IPV6_CIDR]}
 
 
+def create_schedule(logical_id: str, props: dict[str, Any], stack: str) -> Created:
+    """Create an AWS::Scheduler::Schedule with its time zone, which the emulator's type drops."""
+    name = props.get("Name") or f"{stack}-{logical_id}"
+    return _schedule(name, scheduler._create_schedule(name, props))
+
+
+def update_schedule(name: str, _old: dict[str, Any], new: dict[str, Any], _stack: str) -> Created:
+    """Update an AWS::Scheduler::Schedule."""
+    return _schedule(name, scheduler._update_schedule(name, new))
+
+
+def _schedule(name: str, response: tuple[int, dict[str, str], bytes]) -> Created:
+    status, _, body = response
+    if status != 200:  # noqa: PLR2004
+        raise ValueError(body.decode())
+    return name, {"Arn": json.loads(body)["ScheduleArn"]}
+
+
+def fire_schedule(schedule: Mapping[str, Any], scheduled: datetime) -> None:
+    """Fire a schedule, and delete it if it was to run once."""
+    emulator_scheduler.invoke(schedule, scheduled)
+    once = schedule["ScheduleExpression"].startswith("at(")
+    if once and schedule.get("ActionAfterCompletion") == "DELETE":
+        for key, stored in list(scheduler._schedules._data.items()):
+            if stored["Arn"] == schedule["Arn"]:
+                del scheduler._schedules._data[key]
+
+
 def add_missing_types(handlers: dict[str, dict[str, Any]]) -> None:
     """Add the missing types to the emulator's table of CloudFormation types."""
     handlers.setdefault(
@@ -80,6 +111,7 @@ def add_missing_types(handlers: dict[str, dict[str, Any]]) -> None:
         "AWS::EC2::SecurityGroupIngress", {"create": create_ingress, "delete": delete_ingress}
     )
     handlers["AWS::EC2::VPC"]["create"] = create_vpc
+    handlers["AWS::Scheduler::Schedule"] |= {"create": create_schedule, "update": update_schedule}
 
 
 class PaginatedEvents:
@@ -149,6 +181,9 @@ if __name__ == "__main__":
     logs._filter_log_events = PaginatedEvents()
     # Not for the functions, which inherit this environment.
     ssm._param_out = with_database_password(ssm._param_out, os.environ.pop("DATABASE_PASSWORD"))
+    scheduler._ticker_loop = lambda: emulator_scheduler.run(
+        lambda: list(scheduler._schedules._data.values()), fire_schedule
+    )
     use_environments()
     lambda_svc._execute_function_dispatch = with_callers_id(lambda_svc._execute_function_dispatch)
     app.app = Guard(RequestIds(app.app), int(os.environ["GATEWAY_PORT"]))

@@ -32,6 +32,7 @@ from djambda_cli.local import credentials, postgres, processes
 from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials
 from djambda_cli.paths import EMULATOR_PYTHON
+from djambda_common import schedule_expressions
 
 EMULATOR = Path(__file__).with_name("emulator.py")
 RUNNING = "running.json"
@@ -76,6 +77,7 @@ def emulator_environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         "DATABASE_PASSWORD": credentials.database_password,
         "FUNCTION_PYTHONS": str(folder / PYTHONS),
+        "SCHEDULE_EXPRESSIONS": schedule_expressions.__file__,
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": str(postgres_port),
         "PGSSLMODE": "require",

@@ -214,7 +214,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
 
 def test_every_key_of_the_project_is_documented() -> None:
     page = PAGES["docs/reference/project.md"].partition("## Configuration")[2]
-    documented = [row[0].strip("`") for row in rows(page.partition("## Files")[0])[1:]]
+    documented = [row[0].strip("`") for row in rows(page.partition("## Schedules")[0])[1:]]
 
     assert documented == [field.name for field in fields(ProjectFile)]
 
