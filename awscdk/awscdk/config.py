@@ -159,8 +159,9 @@ VARIABLES = {
     ),
     "LOG_RETENTION_DAYS": Variable("Days after which logs are deleted.", retention, "14"),
     "EGRESS": Variable(
-        "Django's access to the internet: ipv6 ($0), or with IPv4: nat-instance or nat-gateway.",
-        one_of("ipv6", "nat-instance", "nat-gateway"),
+        "Django's access to the internet: ipv6 ($0), proxy (also HTTP over IPv4, $0 while idle), "
+        "nat-instance or nat-gateway.",
+        one_of("ipv6", "proxy", "nat-instance", "nat-gateway"),
         "ipv6",
     ),
     "DJANGO_SUPERUSER_USERNAME": Variable(

@@ -9,6 +9,9 @@ from awscdk.config import Config
 from awscdk.discovery import Project
 from djambda_common.names import NAMES_VARIABLE, SNAPSHOT_VARIABLE
 
+IPV6_ONLY = ("ipv6", "proxy")
+"""The values of `EGRESS` with which the VPC has no IPv4 to the internet."""
+
 
 def django_environment(
     config: Config,
@@ -23,7 +26,7 @@ def django_environment(
         "AWS_STORAGE_BUCKET_NAME": bucket.bucket_name,
         # Without IPv4, only dual-stack endpoints can be reached. With a NAT, boto3 must not refuse
         # the services that have none.
-        "AWS_USE_DUALSTACK_ENDPOINT": "true" if config.egress == "ipv6" else "false",
+        "AWS_USE_DUALSTACK_ENDPOINT": "true" if config.egress in IPV6_ONLY else "false",
         "DEBUG": "1" if config.debug else "",
         "DJANGO_SETTINGS_MODULE": project.settings,
         "DJANGO_SUPERUSER_EMAIL": config.superuser_email,

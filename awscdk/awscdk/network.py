@@ -2,7 +2,8 @@
 
 By default it is dual-stack without a NAT gateway and without public IPv4 addresses, so that nothing
 is billed by the hour: functions reach the internet over IPv6 through a free egress-only internet
-gateway, and S3 through a free gateway endpoint. `EGRESS` adds a NAT for IPv4-only hosts.
+gateway, and S3 through a free gateway endpoint. `EGRESS` can add a NAT for hosts without IPv6;
+`EGRESS=proxy` adds nothing here (`egress_proxy.py`).
 """
 
 from aws_cdk import aws_ec2 as ec2

@@ -9,6 +9,7 @@ from awscdk.database import Database
 from awscdk.discovery import Project
 from awscdk.django_environment import django_environment
 from awscdk.django_function import DjangoFunction
+from awscdk.egress_proxy import EgressProxy
 from awscdk.network import Network
 from awscdk.proxy import Proxy
 from awscdk.release import Release
@@ -60,13 +61,15 @@ class DjambdaStack(Stack):
             secrets.take_snapshot(variables, django.function, config.django_function_name)
         secrets.grant_read(django.role)
         storage.grant_use(django.role)
+        uses_proxy = config.egress == "proxy"
+        egress = [EgressProxy(self, "Egress", config, django=django)] if uses_proxy else []
         release = Release(
             self,
             "Release",
             config,
             django=django,
             commands=project.file.release,
-            dependencies=[network, database, storage, django.role],
+            dependencies=[network, database, storage, django.role, *egress],
         )
         if schedules:
             Schedules(

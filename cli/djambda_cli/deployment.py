@@ -149,7 +149,8 @@ def planned_deployment(*, local: bool, folder: Path) -> Deployment:
     cloud = LocalCloud(folder)
     if not local or cloud.running():
         return use_deployment(local=local, folder=folder)
-    return Deployment(Config.from_environment(inherited(os.environ) | cloud.configuration()), cloud)
+    configuration = cloud.configuration(os.environ)
+    return Deployment(Config.from_environment(inherited(os.environ) | configuration), cloud)
 
 
 def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path) -> Deployment:

@@ -11,6 +11,7 @@ PROXY_SUFFIX = "-proxy"
 RELEASE_SUFFIX = "-release"
 SECRETS_SUFFIX = "-secrets"
 BUCKET_CLEANUP_SUFFIX = "-emptier"
+EGRESS_SUFFIX = "-egress"
 """Each function's name is the stack's name with one of these suffixes."""
 
 DATABASE_PASSWORD = "database-password"  # noqa: S105 (a parameter's name)
@@ -21,6 +22,9 @@ SECRET_PARAMETERS = (DATABASE_PASSWORD, SECRET_KEY, SUPERUSER_PASSWORD)
 
 BUILD_ID_VARIABLE = "RELEASE"
 """The Django function's environment variable with the hash of its code and layer."""
+
+EGRESS_VARIABLE = "EGRESS_FUNCTION"
+"""The Django function's environment variable with the egress function, if there is one."""
 
 VARIABLES_CONTEXT = "djambda:variables"
 SNAPSHOT_VARIABLE = "VARIABLES_SNAPSHOT"

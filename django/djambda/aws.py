@@ -31,6 +31,7 @@ from djambda.temporary_files import use_temporary_folder
 from djambda_common.names import (
     BUILD_ID_VARIABLE,
     DATABASE_PASSWORD,
+    EGRESS_VARIABLE,
     MAIL_FROM_VARIABLE,
     SECRET_KEY,
 )
@@ -93,6 +94,10 @@ def configure(settings: MutableMapping[str, Any]) -> None:
         from djambda.mail.settings import use_mail  # noqa: PLC0415 (most sites send no mail)
 
         use_mail(settings, sender)
+    if os.environ.get(EGRESS_VARIABLE):
+        from djambda import egress  # noqa: PLC0415 (only with `EGRESS=proxy`)
+
+        egress.use_hosts(settings)
     _use_lambda_log(settings)
 
 
@@ -100,6 +105,10 @@ def configure_settings_module() -> None:
     """Configure the settings module of `DJANGO_SETTINGS_MODULE`, before Django reads it."""
     if is_deployed():
         _require(REQUIRED)
+        if os.environ.get(EGRESS_VARIABLE):
+            from djambda import egress  # noqa: PLC0415 (only with `EGRESS=proxy`)
+
+            egress.install()
         parameters = deployment_secrets(os.environ["SECRETS_PATH"])()
         set_own_variables(parameters)
         set_default_variables(parameters)

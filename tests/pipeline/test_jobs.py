@@ -45,7 +45,7 @@ def project_variables(cloud: Cloud, repository: Repository) -> dict[str, str]:
     local = LocalCloud(cloud.folder)
     return {
         name: value
-        for name, value in local.variables(local.require_running()).items()
+        for name, value in local.variables(local.require_running(), cloud.variables).items()
         if name not in {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ENVIRONMENT"}
     } | {
         **{f"AWS_ROLE_ARN@{environment}": role for environment, role in ROLES.items()},

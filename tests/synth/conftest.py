@@ -52,6 +52,7 @@ CONFIGURATIONS = {
     "ephemeral": Config(
         "mysite", "trial", "eu-west-1", cors_origins=("*",), egress="nat-instance", ephemeral=True
     ),
+    "proxy": Config("mysite", "dev", "eu-west-1", egress="proxy"),
 }
 
 PROJECT_FILES = {

@@ -80,7 +80,7 @@ def test_names_contain_environment_and_app() -> None:
         ("API_BURST", "10000", "1 to 5000 requests"),
         ("API_BURST", "inf", "1 to 5000 requests"),
         ("LOG_RETENTION_DAYS", "10", "one of 1, 3, 5, 7"),
-        ("EGRESS", "nat", "ipv6, nat-instance or nat-gateway"),
+        ("EGRESS", "nat", "ipv6, proxy, nat-instance or nat-gateway"),
         ("DJANGO_SUPERUSER_USERNAME", "two words", "letters, digits"),
         ("DJANGO_SUPERUSER_EMAIL", "nobody", "an email address"),
         ("EPHEMERAL", "yes", "true or false"),

@@ -186,7 +186,8 @@ class TestNetwork:
         assert [route for route in routes if {"NatGatewayId", "InstanceId"} & route.keys()]
 
     @pytest.mark.parametrize(
-        ("name", "required"), [("default", "true"), ("everything", "false"), ("ephemeral", "false")]
+        ("name", "required"),
+        [("default", "true"), ("everything", "false"), ("ephemeral", "false"), ("proxy", "true")],
     )
     def test_dual_stack_endpoints_are_required_only_without_ipv4(
         self, template: Templates, name: str, required: str
@@ -407,7 +408,7 @@ class TestFunctions:
             assert "LogGroup" in function["LoggingConfig"]
 
     def test_variables_of_the_function_are_reserved(self, template: Templates) -> None:
-        for name in ("default", "everything"):
+        for name in ("default", "everything", "proxy"):
             function = functions(template(name))["djambda-lambda"]
             assert all(map(RESERVED.fullmatch, function["Environment"]["Variables"]))
 

@@ -16,9 +16,9 @@ from awscdk.interpreters import find_interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    *("aws-wsgi", "awslambdaric", "boto3", "django-storages", "httpx", "hypothesis", "packaging"),
-    *("pathspec", "platformdirs", "psutil", "psycopg2-binary", "pybase64", "pytest"),
-    *("pytest-django", "uv"),
+    *("aws-wsgi", "awslambdaric", "boto3", "cryptography", "django-storages", "httpx"),
+    *("hypothesis", "packaging", "pathspec", "platformdirs", "psutil", "psycopg2-binary"),
+    *("pybase64", "pytest", "pytest-django", "requests", "uv"),
 )
 """The packages that the tests import, and `tests/conftest.py`."""
 SLOW = ("test_awsgi_properties.py", "test_awslambda_properties.py")

@@ -275,9 +275,9 @@ class LocalCloud:
         Even a call that ignored the endpoint could not reach a real account.
         """
         running = self.require_running()
-        return inherited(environ) | self.variables(running) | {"PATH": search_path()}
+        return inherited(environ) | self.variables(running, environ) | {"PATH": search_path()}
 
-    def variables(self, running: Running) -> dict[str, str]:
+    def variables(self, running: Running, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that select this cloud and the deployment in it."""
         return ISOLATION | {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{running.port}",
@@ -286,11 +286,14 @@ class LocalCloud:
             "AWS_REGION": REGION,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
-            **self.configuration(),
+            **self.configuration(environ),
         }
 
-    def configuration(self) -> dict[str, str]:
-        """Return the variables with the configuration of the deployment in it."""
+    def configuration(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables with the configuration of the deployment in it.
+
+        Of those of the caller, it has the settings that are different here.
+        """
         return {
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCOUNT_ID": ACCOUNT,
@@ -301,7 +304,8 @@ class LocalCloud:
             "AVAILABILITY_ZONES": "",
             "DOMAIN_NAME": "",  # The emulator has no hosted zones.
             "HOSTED_ZONE_ID": "",
-            "EGRESS": "ipv6",  # Nor images of instances; functions use this machine's network.
+            # Nor images of instances; functions use this machine's network.
+            "EGRESS": "proxy" if environ.get("EGRESS") == "proxy" else "ipv6",
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
 

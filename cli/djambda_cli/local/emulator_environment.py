@@ -24,8 +24,11 @@ from ministack.services import lambda_svc
 type Config = dict[str, Any]
 type Result = dict[str, Any]
 
-LOCAL_VARIABLES = ("AWS_ENDPOINT_URL", "PGHOSTADDR", "PGPORT", "PGSSLMODE")
-"""The only variables that functions do not have on AWS: they lead to this cloud."""
+LOCAL_VARIABLES = (
+    *("AWS_ENDPOINT_URL", "EGRESS_ALLOWS_LOOPBACK", "PGHOSTADDR", "PGPORT", "PGSSLMODE"),
+)
+"""The only variables that functions do not have on AWS: they lead to this cloud and this machine.
+In contrast, functions here have no AWS_LAMBDA_RUNTIME_API."""
 MEGABYTE = 1024 * 1024
 MAX_RESPONSE = 6 * MEGABYTE + 100
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""

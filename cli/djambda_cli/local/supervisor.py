@@ -76,6 +76,7 @@ def emulator_environment(
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
         "DATABASE_PASSWORD": credentials.database_password,
+        "EGRESS_ALLOWS_LOOPBACK": "true",
         "FUNCTION_PYTHONS": str(folder / PYTHONS),
         "SCHEDULE_EXPRESSIONS": schedule_expressions.__file__,
         "PGHOSTADDR": "127.0.0.1",

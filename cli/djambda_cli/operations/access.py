@@ -49,7 +49,7 @@ def write_variables(cloud: LocalCloud, access: Access) -> None:
     Sourcing it first unsets all other AWS variables, so that these tools cannot reach a real
     account.
     """
-    exported = cloud.variables(cloud.require_running()) | {
+    exported = cloud.variables(cloud.require_running(), os.environ) | {
         "SITE_URL": access.url,
         "DJANGO_SUPERUSER_USERNAME": access.username,
         "DJANGO_SUPERUSER_PASSWORD": access.password,

@@ -99,9 +99,10 @@ def test_tools_get_no_variable_that_could_reach_a_real_account(
         ("DOMAIN_NAME", "www.example.com", ""),
         ("AVAILABILITY_ZONES", "eu-west-1b,eu-west-1c", ""),
         ("EGRESS", "nat-instance", "ipv6"),
+        ("EGRESS", "proxy", "proxy"),
     ],
 )
-def test_settings_that_only_aws_supports_do_not_apply(
+def test_settings_apply_if_the_local_cloud_supports_them(
     tmp_path: Path, supervisor: psutil.Process, name: str, value: str, local: str
 ) -> None:
     local_cloud = record(tmp_path, supervisor, emulator=cloud.__file__)
