@@ -42,6 +42,7 @@ class HelperFunction(Construct):
         timeout: Duration,
         log_days: int,
         environment: dict[str, str] | None = None,
+        retry_attempts: int = 0,  # CloudFormation expects one response.
     ) -> None:
         super().__init__(scope, id)
         log_group = create_log_group(self, function_name, log_days)
@@ -56,7 +57,7 @@ class HelperFunction(Construct):
             memory_size=HELPER_MEMORY_MB,
             timeout=timeout,
             environment=environment,
-            retry_attempts=0,  # CloudFormation expects one response; releases must not be repeated.
+            retry_attempts=retry_attempts,
             role=create_role(self, log_group),
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,

@@ -17,7 +17,7 @@ from pathspec import GitIgnoreSpec
 from awscdk.config import VARIABLES
 from awscdk.management_command import command_problem
 from awscdk.project_schedules import ProjectSchedule, parse_schedules
-from djambda_common.names import RELEASE_COMMANDS
+from djambda_common.names import RELEASE_COMMANDS, TASK_BACKENDS
 from djambda_common.variables import FACTS, problem_of
 
 FILE = "djambda.toml"
@@ -53,6 +53,8 @@ class ProjectFile:
     """Extras of the project to install."""
     release: tuple[str, ...] = RELEASE_COMMANDS
     """The management commands that run in a new version before it goes live."""
+    tasks: str | None = None
+    """The backend of the project's tasks: "direct"."""
     variables: tuple[str, ...] = ()
     """The project's names of facts about the deployment, e.g. "APP_KEY=SECRET_KEY"."""
     schedules: tuple[ProjectSchedule, ...] = ()
@@ -124,6 +126,13 @@ def _python_problem(version: str) -> str:
     return f"is not a supported version: {', '.join(SUPPORTED_PYTHONS)}"
 
 
+def _tasks_problem(backend: str) -> str:
+    """Return why a text is no backend of tasks, or ""."""
+    if backend in TASK_BACKENDS:
+        return ""
+    return f"is not a backend: {', '.join(TASK_BACKENDS)}"
+
+
 def _variable_problem(text: str) -> str:
     """Return why a text is no variable with a fact about the deployment, or ""."""
     name, _, fact = text.partition("=")
@@ -149,6 +158,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "exclude": _pattern_problem,
     "python": _python_problem,
     "release": command_problem,
+    "tasks": _tasks_problem,
     "variables": _variable_problem,
 }
 """For the keys that accept only some texts: return why a text is none of them, or ""."""

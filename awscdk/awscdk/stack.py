@@ -16,6 +16,7 @@ from awscdk.release import Release
 from awscdk.schedules import Schedules
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
+from awscdk.tasks import Tasks
 from djambda_common.names import (
     ADMIN_PATH,
     NONE,
@@ -23,6 +24,7 @@ from djambda_common.names import (
     SCHEDULES,
     SCHEDULES_PREFIX,
     SUPERUSER,
+    TASKS_PREFIX,
 )
 
 
@@ -46,7 +48,10 @@ class DjambdaStack(Stack):
             self, "Database", config, network=network, password=secrets.database_password
         )
         schedules = project.file.schedules
-        storage = Storage(self, "Storage", config, records=[SCHEDULES_PREFIX] if schedules else [])
+        used = {SCHEDULES_PREFIX: schedules, TASKS_PREFIX: project.file.tasks}
+        storage = Storage(
+            self, "Storage", config, records=[prefix for prefix, uses in used.items() if uses]
+        )
         django = DjangoFunction(
             self,
             "Django",
@@ -82,6 +87,9 @@ class DjambdaStack(Stack):
             )
             names = " ".join(schedule.name for schedule in schedules)
             self._output(SCHEDULES, names, "The names of the schedules")
+        if project.file.tasks:
+            tasks = Tasks(self, "Tasks", config, django=django, bucket=storage.bucket)
+            tasks.alias.node.add_dependency(release.alias)
         proxy = Proxy(self, "FrontDoor", config, django=django, alias=release.alias)
         api = Api(self, "Api", config, proxy=proxy.function)
         # The API itself needs no function, so the function can depend on it.

@@ -15,14 +15,21 @@ from constructs import Construct
 from awscdk.bucket_cleanup import add_bucket_cleanup
 from awscdk.config import Config
 from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
-from djambda_common.names import MEDIA_PREFIX, PUBLIC_PREFIX, RUNS_PREFIX, STATIC_PREFIX
+from djambda_common.names import (
+    MEDIA_PREFIX,
+    PUBLIC_PREFIX,
+    RUNS_PREFIX,
+    STATIC_PREFIX,
+    TASKS_PREFIX,
+)
 
 STATIC, PUBLIC, MEDIA, RUNS = (
     f"{prefix}*" for prefix in (STATIC_PREFIX, PUBLIC_PREFIX, MEDIA_PREFIX, RUNS_PREFIX)
 )
 FILES = (STATIC, PUBLIC, MEDIA)
 PREFIXES = (*FILES, RUNS)
-RUNS_RETENTION = Duration.days(7)
+RETENTION = {RUNS_PREFIX: Duration.days(7), TASKS_PREFIX: Duration.days(30)}
+"""The prefixes whose objects S3 deletes after some time."""
 
 
 class Storage(Construct):
@@ -53,7 +60,11 @@ class Storage(Construct):
             ],
             lifecycle_rules=[
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
-                s3.LifecycleRule(prefix=RUNS_PREFIX, expiration=RUNS_RETENTION),
+                *(
+                    s3.LifecycleRule(prefix=prefix, expiration=period)
+                    for prefix, period in RETENTION.items()
+                    if prefix in {RUNS_PREFIX, *records}
+                ),
             ],
             removal_policy=RemovalPolicy.DESTROY if config.ephemeral else RemovalPolicy.RETAIN,
         )

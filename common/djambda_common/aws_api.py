@@ -62,6 +62,30 @@ class Request:
         self.body = body
 
 
+class Sent:
+    """A request that has been sent. `response` must be called once."""
+
+    __slots__ = ("_connection", "_deadline", "_endpoint", "_target")
+
+    def __init__(self, connection: Connection, endpoint: str, target: str, deadline: float) -> None:
+        self._connection = connection
+        self._endpoint = endpoint
+        self._target = target
+        self._deadline = deadline
+
+    def response(self) -> Response:
+        """Return the response with any status. Raises `OutcomeUnknown`."""
+        connection = self._connection
+        try:
+            response = _receive(connection, self._target, self._deadline)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.sock is not None:  # None: the service asked to close it.
+            _keep(self._endpoint, connection)
+        return response
+
+
 def call(  # noqa: PLR0913 (one keyword per part of an HTTP request)
     service: str,
     *,
@@ -73,25 +97,33 @@ def call(  # noqa: PLR0913 (one keyword per part of an HTTP request)
 ) -> Response:
     """Send one request to `service` ("lambda", "ses") and return its response with any status.
 
-    `path` has the query string and must be percent-encoded already (`encoded` does that for one
-    segment or value). `timeout` is in seconds and covers everything until the response begins.
-    Credentials and region come from the environment, as Lambda sets them.
-
-    Raises `NotSent` or `OutcomeUnknown`; never sends anything twice.
+    The arguments are those of `send`. Raises `NotSent` or `OutcomeUnknown`; never sends anything
+    twice.
     """
-    endpoint = endpoint_url(service)
-    request = Request(method, path, headers, body)
+    return send(service, Request(method, path, headers, body), timeout=timeout).response()
+
+
+def send(service: str, request: Request, *, timeout: float, endpoint: str = "") -> Sent:
+    """Send one request, whose response can be received later: several can be in progress.
+
+    The path has the query string and must be percent-encoded already (`encoded` does that for one
+    segment or value). `timeout` is in seconds and covers everything until the response begins.
+    `endpoint` is that of the service unless it is given. Credentials and region come from the
+    environment, as Lambda sets them.
+
+    Raises `NotSent`.
+    """
+    endpoint = endpoint or endpoint_url(service)
     request.headers = sign(request, service, endpoint, at=time.time())
     deadline = time.monotonic() + timeout
     connection = _take(endpoint) or _open(endpoint, timeout)
+    target = f"{request.method} {connection.host}:{connection.port}"
     try:
-        response = _exchange(connection, request, deadline)
+        _transmit(connection, request, target, deadline)
     except BaseException:
         connection.close()
         raise
-    if connection.sock is not None:  # None: the service asked to close it.
-        _keep(endpoint, connection)
-    return response
+    return Sent(connection, endpoint, target, deadline)
 
 
 def connect(service: str) -> None:
@@ -199,9 +231,8 @@ def signature(scope: str, to_sign: str) -> str:
     return key.hex()
 
 
-def _exchange(connection: Connection, request: Request, deadline: float) -> Response:
-    """Send and receive, once. Before the last byte is sent, errors are `NotSent`."""
-    target = f"{request.method} {connection.host}:{connection.port}"
+def _transmit(connection: Connection, request: Request, target: str, deadline: float) -> None:
+    """Send a request. All errors are `NotSent`."""
     timeout = deadline - time.monotonic()
     if timeout <= 0:
         raise NotSent(f"{target}: no time left after connecting")
@@ -212,6 +243,12 @@ def _exchange(connection: Connection, request: Request, deadline: float) -> Resp
         # The service got an incomplete request: shorter than its Content-Length (RFC 9112,
         # section 8), and not matching the signed hash.
         raise NotSent(f"{target}: the connection broke while sending: {error}") from error
+
+
+def _receive(connection: Connection, target: str, deadline: float) -> Response:
+    """Receive the response to a request. All errors are `OutcomeUnknown`."""
+    timeout = max(0.001, deadline - time.monotonic())
+    connection.sock.settimeout(timeout)
     try:
         return connection.receive()
     except TimeoutError as error:

@@ -6,12 +6,17 @@ Only constants and no imports: the proxy imports this module at every cold start
 ALIAS = "live"
 """The alias of the Django function that the proxy invokes; it points to the live version."""
 
+TASKS_ALIAS = "tasks"
+"""The alias for background tasks. It points to the live version, too, but Lambda retries its
+asynchronous invocations."""
+
 DJANGO_SUFFIX = "-djambda-lambda"
 PROXY_SUFFIX = "-proxy"
 RELEASE_SUFFIX = "-release"
 SECRETS_SUFFIX = "-secrets"
 BUCKET_CLEANUP_SUFFIX = "-emptier"
 EGRESS_SUFFIX = "-egress"
+FAILED_TASKS_SUFFIX = "-failed-tasks"
 """Each function's name is the stack's name with one of these suffixes."""
 
 DATABASE_PASSWORD = "database-password"  # noqa: S105 (a parameter's name)
@@ -37,6 +42,12 @@ NAMES_VARIABLE = "VARIABLE_NAMES"
 """The Django function's environment variable with the project's names of facts about the
 deployment: NAME=FACT, separated by spaces.
 """
+
+TASKS_VARIABLE = "DJAMBDA_TASKS"
+"""The Django function's environment variable with the backend of the project's tasks."""
+TASK_BACKENDS = ("direct",)
+TASK_ATTEMPTS = 3
+"""The attempts that a task has; those after the first one are Lambda's retries."""
 
 MAINTENANCE_VARIABLE = "MAINTENANCE"
 """The proxy's environment variable with the SHA-256 of the bypass secret, in hexadecimal digits.
@@ -74,6 +85,10 @@ schedules has none."""
 
 ENQUEUE_COMMAND = "enqueue_task"
 """The management command that enqueues a task, which schedules run."""
+TASKS_PREFIX = "tasks/"
+FAILED_TASKS_PREFIX = "tasks/failed/"
+"""The prefixes of the records of tasks (`task_record.py`), and of an empty object for each task
+that has failed."""
 
 ASYNC_START_SECONDS = 300
 """The time that Lambda has to start an asynchronous management command before it drops it."""

@@ -34,6 +34,7 @@ from djambda_common.names import (
     EGRESS_VARIABLE,
     MAIL_FROM_VARIABLE,
     SECRET_KEY,
+    TASKS_VARIABLE,
 )
 
 REQUIRED = (
@@ -98,6 +99,10 @@ def configure(settings: MutableMapping[str, Any]) -> None:
         from djambda import egress  # noqa: PLC0415 (only with `EGRESS=proxy`)
 
         egress.use_hosts(settings)
+    if kind := os.environ.get(TASKS_VARIABLE):
+        from djambda.tasks.task_settings import use_tasks  # noqa: PLC0415 (few projects need it)
+
+        use_tasks(settings, kind)
     _use_lambda_log(settings)
 
 

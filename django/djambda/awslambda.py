@@ -1,4 +1,4 @@
-"""The Django Lambda's handler: responds to HTTP requests and runs management commands.
+"""The Django Lambda's handler: responds to HTTP requests, runs management commands and tasks.
 
 Django starts when Lambda imports this module: the INIT phase of a cold start has a full CPU at any
 memory size.
@@ -21,6 +21,7 @@ from wsgiref.types import WSGIApplication
 from djambda import awsgi, deadline
 from djambda.logs import log_failures
 from djambda.parameters import deployment_secrets
+from djambda_common.names import TASKS_VARIABLE
 
 RETRY = "The database was paused, and is waking up now: try again in a minute."
 
@@ -30,10 +31,10 @@ class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorTyp
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Respond to an HTTP request, or run a management command, which may have a schedule.
+    """Respond to an HTTP request, or run a task or a management command, which may be scheduled.
 
-    `djambda.awsgi.response`, `djambda.management_command.manage` and
-    `djambda.schedules.run_schedule` describe events and results.
+    `djambda.awsgi.response`, `djambda.management_command.manage`, `djambda.schedules.run_schedule`
+    and `djambda.tasks.worker.run_task` describe events and results.
     """
     if awsgi.is_request(event):
         from djambda.web_request import respond  # noqa: PLC0415 (see `start_django`)
@@ -46,12 +47,26 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     if isinstance(event, dict) and "manage" in event:
         from djambda.management_command import manage  # noqa: PLC0415 (requests never need it)
 
-        return manage(event["manage"], context, event.get("run"))
+        with _held_tasks(context):
+            return manage(event["manage"], context, event.get("run"))
+    if isinstance(event, dict) and "task" in event and TASKS_VARIABLE in os.environ:
+        from djambda.tasks.worker import run_task  # noqa: PLC0415 (as above)
+
+        return run_task(event["task"], context)
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
         f"Events with these keys are not supported: {keys or '(none)'}. Supported are "
         f'{awsgi.ACCEPTED}, and management commands ({{"manage": "migrate --no-input"}}).'
     )
+
+
+def _held_tasks(context: Any) -> contextlib.AbstractContextManager[None]:
+    """Return the context manager that keeps tasks until the end of a release."""
+    if TASKS_VARIABLE not in os.environ:
+        return contextlib.nullcontext()
+    from djambda.tasks.outbox import hold  # noqa: PLC0415 (few projects need it)
+
+    return hold(context)
 
 
 class DjangoFailedToStart(Exception):  # noqa: N818 (Lambda shows the name as errorType)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 LAMBDA_HANDLERS = logging.getLogger().handlers.copy()
 """Those of Lambda's runtime: this module is imported before the project's LOGGING replaces them."""
 
-LOGGERS_OF_FAILURES = ("django.request", "djambda.awsgi", "djambda.recorded_run")
+LOGGERS_OF_FAILURES = ("django.request", "djambda.awsgi", "djambda.recorded_run", "djambda.tasks")
 
 STANDARD = frozenset(vars(logging.makeLogRecord({})))
 

@@ -5,12 +5,13 @@ commit is in neither the template nor the code, so that a commit without a relev
 nothing: `djambda deploy` records it afterwards as a tag of the function.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from djambda_cli.aws.errors import aws_errors
-from djambda_common.names import ALIAS, BUILD_ID_VARIABLE
+from djambda_common.names import ALIAS, BUILD_ID_VARIABLE, TASKS_ALIAS
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -116,9 +117,10 @@ def live_version(client: "LambdaClient", function: str) -> str:
 def make_live(
     client: "LambdaClient", function: str, version: str, *, revision: str | None = None
 ) -> bool:
-    """Point the alias to a version. With the alias's `revision`, only if it has not changed since.
+    """Point the aliases to a version.
 
-    Returns whether it did. Raises `CliError`.
+    With the `revision` of `live`, only if it has not changed since. Returns whether it did. Raises
+    `CliError`.
     """
     request: AliasRequest = {
         "FunctionName": function,
@@ -132,6 +134,8 @@ def make_live(
             client.update_alias(**request)
         except client.exceptions.PreconditionFailedException:
             return False
+        with suppress(client.exceptions.ResourceNotFoundException):  # A project without tasks.
+            client.update_alias(FunctionName=function, Name=TASKS_ALIAS, FunctionVersion=version)
     return True
 
 

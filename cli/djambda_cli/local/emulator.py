@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import emulator_scheduler
+from emulator_events import invoke_later
 from emulator_functions import use_environments
 from emulator_guard import Guard
 from emulator_request_ids import RequestIds, with_callers_id
@@ -185,6 +186,7 @@ if __name__ == "__main__":
         lambda: list(scheduler._schedules._data.values()), fire_schedule
     )
     use_environments()
+    lambda_svc.invoke_async_with_retry = invoke_later
     lambda_svc._execute_function_dispatch = with_callers_id(lambda_svc._execute_function_dispatch)
     app.app = Guard(RequestIds(app.app), int(os.environ["GATEWAY_PORT"]))
     app.main()

@@ -16,7 +16,8 @@ type Asgi = Callable[..., Awaitable[Any]]
 
 INVOCATION_PATH = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
 
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The ID of the invocation that this context serves."""
 
 
 class RequestIds:
@@ -29,13 +30,13 @@ class RequestIds:
         if scope["type"] != "http" or not INVOCATION_PATH.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
-        request_id = str(uuid.uuid4())
-        _request_id.set(request_id)
+        own_id = str(uuid.uuid4())
+        request_id.set(own_id)
 
         async def send_with_id(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
-                    (name, request_id.encode() if name.lower() == b"x-amzn-requestid" else value)
+                    (name, own_id.encode() if name.lower() == b"x-amzn-requestid" else value)
                     for name, value in message["headers"]
                 ]
             await send(message)
@@ -47,6 +48,6 @@ def with_callers_id(execute: Callable[..., Any]) -> Callable[..., Any]:
     """Return the emulator's function that executes an invocation, with the caller's ID."""
 
     def execute_with_id(function: Any, config: Any, event: Any, own_id: str, started: float) -> Any:
-        return execute(function, config, event, _request_id.get() or own_id, started)
+        return execute(function, config, event, request_id.get() or own_id, started)
 
     return execute_with_id

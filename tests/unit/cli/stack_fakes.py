@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from awscdk.config import Config
-from tests.unit.cli.aws_fakes import FakeDeployment, refusal
+from tests.unit.cli.aws_fakes import FakeClient, FakeDeployment, refusal
 
 CONFIG = Config("my-app", "prod", "eu-west-1", aws_account_id="111122223333")
 STACK_ID = "arn:aws:cloudformation:eu-west-1:111122223333:stack/prod-my-app/1"
@@ -87,6 +87,9 @@ class FakeAws:
         return Paginator()
 
     def __getattr__(self, operation: str) -> Any:
+        if operation == "exceptions":
+            return FakeClient().exceptions
+
         def call(**arguments: Any) -> Any:
             self.calls.append(f"{operation} {' '.join(map(str, arguments.values()))}")
             response = self.responses.get(operation, {})

@@ -39,11 +39,12 @@ SECRETS = {
 
 
 class FakeAws:
-    """SSM and S3, as far as the runtime uses them, over real HTTP.
+    """SSM, S3 and Lambda, as far as the runtime uses them, over real HTTP.
 
     It stores `parameters` and `objects` (key -> content and headers), and records `requests`, such
-    as "GetParameters" and "GET static/x.css". `ssm_errors` are the statuses of SSM's next
-    responses, and `throttled` is the number of requests that it throttles before.
+    as "GetParameters" and "GET static/x.css", and asynchronous `invocations`. `ssm_errors` and
+    `lambda_errors` are the statuses of the next responses, and `throttled` is the number of
+    requests that SSM throttles before.
     """
 
     def __init__(self, url: str) -> None:
@@ -52,6 +53,8 @@ class FakeAws:
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
         self.requests: list[str] = []
         self.ssm_errors: list[int] = []
+        self.lambda_errors: list[int] = []
+        self.invocations: list[dict[str, Any]] = []
         self.throttled = 0
 
     def ssm(self, action: str, query: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -104,9 +107,27 @@ class Handler(BaseHTTPRequestHandler):
     aws: FakeAws
 
     def do_POST(self) -> None:
+        if self.path.endswith("/invocations"):
+            self._invoke()
+            return
         action = self.headers["X-Amz-Target"].removeprefix("AmazonSSM.")
         status, response = self.aws.ssm(action, json.loads(self._body()))
         self._respond(status, json.dumps(response).encode())
+
+    def _invoke(self) -> None:
+        event = json.loads(self._body())
+        assert self.headers["X-Amz-Invocation-Type"] == "Event"
+        assert self.path == "/2015-03-31/functions/dev-mysite-djambda-lambda%3Atasks/invocations"
+        if self.aws.lambda_errors:
+            self._respond(self.aws.lambda_errors.pop(0), b'{"message": "not now"}')
+            return
+        self.aws.invocations.append(event)
+        self._respond(202, b"")
+
+    def do_DELETE(self) -> None:
+        self.aws.requests.append(f"DELETE {self._key()}")
+        self.aws.objects.pop(self._key(), None)
+        self._respond(204, b"")
 
     def do_GET(self) -> None:
         if "list-type=2" in self.path:
@@ -115,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         self.aws.requests.append(f"{self.command} {self._key()}")
         content, headers = self.aws.objects.get(self._key(), (None, {}))
         if content is None:  # As from S3 if the caller may not list the bucket.
-            self._respond(403 if self.command == "GET" else 404, b"")
+            public = self._key().startswith("static/")
+            self._respond(403 if self.command == "GET" and public else 404, b"")
         else:
             self._respond(200, content, headers)
 
@@ -180,6 +202,7 @@ def environment(aws: FakeAws) -> dict[str, str]:
         "ALLOWED_HOSTS": f"{API_HOST},www.example.com",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_ENDPOINT_URL": aws.url,
+        "AWS_LAMBDA_FUNCTION_NAME": "dev-mysite-djambda-lambda",
         "AWS_REGION": "eu-west-1",
         "AWS_SECRET_ACCESS_KEY": "the-secret-access-key",
         "AWS_STORAGE_BUCKET_NAME": "bucket",

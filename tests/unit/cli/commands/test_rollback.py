@@ -84,6 +84,24 @@ def test_alias_that_has_changed_in_the_meantime_is_not_moved() -> None:
     }
 
 
+def test_alias_for_tasks_moves_too() -> None:
+    client: Any = FakeClient(update_alias={})
+
+    rollback.move_alias(deployment(), client, live_history(*THREE).versions[-1], "r1")
+
+    moved = [(request["Name"], request["FunctionVersion"]) for _, request in client.calls]
+    assert moved == [("live", "2"), ("tasks", "2")]
+
+
+def test_project_without_tasks_has_only_one_alias() -> None:
+    def update(**request: str) -> Any:
+        return refusal("ResourceNotFoundException") if request["Name"] == "tasks" else {}
+
+    client: Any = FakeClient(update_alias=update)
+
+    rollback.move_alias(deployment(), client, live_history(*THREE).versions[-1], "r1")
+
+
 def test_missing_live_version_names_the_deploy_command() -> None:
     client: Any = lambda_client(get_alias=refusal("ResourceNotFoundException"))
 

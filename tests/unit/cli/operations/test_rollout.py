@@ -349,7 +349,9 @@ def test_previous_version_is_live_again_after_a_late_failure() -> None:
         [stack("UPDATE_COMPLETE")] * 2 + [now], FAILED_RELEASE, [None, FAILED], live=["6", "7"]
     )
 
-    assert result.calls == ["update_alias prod-my-app-djambda-lambda live 6"]
+    assert result.calls == [
+        f"update_alias prod-my-app-djambda-lambda {alias} 6" for alias in ("live", "tasks")
+    ]
     assert "Version 6 is live again" in result.error
 
 

@@ -1,0 +1,90 @@
+"""Record a task whose worker was killed at each attempt, or that could not be started in time.
+
+Lambda sends the invocation record of such a task to this function: Django cannot write the task's
+record while it runs out of memory or time, or does not start at all.
+
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+"""
+
+import json
+import logging
+import os
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from djambda_common.task_record import (
+    FINISHED,
+    Record,
+    add_error,
+    event_task_id,
+    failed_key,
+    new_record,
+    record_key,
+)
+
+EXPIRED = "EventAgeExceeded"
+MISSING = {"NoSuchKey", "404"}
+
+log = logging.getLogger("djambda")
+log.setLevel(logging.INFO)
+
+
+def lambda_handler(event: dict[str, Any], _context: object) -> None:
+    """Handle the invocation record of an asynchronous invocation that has failed."""
+    task = event["requestPayload"].get("task")
+    if task is None:  # Another event that was sent to the alias.
+        log.error("Not a task: an event with %s", ", ".join(sorted(event["requestPayload"])))
+        return
+    task_id = event_task_id(task, event["requestContext"]["requestId"])
+    s3, bucket = boto3.client("s3"), os.environ["BUCKET"]
+    record = _load(s3, bucket, task_id) or new_record(task_id, task)
+    if record["status"] in FINISHED and "retry" not in task:
+        return
+    error = describe(event)
+    add_error(record, error, is_last=True)
+    killed = event["requestContext"].get("approximateInvokeCount", 0) - record["attempts"]
+    record["worker_ids"] += [error["request_id"]] * killed
+    record["attempts"] = len(record["worker_ids"])
+    s3.put_object(
+        Bucket=bucket,
+        Key=record_key(task_id),
+        Body=json.dumps(record).encode(),
+        ContentType="application/json",
+    )
+    s3.put_object(Bucket=bucket, Key=failed_key(task_id), Body=b"")
+    log.error("Task %s (%s) has failed: %s", task_id, record["task"], error["exception_class"])
+
+
+def describe(event: dict[str, Any]) -> dict[str, str | None]:
+    """Return the error of an invocation record, as it is in a task's record."""
+    context, response = event["requestContext"], event.get("responsePayload")
+    response = response if isinstance(response, dict) else {}
+    if context.get("condition") == EXPIRED:
+        kind = EXPIRED
+        message = (
+            "The task did not start in time: the function had no capacity for it. "
+            "Raise LAMBDA_CONCURRENCY, or the account's limit of concurrent executions, "
+            "then retry the task."
+        )
+    else:
+        kind = str(response.get("errorType") or "Unknown")
+        message = str(response.get("errorMessage") or "The worker was killed.")
+    return {
+        "exception_class": kind,
+        "traceback": message,
+        "at": event.get("timestamp"),
+        "request_id": context.get("requestId"),
+    }
+
+
+def _load(s3: Any, bucket: str, task_id: str) -> Record | None:
+    try:
+        response = s3.get_object(Bucket=bucket, Key=record_key(task_id))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in MISSING:
+            return None
+        raise
+    record: Record = json.loads(response["Body"].read())
+    return record

@@ -1,0 +1,160 @@
+"""The backend of Django's task framework, without its base class.
+
+`native.py` and `backport.py` derive it from those of `django.tasks` (Django 6) and of the package
+`django-tasks` (Django 5.2), which differ in little more than their names.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+from django.utils.module_loading import import_string
+
+from djambda.tasks import store
+from djambda.tasks.outbox import deliver
+from djambda_common.task_record import Record, new_record
+
+TASK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+ID_LENGTH = 32
+
+
+class TaskMissing(Exception):  # noqa: N818 (an outcome)
+    """The function of a task does not exist, or is not a task."""
+
+
+class LambdaBackend:
+    """Runs tasks in asynchronous invocations of the Django function.
+
+    `base` and `signals` are the framework's modules, the others parts of it.
+    """
+
+    supports_async_task = True
+    supports_get_result = True
+
+    base: Any
+    signals: Any
+    missing_result: Any
+    normalize_json: Any
+
+    alias: str
+    queues: set[str]
+
+    def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Send a task, when the open transaction commits.
+
+        Raises `TypeError` or `ValueError` if an argument is not JSON, and `TaskNotSent` if AWS
+        refuses the task.
+        """
+        self.validate_task(task)  # type: ignore[attr-defined]
+        record = new_record(
+            get_random_string(ID_LENGTH),
+            {
+                "task": task.module_path,
+                "queue": task.queue_name,
+                "priority": task.priority,
+                "backend": self.alias,
+                "enqueued_at": iso(timezone.now()),
+                "run_after": iso(task.run_after),
+            },
+        )
+        try:
+            result = self.result_of(record, task, args, kwargs)
+            record |= {"args": result.args, "kwargs": result.kwargs}
+            store.encode(record)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
+                f"{error}. The arguments of {task.module_path} must be JSON: pass the primary "
+                "key of a model instance, and dates as text."
+            ) from None
+        deliver(record)
+        self.signals.task_enqueued.send(type(self), task_result=result)
+        return result
+
+    def get_result(self, result_id: str) -> Any:
+        """Return the result of a task, whose transaction has committed."""
+        record = store.load(result_id) if TASK_ID.fullmatch(result_id) else None
+        if record is None:
+            raise self.missing_result(result_id)
+        try:
+            task = self.task_of(record)
+        except TaskMissing as error:
+            raise self.missing_result(f"{result_id}: {error}") from error
+        return self.result_of(record, task)
+
+    def task_of(self, record: Record) -> Any:
+        """Return the task of a record. Raises `TaskMissing`."""
+        path = str(record["task"])
+        try:
+            task = import_string(path)
+        except ImportError as error:
+            raise TaskMissing(f"{path} does not exist: {error}") from error
+        if not isinstance(task, self.base.Task):
+            raise TaskMissing(f"{path} is not a task: decorate it with @task")
+        try:
+            return task.using(
+                priority=record["priority"],
+                queue_name=record["queue"],
+                run_after=parse(record["run_after"]),
+                backend=record["backend"],
+            )
+        except Exception as error:
+            raise TaskMissing(f"{path} cannot run with these settings: {error}") from error
+
+    def normalize(self, value: Any) -> Any:
+        """Return a return value as JSON has it. Raises `TypeError` or `ValueError`."""
+        normalized = type(self).normalize_json(value)
+        json.dumps(normalized, allow_nan=False)
+        return normalized
+
+    def result_of(
+        self,
+        record: Record,
+        task: Any,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the framework's result of a record, by default with the record's arguments."""
+        result = self.base.TaskResult(
+            task=task,
+            id=record["id"],
+            status=self.base.TaskResultStatus(record["status"]),
+            enqueued_at=parse(record["enqueued_at"]),
+            started_at=parse(record["started_at"]),
+            finished_at=parse(record["finished_at"]),
+            last_attempted_at=parse(record.get("last_attempted_at")),
+            args=record["args"] if args is None else list(args),
+            kwargs=record["kwargs"] if kwargs is None else dict(kwargs),
+            backend=self.alias,
+            errors=[
+                self.base.TaskError(
+                    exception_class_path=error["exception_class"], traceback=error["traceback"]
+                )
+                for error in record["errors"]
+            ],
+            worker_ids=list(record["worker_ids"]),
+        )
+        object.__setattr__(result, "_return_value", record["return_value"])
+        return result
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return a time in ISO 8601 and UTC."""
+    if moment is None:
+        return None
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment)
+    return moment.astimezone(UTC).isoformat()
+
+
+def parse(text: str | None) -> datetime | None:
+    """Return the time of a record, as the project's USE_TZ wants it."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if settings.USE_TZ else timezone.make_naive(moment)

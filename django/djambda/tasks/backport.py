@@ -1,0 +1,17 @@
+"""The backends for the package `django-tasks`, which brings `django.tasks` to Django 5.2."""
+
+from django_tasks import base, signals
+from django_tasks.backends.base import BaseTaskBackend
+from django_tasks.exceptions import TaskResultDoesNotExist
+from django_tasks.utils import normalize_json
+
+from djambda.tasks.backend import LambdaBackend
+
+
+class DirectBackend(LambdaBackend, BaseTaskBackend):
+    """Invokes the Django function asynchronously, once for each task."""
+
+    base = base
+    signals = signals
+    missing_result = TaskResultDoesNotExist
+    normalize_json = staticmethod(normalize_json)

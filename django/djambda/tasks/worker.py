@@ -1,0 +1,247 @@
+"""Run a task from a Lambda event, once for each delivery, and keep its outcome in its record.
+
+An event is `{"task": {...}}` with one of:
+- the fields of a record: "id", "task", "args", "kwargs" ... (only "task" is required);
+- "load", the id of a task that is too large for an event;
+- "retry", the id of a task that has failed.
+
+Lambda delivers an event again if this function raises an exception, and if the process dies. After
+the last delivery, `awslambda/failed_tasks.py` records the failure, unless this module has.
+"""
+
+import contextlib
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections, connections
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from djambda import deadline
+from djambda.tasks import store
+from djambda.tasks.backend import LambdaBackend, TaskMissing, iso
+from djambda.tasks.outbox import send_left_tasks
+from djambda_common.names import TASK_ATTEMPTS
+from djambda_common.task_record import (
+    FAILED,
+    FINISHED,
+    READY,
+    SUCCESSFUL,
+    Record,
+    add_error,
+    event_task_id,
+    new_record,
+)
+
+logger = logging.getLogger(__name__)
+
+WARNING_SHARE = 0.8
+"""The share of the function's time after which a running task is logged."""
+
+
+class BadTaskEvent(ValueError):  # noqa: N818 (as below)
+    """The value of `task` describes no task; the message says why."""
+
+
+class TaskAttemptFailed(Exception):  # noqa: N818 (Lambda shows the name as errorType)
+    """The task raised an exception, and Lambda retries it."""
+
+
+def run_task(message: Any, context: Any) -> dict[str, Any]:
+    """Run the task of an event and return `{"task": id, "status": str}`.
+
+    Raises `BadTaskEvent`, `TaskAttemptFailed` if the task is to be retried, and `StoreError` if its
+    record cannot be read.
+    """
+    _start()
+    task_id, record = _record_of(message, context)
+    if record["status"] in FINISHED and not ("retry" in message and record["status"] == FAILED):
+        logger.info("Task %s has run before (%s) and is not run again", task_id, record["status"])
+        return {"task": task_id, "status": record["status"]}
+    if record["status"] == FAILED:
+        record["limit"] = record["attempts"] + TASK_ATTEMPTS
+        record["finished_at"] = None
+    backend = _backend(record)
+    attempt = Attempt(record, backend, context)
+    try:
+        with _warning_before_timeout(record, context):
+            attempt.run()
+    finally:
+        close_old_connections()
+    send_left_tasks()
+    return {"task": task_id, "status": record["status"]}
+
+
+class Attempt:
+    """One attempt to run a task."""
+
+    def __init__(self, record: Record, backend: LambdaBackend, context: Any) -> None:
+        self._record = record
+        self._backend = backend
+        self._context = context
+        self._had_failed = bool(record["errors"])
+
+    def run(self) -> None:
+        """Call the task's function, and store the outcome. Raises `TaskAttemptFailed`."""
+        record, base = self._record, self._backend.base
+        now = iso(timezone.now())
+        record["started_at"] = record["started_at"] or now
+        record["last_attempted_at"] = now
+        record["worker_ids"] = [*record["worker_ids"], self._context.aws_request_id]
+        record["attempts"] += 1
+        record["version"] = self._context.function_version
+        try:
+            task = self._backend.task_of(record)
+        except TaskMissing as error:
+            self._give_up(error)
+            return
+        record["status"] = "RUNNING"
+        result = self._backend.result_of(record, task)
+        signals, sender = self._backend.signals, type(self._backend)
+        signals.task_started.send(sender, task_result=result)
+        arguments = [base.TaskContext(task_result=result)] if task.takes_context else []
+        try:
+            value = task.call(*arguments, *result.args, **result.kwargs)
+            record["return_value"] = self._backend.normalize(value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (such as SystemExit, as in Django's backend)
+            self._fail(error)
+            if record["status"] == FAILED:
+                result = self._backend.result_of(record, task)
+                signals.task_finished.send(sender, task_result=result)
+                return
+            raise self._retry(error) from None
+        record["status"] = SUCCESSFUL
+        record["finished_at"] = iso(timezone.now())
+        self._save()
+        signals.task_finished.send(sender, task_result=self._backend.result_of(record, task))
+
+    def _fail(self, error: BaseException) -> None:
+        is_last = self._record["attempts"] >= self._record["limit"]
+        add_error(self._record, self._describe(error), is_last=is_last)
+        self._store_failure()
+
+    def _give_up(self, error: TaskMissing) -> None:
+        """Record a task that no retry can run."""
+        message = (
+            f"{error}. Version {self._record['version']} of the function runs tasks now. If a "
+            "deploy or a rollback has removed the task, deploy a version that has it, then run: "
+            f"djambda tasks retry {self._record['id']}"
+        )
+        description = self._describe(error) | {"traceback": message}
+        add_error(self._record, description, is_last=True)
+        self._store_failure()
+        logger.error("Task %s has failed and is not retried: %s", self._record["id"], message)
+
+    def _describe(self, error: BaseException) -> dict[str, str | None]:
+        kind = type(error)
+        return {
+            "exception_class": f"{kind.__module__}.{kind.__qualname__}",
+            "traceback": "".join(traceback.format_exception(error)),
+            "at": iso(timezone.now()),
+            "request_id": self._context.aws_request_id,
+        }
+
+    def _store_failure(self) -> None:
+        store.save(self._record)
+        if self._record["status"] == FAILED:
+            store.mark_failed(self._record["id"], failed=True)
+
+    def _retry(self, error: BaseException) -> TaskAttemptFailed:
+        record = self._record
+        logger.warning(
+            "Task %s (%s) raised an exception and is retried",
+            *(record["id"], record["task"]),
+            exc_info=error,
+        )
+        return TaskAttemptFailed(
+            f"Task {record['id']} ({record['task']}) raised {type(error).__qualname__} in attempt "
+            f"{record['attempts']} of {record['limit']}. Lambda retries it."
+        )
+
+    def _save(self) -> None:
+        """Store the success. Without it, the task must not run again because of its record."""
+        try:
+            store.save(self._record)
+            if self._had_failed:
+                store.mark_failed(self._record["id"], failed=False)
+        except store.StoreError:
+            logger.exception(
+                "Task %s (%s) has succeeded, but its result could not be stored",
+                *(self._record["id"], self._record["task"]),
+            )
+
+
+def _start() -> None:
+    """Give the task a command's time for the database, and none of a request's limits."""
+    if not deadline.current.is_command:
+        connections.close_all()  # Those of requests have other limits.
+    deadline.start_command()
+    close_old_connections()
+
+
+def _record_of(message: Any, context: Any) -> tuple[str, Record]:
+    """Return the task's id, and its record: the stored one, or a new one from the event."""
+    if not isinstance(message, dict) or not {"task", "load", "retry"} & message.keys():
+        raise BadTaskEvent(
+            'task: expected an object such as {"task": "polls.tasks.close_polls"}, or '
+            f'{{"retry": "<id>"}}, got {type(message).__name__}'
+        )
+    task_id = event_task_id(message, context.aws_request_id)
+    stored = store.load(task_id)
+    if stored is None and "task" not in message:
+        raise BadTaskEvent(
+            f"There is no record of task {task_id}. Records are deleted after 30 days."
+        )
+    if stored is None:
+        enqueued_at = {"enqueued_at": iso(timezone.now())}
+        stored = new_record(task_id, {**enqueued_at, **message, "id": task_id, "status": READY})
+    return task_id, stored
+
+
+def _backend(record: Record) -> LambdaBackend:
+    """Return the backend that has enqueued a task, or the default one."""
+    for alias in (record["backend"], "default"):
+        options = settings.TASKS.get(alias)
+        if options is None:
+            continue
+        backend = import_string(options["BACKEND"])
+        if issubclass(backend, LambdaBackend):
+            record["backend"] = alias
+            instance: LambdaBackend = backend(alias, options)
+            return instance
+    raise BadTaskEvent(
+        'TASKS["default"] is not a backend of djambda, so that nothing runs its tasks here.'
+    )
+
+
+@contextlib.contextmanager
+def _warning_before_timeout(record: Record, context: Any) -> Iterator[None]:
+    """Log where the task is when most of the function's time is over."""
+    seconds = context.get_remaining_time_in_millis() / 1000
+    thread = threading.current_thread()
+
+    def warn() -> None:
+        frame = sys._current_frames().get(thread.ident or 0)
+        logger.warning(
+            "Task %s (%s) will be stopped in %.0f s, at the function's timeout. Split it into "
+            "several tasks. It is here:\n%s",
+            *(record["id"], record["task"], seconds * (1 - WARNING_SHARE)),
+            "".join(traceback.format_stack(frame)) if frame else "",
+        )
+
+    timer = threading.Timer(seconds * WARNING_SHARE, warn)
+    timer.daemon = True
+    deadline.own_threads.add(timer)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        deadline.own_threads.discard(timer)

@@ -1,0 +1,103 @@
+"""The resources of background tasks, which only projects with tasks have."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import Validations
+from cdk_nag import AwsSolutionsChecks
+
+from awscdk.project_file import ProjectFile
+from awscdk.stack import DjambdaStack
+from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
+from tests.synth.test_stack import FREE_WHILE_IDLE, functions, statements
+
+
+@pytest.fixture(scope="module")
+def tasks(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Synthesize an ephemeral deployment of a project with tasks, checked by cdk-nag."""
+    folder = tmp_path_factory.mktemp("tasks")
+    app = new_app(folder)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    project = replace(PROJECT, layer=layer, file=ProjectFile(tasks="direct"))
+    DjambdaStack(app, replace(CONFIGURATIONS["default"], ephemeral=True), project=project)
+    app.synth()
+    [file] = folder.glob("*.template.json")
+    parsed: Template = json.loads(file.read_text())
+    return parsed
+
+
+def aliases(template: Template) -> dict[str, Any]:
+    return {alias["Name"]: alias for alias in resources(template, "AWS::Lambda::Alias")}
+
+
+def test_nothing_is_billed_by_the_hour_while_idle(tasks: Template) -> None:
+    kinds = {resource["Type"] for resource in tasks["Resources"].values()}
+
+    assert kinds <= FREE_WHILE_IDLE.keys() | {"Custom::EmptiedBucket"}
+
+
+def test_the_alias_points_to_the_live_version_after_the_release(tasks: Template) -> None:
+    both = aliases(tasks)
+    [resource] = [
+        resource
+        for resource in tasks["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Alias" and resource["Properties"]["Name"] == "tasks"
+    ]
+    live = next(
+        name for name, each in tasks["Resources"].items() if each.get("Properties") == both["live"]
+    )
+
+    assert both["tasks"]["FunctionVersion"] == both["live"]["FunctionVersion"]
+    assert live in resource["DependsOn"]
+
+
+def test_lambda_retries_tasks_but_not_management_commands(tasks: Template) -> None:
+    settings = resources(tasks, "AWS::Lambda::EventInvokeConfig")
+    [of_tasks] = [each for each in settings if "DestinationConfig" in each]
+    [of_live] = [each for each in settings if each.get("MaximumEventAgeInSeconds") == 300]
+
+    assert of_tasks["MaximumRetryAttempts"] == 2
+    assert of_tasks["MaximumEventAgeInSeconds"] == 21_600
+    assert of_tasks["DestinationConfig"]["OnFailure"]["Destination"]
+    assert of_live["MaximumRetryAttempts"] == 0
+
+
+def test_django_may_invoke_the_alias_for_tasks_and_the_destination_only(tasks: Template) -> None:
+    invocations = [
+        json.dumps(statement["Resource"])
+        for policy in resources(tasks, "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("DjangoRole")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "lambda:InvokeFunction"
+    ]
+
+    [resource] = invocations
+    assert "djambda-lambda:tasks" in resource
+    assert "TasksFailed" in resource
+    assert "*" not in resource
+
+
+def test_records_expire_and_are_deleted_with_an_ephemeral_stack(tasks: Template) -> None:
+    rules = only(tasks, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    [deleting] = [
+        statement for statement in statements(tasks) if statement["Action"] == "s3:DeleteObject"
+    ]
+
+    assert {"ExpirationInDays": 30, "Prefix": "tasks/", "Status": "Enabled"} in rules
+    assert "/tasks/*" in json.dumps(deleting)
+
+
+def test_the_function_knows_the_backend(tasks: Template) -> None:
+    variables = functions(tasks)["djambda-lambda"]["Environment"]["Variables"]
+
+    assert variables["DJAMBDA_TASKS"] == "direct"
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_project_without_tasks_has_none_of_it(template: Any, name: str) -> None:
+    text = json.dumps(template(name)).lower()
+
+    assert "tasks" not in text

@@ -1,0 +1,153 @@
+"""Enqueueing tasks outside transactions, and their results.
+
+The assertions about arguments, results and capabilities are those of Django's own tests of its
+backends: https://github.com/django/django/tree/main/tests/tasks
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
+from django_tasks import exceptions as backport_exceptions
+
+from djambda.tasks import backport, native, sending
+from djambda.tasks.sending import TaskNotSent
+from tests.unit.djambda.tasks.conftest import Lambda
+from tests.unit.djambda.tasks.functions import calls
+
+MISSING = (TaskResultDoesNotExist, backport_exceptions.TaskResultDoesNotExist)
+INVALID = (InvalidTask, backport_exceptions.InvalidTaskError)
+
+
+def test_enqueued_task_is_sent_and_has_a_record(tasks: Any, service: Lambda) -> None:
+    result = tasks.echo.enqueue("żółć", number=1)
+
+    [event] = service.events
+    assert event["task"]["id"] == result.id
+    assert event["task"]["args"] == ["żółć"]
+    assert event["task"]["kwargs"] == {"number": 1}
+    assert service.record(result.id)["status"] == "READY"
+    assert result.status == "READY"
+    assert result.enqueued_at is not None
+    assert not result.is_finished
+
+
+def test_result_before_and_after_the_run(tasks: Any, service: Lambda) -> None:
+    result = tasks.echo.enqueue("żółć", number=1)
+
+    assert tasks.echo.get_result(result.id).status == "READY"
+    with pytest.raises(ValueError, match="not finished"):
+        _ = result.return_value
+    service.run()
+    result.refresh()
+
+    assert result.status == "SUCCESSFUL"
+    assert result.return_value == "żółć"
+    assert result.attempts == 1
+    assert result.started_at <= result.finished_at
+    assert tasks.echo.get_result(result.id) == result
+    assert calls == [(("żółć",), {"number": 1})]
+
+
+def test_result_of_another_task_does_not_match(tasks: Any) -> None:
+    result = tasks.echo.enqueue()
+
+    with pytest.raises(Exception, match="does not match"):
+        tasks.fail.get_result(result.id)
+
+
+@pytest.mark.parametrize("task_id", ["123", "../static/x", ""])
+def test_missing_result(tasks: Any, task_id: str) -> None:
+    with pytest.raises(MISSING):
+        tasks.echo.get_result(task_id)
+
+
+def test_async_task_and_async_functions(tasks: Any, service: Lambda) -> None:
+    async def enqueue() -> Any:
+        result = await tasks.echo_later.aenqueue(1)
+        return await tasks.echo_later.aget_result(result.id)
+
+    result = asyncio.run(enqueue())
+    service.run()
+    asyncio.run(result.arefresh())
+
+    assert result.return_value == 1
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [object(), Decimal(1), datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, float("nan"), b"\xff"],
+)
+def test_arguments_that_are_not_json(tasks: Any, service: Lambda, argument: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="must be JSON"):
+        tasks.echo.enqueue(argument)
+
+    assert service.events == []
+
+
+def test_capabilities_that_do_not_exist_are_refused(tasks: Any) -> None:
+    with pytest.raises(INVALID, match="priority"):
+        tasks.echo.using(priority=1)
+    with pytest.raises(INVALID, match="not valid"):
+        tasks.echo.using(queue_name="other")
+
+
+def test_sending_is_tried_again(tasks: Any, service: Lambda) -> None:
+    service.aws.lambda_errors = [500, 429]
+
+    tasks.echo.enqueue()
+
+    assert len(service.events) == 1
+
+
+def test_refused_task_is_an_error_that_says_so(tasks: Any, service: Lambda) -> None:
+    service.aws.lambda_errors = [403]
+
+    with pytest.raises(TaskNotSent, match="403 not now"):
+        tasks.echo.enqueue()
+
+
+def test_unreachable_api_is_an_error_that_says_so(
+    tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    with pytest.raises(TaskNotSent, match="cannot connect"):
+        tasks.echo.enqueue()
+
+
+def test_large_task_goes_through_the_bucket(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MAX_EVENT", 1000)
+    text = "x" * 2000
+
+    result = tasks.echo.enqueue(text)
+
+    assert service.events == [{"task": {"load": result.id}}]
+    service.run()
+    assert calls == [((text,), {})]
+
+
+def test_enqueued_signal(tasks: Any, framework: str) -> None:
+    module = {"native": native, "backport": backport}[framework]
+    received = []
+
+    def receive(sender: Any, task_result: Any, **_: Any) -> None:
+        received.append((sender, task_result.id))
+
+    module.signals.task_enqueued.connect(receive)
+    try:
+        result = tasks.echo.enqueue()
+    finally:
+        module.signals.task_enqueued.disconnect(receive)
+
+    assert received == [(module.DirectBackend, result.id)]
+
+
+def test_enqueueing_does_not_touch_the_database(tasks: Any) -> None:
+    """Without `django_db`, pytest-django blocks every query."""
+    tasks.echo.enqueue()

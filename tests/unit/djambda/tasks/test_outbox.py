@@ -1,0 +1,194 @@
+"""Tasks that are enqueued in transactions."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import TestCase
+from django.utils import timezone
+
+from djambda.awslambda import lambda_handler
+from djambda.tasks import outbox
+from djambda.tasks.models import OutgoingTask
+from tests.support.lambda_events import CONTEXT
+from tests.unit.djambda.tasks.conftest import Lambda
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def table(tasks: Any) -> None:
+    outbox.create_table("default")
+    OutgoingTask.objects.all().delete()
+
+
+def left() -> list[str]:
+    """Return the arguments of the tasks in the outbox, the oldest first."""
+    rows = OutgoingTask.objects.order_by("created_at")
+    return [str(row.record["args"][0]) for row in rows]
+
+
+def sent(service: Lambda) -> list[Any]:
+    """Return the first argument of each task that was sent."""
+    return [event["task"]["args"][0] for event in service.events]
+
+
+def test_task_is_sent_after_the_commit(tasks: Any, service: Lambda) -> None:
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        assert service.events == []
+        assert left() == ["1"]
+
+    assert sent(service) == [1]
+    assert left() == []
+
+
+def test_rollback_sends_nothing(tasks: Any, service: Lambda) -> None:
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        transaction.set_rollback(True)
+
+    assert service.events == []
+    assert left() == []
+
+
+def test_rollback_of_a_savepoint_keeps_the_tasks_outside(tasks: Any, service: Lambda) -> None:
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        with transaction.atomic():
+            tasks.echo.enqueue(2)
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            tasks.echo.enqueue(3)
+
+    assert sent(service) == [1, 3]
+    assert left() == []
+
+
+def test_order_of_on_commit_functions_is_kept(tasks: Any, service: Lambda) -> None:
+    seen: list[list[Any]] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: seen.append(sent(service)))
+        tasks.echo.enqueue(1)
+        transaction.on_commit(lambda: seen.append(sent(service)))
+
+    assert seen == [[], [1]]
+
+
+def test_refused_task_remains_and_does_not_break_the_request(
+    tasks: Any, service: Lambda, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.aws.lambda_errors = [403]
+
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        tasks.echo.enqueue(2)
+
+    assert sent(service) == [2]
+    assert left() == ["1"]
+    assert "remains in the outbox" in caplog.text
+
+
+def test_later_work_sends_what_a_killed_process_has_left(tasks: Any, service: Lambda) -> None:
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        transaction.get_connection().run_on_commit.clear()  # As if the process ended here.
+    assert left() == ["1"]
+    old = timezone.now() - timedelta(seconds=outbox.LEFT_SECONDS + 1)
+    OutgoingTask.objects.update(created_at=old)
+
+    outbox.send_left_tasks()
+
+    assert sent(service) == [1]
+    assert left() == []
+
+
+def test_rows_that_are_being_sent_are_left_alone(tasks: Any, service: Lambda) -> None:
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        transaction.get_connection().run_on_commit.clear()
+
+    outbox.send_left_tasks()
+
+    assert service.events == []
+    assert left() == ["1"]
+
+
+def test_sleeping_database_is_not_asked_for_left_tasks(tasks: Any) -> None:
+    connection.close()
+
+    outbox.send_left_tasks()
+
+    assert connection.connection is None
+
+
+def test_outside_transactions_the_outbox_is_not_used(tasks: Any, service: Lambda) -> None:
+    connection.close()
+
+    tasks.echo.enqueue(1)
+
+    assert sent(service) == [1]
+    assert connection.connection is None
+
+
+def test_during_a_release_tasks_wait_in_the_outbox(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJAMBDA_TASKS", "direct")
+    code = (
+        f"from {tasks.__name__} import echo\nfrom django.db import transaction\n"
+        "echo.enqueue(1)\nwith transaction.atomic(): echo.enqueue(2)"
+    )
+    for qualifier in ("8", "live"):
+        context = SimpleNamespace(**vars(CONTEXT))
+        context.invoked_function_arn = f"arn:aws:lambda:eu-west-1:1:function:f:{qualifier}"
+        lambda_handler({"manage": ["shell", "--no-imports", "-c", code]}, context)
+        if qualifier == "8":
+            assert service.events == []
+            assert left() == ["1", "2"]
+
+    assert sent(service) == [1, 2]
+
+
+def test_without_the_table_the_commit_sends_the_task(tasks: Any, service: Lambda) -> None:
+    with connection.schema_editor() as editor:
+        editor.delete_model(OutgoingTask)
+    outbox._with_table.clear()
+
+    with transaction.atomic():
+        tasks.echo.enqueue(1)
+        assert service.events == []
+
+    assert sent(service) == [1]
+    outbox.create_table("default")
+
+
+def test_manual_transaction_leaves_the_task_in_the_outbox(tasks: Any, service: Lambda) -> None:
+    transaction.set_autocommit(False)
+    try:
+        tasks.echo.enqueue(1)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+
+    assert service.events == []
+    assert left() == ["1"]
+
+
+def test_test_case_sends_with_captured_callbacks(tasks: Any, service: Lambda) -> None:
+    """As in Django's `TestCase`, whose transaction is never committed."""
+    with transaction.atomic():
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            tasks.echo.enqueue(1)
+        assert sent(service) == [1]
+        transaction.set_rollback(True)
+
+
+def test_migration_matches_the_model_and_accepts_the_existing_table(tasks: Any) -> None:
+    call_command("makemigrations", "djambda_tasks", check=True, dry_run=True, verbosity=0)
+    call_command("migrate", "djambda_tasks", verbosity=0)
+    call_command("migrate", "djambda_tasks", "zero", verbosity=0)
+    outbox._with_table.clear()
