@@ -31,6 +31,9 @@ BUILD_ID_VARIABLE = "RELEASE"
 EGRESS_VARIABLE = "EGRESS_FUNCTION"
 """The Django function's environment variable with the egress function, if there is one."""
 
+IPV4_LOGGER = "djambda.ipv4_hosts"
+"""The logger of the hosts without an IPv6 address; the field `host` of its records has the name."""
+
 VARIABLES_CONTEXT = "djambda:variables"
 SNAPSHOT_VARIABLE = "VARIABLES_SNAPSHOT"
 """The CDK app's context key, and the Django function's environment variable, with the id of the

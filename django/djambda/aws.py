@@ -24,6 +24,7 @@ from djambda.content_security_policy import extend_policies
 from djambda.database_settings import use_database
 from djambda.default_variables import set_default_variables, set_own_variables
 from djambda.gateway_settings import use_gateway
+from djambda.ipv4_hosts import watch_lookups
 from djambda.logs import protect
 from djambda.parameters import deployment_secrets
 from djambda.replaced_settings import record, replace
@@ -110,6 +111,7 @@ def configure_settings_module() -> None:
     """Configure the settings module of `DJANGO_SETTINGS_MODULE`, before Django reads it."""
     if is_deployed():
         _require(REQUIRED)
+        watch_lookups()
         if os.environ.get(EGRESS_VARIABLE):
             from djambda import egress  # noqa: PLC0415 (only with `EGRESS=proxy`)
 

@@ -12,10 +12,15 @@ import json
 import logging
 from collections.abc import Iterator
 
+from djambda_common.names import IPV4_LOGGER
+
 LAMBDA_HANDLERS = logging.getLogger().handlers.copy()
 """Those of Lambda's runtime: this module is imported before the project's LOGGING replaces them."""
 
-LOGGERS_OF_FAILURES = ("django.request", "djambda.awsgi", "djambda.recorded_run", "djambda.tasks")
+LOGGERS_OF_FAILURES = (
+    *("django.request", "djambda.awsgi", IPV4_LOGGER, "djambda.recorded_run"),
+    "djambda.tasks",
+)
 
 STANDARD = frozenset(vars(logging.makeLogRecord({})))
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from djambda import ipv4_hosts
 from djambda.default_variables import secret_names
 from djambda_common.variables import SECRET_WORDS, URL_PASSWORD
 
@@ -30,17 +31,19 @@ LEAST_SECRET_LENGTH = 5
 
 def describe(error: BaseException) -> str:
     """Return an exception and its causes, each with its last frames, preferably the project's."""
-    chain = list(_chain(error))
+    chain = list(causes(error))
     if len(chain) > SHOWN_EXCEPTIONS:
         chain = [*chain[: SHOWN_EXCEPTIONS - 1], chain[-1]]
     lines: list[str] = []
     for link in chain:
         message = _shortened(f"{type(link).__name__}: {link}".rstrip(": "), MESSAGE_LENGTH)
         lines += [f"caused by {message}" if lines else message, *_location(link)]
+    if explanation := ipv4_hosts.hint(error):
+        lines.append(explanation)
     return _without_secrets("\n".join(lines))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception and those from which it was raised."""
     link: BaseException | None = error
     seen: set[int] = set()

@@ -1,8 +1,9 @@
 """Checks of the deployed stack: its status, the live version, the database and recent errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from djambda_cli.aws.database import Database
+from djambda_cli.aws.log_entries import LogEntry, as_text
 from djambda_cli.aws.versions import History
 from djambda_cli.deployment import Deployment
 from djambda_cli.operations.findings import Finding, ok, problem, warning
@@ -15,7 +16,7 @@ from djambda_cli.operations.status import (
     collect_status,
     load_stack,
 )
-from djambda_common.names import ALIAS
+from djambda_common.names import ALIAS, IPV4_LOGGER
 
 NOT_DEPLOYED = "nothing is deployed"
 
@@ -46,6 +47,7 @@ def check_stack(deployment: Deployment) -> Iterator[Finding]:
         yield warning("the site is closed for maintenance", deployment.command("maintenance off"))
     if not isinstance(status.errors, Unavailable):
         yield rate_errors(len(status.errors), deployment.command(SHOW_ERRORS))
+        yield from rate_hosts(status.errors)
     for part in (status.history, status.database, status.in_maintenance, status.errors):
         if isinstance(part, Unavailable):
             yield warning(part.reason)
@@ -102,3 +104,13 @@ def rate_errors(count: int, logs: str) -> Finding:
     """Return the finding for the errors of the last 24 hours. `logs` shows them."""
     message = f"{render_error_count(count)} in the last {ERROR_SINCE}"
     return warning(message, logs) if count else ok(message)
+
+
+def rate_hosts(errors: Iterable[LogEntry]) -> Iterator[Finding]:
+    """Yield a finding for the hosts that Django could not reach, because they have no IPv6."""
+    hosts = sorted({as_text(e.extra.get("host", "")) for e in errors if e.logger == IPV4_LOGGER})
+    if hosts:
+        yield warning(
+            f"hosts without an IPv6 address: {', '.join(hosts)}",
+            "Set EGRESS, see docs/how-to/egress.md.",
+        )

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from djambda.ipv4_hosts import look_up
+
 EVERY = "*"
 
 PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]*:[0-9a-f:.]*")
@@ -99,7 +101,7 @@ def _has_the_addresses(name: str, *, all_families: bool) -> bool:
     if 0 <= time.time() - known_at < MEMORY_SECONDS:
         return known
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        found = look_up(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
     has_ipv6 = any(family == socket.AF_INET6 for family, *_ in found)

@@ -3,14 +3,19 @@
 import pytest
 
 from djambda_cli.aws.database import Database
+from djambda_cli.aws.log_entries import parse_events
+from djambda_cli.aws.log_errors import distinct_errors
 from djambda_cli.operations.checks_stack import (
     check_stack,
     rate_database,
     rate_errors,
+    rate_hosts,
     rate_versions,
 )
 from djambda_cli.operations.findings import Level, run_check
+from djambda_common.names import IPV4_LOGGER
 from tests.unit.cli.aws_fakes import THREE, FakeClient, deployment, live_history
+from tests.unit.cli.log_samples import END, REPORT, START, events
 
 
 @pytest.mark.parametrize(
@@ -71,3 +76,28 @@ def test_recent_errors(count: int, message: str) -> None:
 
     assert (finding.level, finding.action) == (Level.WARNING, "djambda logs")
     assert finding.message.startswith(message)
+
+
+def test_hosts_without_ipv6_are_named_once() -> None:
+    messages = [
+        {"level": "ERROR", "logger": IPV4_LOGGER, "message": "Host ...", "host": host}
+        for host in ("b.example.com", "a.example.com", "b.example.com")
+    ]
+    failure = {"level": "ERROR", "logger": "django.request", "message": "Internal Server Error"}
+
+    entries = distinct_errors(parse_events(events(*messages, failure), {}))
+    [finding] = rate_hosts(entries)
+
+    assert finding.level is Level.WARNING
+    assert finding.message.endswith(": a.example.com, b.example.com")
+    assert "EGRESS" in finding.action
+    assert list(rate_hosts(entries[-1:])) == []
+
+
+def test_report_of_a_host_explains_the_failure_of_its_request() -> None:
+    host = {"level": "ERROR", "logger": IPV4_LOGGER, "message": "Host ...", "host": "a.example.com"}
+    failure = {"level": "ERROR", "logger": "django.request", "message": "Internal Server Error"}
+
+    [error] = distinct_errors(parse_events(events(START, host, failure, END, REPORT), {}))
+
+    assert error.logger == IPV4_LOGGER

@@ -43,7 +43,7 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             for address in ADDRESSES[host]
         ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(hosts, "look_up", look_up)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     hosts.use(None)
     yield lookups
