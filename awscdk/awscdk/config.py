@@ -10,11 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
-from awscdk.readers import flag, matching, number, one_of, optional, origins, patterns, zones
+from awscdk.readers import (
+    Mailbox,
+    flag,
+    mailbox,
+    matching,
+    number,
+    one_of,
+    optional,
+    origins,
+    patterns,
+    zones,
+)
 from djambda_common.names import (
     BLOCKED_PATHS_VARIABLE,
     CORS_VARIABLE,
     DJANGO_SUFFIX,
+    MAIL_FROM_VARIABLE,
     PROXY_SUFFIX,
 )
 
@@ -164,6 +176,15 @@ VARIABLES = {
         one_of("ipv6", "proxy", "nat-instance", "nat-gateway"),
         "ipv6",
     ),
+    MAIL_FROM_VARIABLE: Variable(
+        "The sender of the site's mail, with quotes: 'My site <site@example.com>'. Empty: no mail.",
+        optional(mailbox),
+    ),
+    "MAIL_IDENTITY": Variable(
+        "create or existing: the identity of MAIL_FROM in SES exists in the account already.",
+        one_of("create", "existing"),
+        "create",
+    ),
     "DJANGO_SUPERUSER_USERNAME": Variable(
         "The superuser that the first deploy creates; its password is generated.",
         matching(r"[\w.@+-]{1,150}", "letters, digits and @ . + - _"),
@@ -208,6 +229,8 @@ class Config:
     blocked_paths: tuple[str, ...] = tuple(BLOCKED_PATHS.split(","))
     log_retention_days: int = 14
     egress: str = "ipv6"
+    mail_from: Mailbox | None = None
+    mail_identity: str = "create"
     django_superuser_username: str = "admin"
     django_superuser_email: str | None = None
     ephemeral: bool = False

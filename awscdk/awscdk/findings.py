@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from aws_cdk import Acknowledgment, CfnElement, Stack, Validations
+from aws_cdk import Acknowledgment, CfnElement, Stack, Token, Validations
 from constructs import Construct, IConstruct
 
 
@@ -14,6 +14,12 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
 def acknowledge_wildcard(role: IConstruct, resource: str, reason: str) -> None:
     """Acknowledge that a policy of `role` has `resource`, which contains a `*`."""
     acknowledge(role, f"AwsSolutions-IAM5[Resource::{resource}]", reason)
+
+
+def nag_notation(scope: Construct, arn: str) -> str:
+    """Return an ARN as cdk-nag writes it, if the stack is not bound to an account."""
+    account = Stack.of(scope).account
+    return arn.replace(account, "<AWS::AccountId>") if Token.is_unresolved(account) else arn
 
 
 def arn_of(construct: Construct) -> str:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formataddr
 
 
 def matching(pattern: str, description: str) -> Callable[[str], str]:
@@ -85,6 +87,51 @@ def patterns(text: str) -> tuple[str, ...]:
     if len(text) > LONGEST_PATTERNS:
         raise ValueError(f"use at most {LONGEST_PATTERNS} characters")
     return names
+
+
+MAILBOX = re.compile(r'"?(?P<name>[^"<>\\]*?)"?\s*<(?P<address>[^<>]*)>')
+ADDRESS = re.compile(
+    r"[A-Za-z0-9._%+-]{1,64}@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
+)
+LONGEST_ADDRESS, LONGEST_NAME = 254, 100
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """An email address in ASCII, with a name or "" (RFC 5322, section 3.4)."""
+
+    address: str
+    name: str = ""
+
+    @property
+    def domain(self) -> str:
+        """The domain of the address."""
+        return self.address.rpartition("@")[2]
+
+    @property
+    def header(self) -> str:
+        """The mailbox in the form and the ASCII characters of a header."""
+        return formataddr((self.name, self.address))
+
+
+def mailbox(text: str) -> Mailbox:
+    """Return an address, possibly with a name before it."""
+    match = MAILBOX.fullmatch(text)
+    name, address = match.group("name", "address") if match else ("", text)
+    local, at, domain = address.rpartition("@")
+    address = local + at + domain.lower()
+    is_valid = (
+        ADDRESS.fullmatch(address)
+        and len(address) <= LONGEST_ADDRESS
+        and len(name) <= LONGEST_NAME
+        and name.isprintable()
+    )
+    if not is_valid:
+        raise ValueError(
+            "use an email address in ASCII characters, with a name before it or without one, e.g. "
+            "site@example.com or My site <site@example.com>"
+        )
+    return Mailbox(address, name)
 
 
 ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")

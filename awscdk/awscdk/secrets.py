@@ -7,13 +7,13 @@ attribute; Django reads all of them from SSM.
 The same function takes the snapshots of the project's variables (`variables_snapshot.py`).
 """
 
-from aws_cdk import ArnFormat, CustomResource, Duration, SecretValue, Stack, Token
+from aws_cdk import ArnFormat, CustomResource, Duration, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from awscdk.config import Config
-from awscdk.findings import acknowledge_wildcard
+from awscdk.findings import acknowledge_wildcard, nag_notation
 from awscdk.functions import HelperFunction
 from djambda_common.names import SECRET_PARAMETERS, SECRETS_SUFFIX
 from djambda_common.variables import KINDS, SNAPSHOTS
@@ -129,10 +129,4 @@ class Secrets(Construct):
         self._acknowledge(self._generator, f"{SNAPSHOTS}/*", "Each version has its own snapshot.")
 
     def _acknowledge(self, role: Construct, name: str, reason: str) -> None:
-        acknowledge_wildcard(role, f"{_nag_notation(self, self.path_arn)}/{name}", reason)
-
-
-def _nag_notation(scope: Construct, arn: str) -> str:
-    """Return an ARN as cdk-nag writes it, if the stack is not bound to an account."""
-    account = Stack.of(scope).account
-    return arn.replace(account, "<AWS::AccountId>") if Token.is_unresolved(account) else arn
+        acknowledge_wildcard(role, f"{nag_notation(self, self.path_arn)}/{name}", reason)

@@ -10,6 +10,7 @@ from awscdk.discovery import Project
 from awscdk.django_environment import django_environment
 from awscdk.django_function import DjangoFunction
 from awscdk.egress_proxy import EgressProxy
+from awscdk.mail import Mail
 from awscdk.network import Network
 from awscdk.proxy import Proxy
 from awscdk.release import Release
@@ -19,6 +20,7 @@ from awscdk.storage import Storage
 from awscdk.tasks import Tasks
 from djambda_common.names import (
     ADMIN_PATH,
+    MAIL_IDENTITY,
     NONE,
     REPLACED_SETTINGS,
     SCHEDULES,
@@ -68,6 +70,11 @@ class DjambdaStack(Stack):
         storage.grant_use(django.role)
         uses_proxy = config.egress == "proxy"
         egress = [EgressProxy(self, "Egress", config, django=django)] if uses_proxy else []
+        if config.mail_from:
+            mail = Mail(self, "Mail", config, sender=config.mail_from)
+            mail.grant_send(django.role)
+            if mail.identity:
+                self._output(MAIL_IDENTITY, mail.identity, "The identity that SES verifies")
         release = Release(
             self,
             "Release",

@@ -26,6 +26,7 @@ from djambda_cli.commands.env import env
 from djambda_cli.commands.init import init
 from djambda_cli.commands.layer import layer
 from djambda_cli.commands.logs import logs
+from djambda_cli.commands.mail import mail
 from djambda_cli.commands.maintenance import maintenance
 from djambda_cli.commands.manage import manage
 from djambda_cli.commands.open import open  # noqa: A004 (a command)
@@ -132,7 +133,7 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
 
 for function in (
     *(init, up, down, check, layer, synth, diff, deploy),
-    *(env, secret, manage, logs, status, open, rollback, maintenance, sleep, doctor, destroy),
+    *(env, secret, manage, logs, status, open, mail, rollback, maintenance, sleep, doctor, destroy),
 ):
     # Options after the name of a management command belong to Django.
     settings = {"allow_interspersed_args": function is not manage, **HELP}

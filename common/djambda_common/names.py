@@ -67,10 +67,14 @@ BLOCKED_PATHS_VARIABLE = "BLOCKED_PATHS"
 """The setting, and the proxy's environment variable, with the patterns of paths that it answers."""
 
 MAIL_FROM_VARIABLE = "MAIL_FROM"
-"""The setting, and the Django function's environment variable, with the sender of the site's mail.
+"""The setting with the sender of the site's mail."""
+SENDER_VARIABLE = "DJAMBDA_MAIL_FROM"
+"""The Django function's environment variable with the sender, in the form of a header (RFC 5322).
 
-In the function, a name that is not ASCII is encoded as in a header (RFC 2047).
+A project may have a variable MAIL_FROM of its own.
 """
+MAIL_IDENTITY = "MailIdentity"
+"""The stack's output with the identity in SES that it has created: a domain or an address."""
 
 STATIC_PREFIX = "static/"
 PUBLIC_PREFIX = "public/"

@@ -33,8 +33,8 @@ from djambda_common.names import (
     BUILD_ID_VARIABLE,
     DATABASE_PASSWORD,
     EGRESS_VARIABLE,
-    MAIL_FROM_VARIABLE,
     SECRET_KEY,
+    SENDER_VARIABLE,
     TASKS_VARIABLE,
 )
 
@@ -91,8 +91,7 @@ def configure(settings: MutableMapping[str, Any]) -> None:
     use_bucket(settings)
     extend_policies(settings, bucket_url())
     use_gateway(settings, local=os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"))
-    use_temporary_folder(settings)
-    if sender := os.environ.get(MAIL_FROM_VARIABLE):
+    if sender := os.environ.get(SENDER_VARIABLE):
         from djambda.mail.settings import use_mail  # noqa: PLC0415 (most sites send no mail)
 
         use_mail(settings, sender)
@@ -104,6 +103,7 @@ def configure(settings: MutableMapping[str, Any]) -> None:
         from djambda.tasks.task_settings import use_tasks  # noqa: PLC0415 (few projects need it)
 
         use_tasks(settings, kind)
+    use_temporary_folder(settings)
     _use_lambda_log(settings)
 
 

@@ -16,6 +16,7 @@ from awscdk.config import Config
 from awscdk.discovery import Project
 from awscdk.project_file import ProjectFile
 from awscdk.project_schedules import ProjectSchedule
+from awscdk.readers import Mailbox
 from awscdk.stack import DjambdaStack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,7 @@ CONFIGURATIONS = {
         api_burst=1000,
         log_retention_days=90,
         egress="nat-gateway",
+        mail_from=Mailbox("shop@example.com", "Shop"),
         django_superuser_username="root",
         django_superuser_email="root@example.com",
         debug=True,

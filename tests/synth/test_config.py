@@ -81,6 +81,19 @@ def test_names_contain_environment_and_app() -> None:
         ("API_BURST", "inf", "1 to 5000 requests"),
         ("LOG_RETENTION_DAYS", "10", "one of 1, 3, 5, 7"),
         ("EGRESS", "nat", "ipv6, proxy, nat-instance or nat-gateway"),
+        ("MAIL_FROM", "shop", "site@example.com"),
+        ("MAIL_FROM", "shop@localhost", "site@example.com"),
+        ("MAIL_FROM", "a@example.com, b@example.com", "site@example.com"),
+        ("MAIL_FROM", "żółw@example.com", "ASCII"),
+        ("MAIL_FROM", "shop@bücher.example", "ASCII"),
+        ("MAIL_FROM", "Shop shop@example.com", "site@example.com"),
+        ("MAIL_FROM", "*@example.com", "site@example.com"),
+        ("MAIL_FROM", "${aws:username}@example.com", "site@example.com"),
+        ("MAIL_FROM", "Shop\nBcc: <shop@example.com>", "site@example.com"),
+        ("MAIL_FROM", "Shop <shop@example.com\n>", "site@example.com"),
+        ("MAIL_FROM", '"Shop" Bcc: x <shop@example.com>', "site@example.com"),
+        ("MAIL_FROM", f"{'n' * 101} <shop@example.com>", "site@example.com"),
+        ("MAIL_IDENTITY", "domain", "create or existing"),
         ("DJANGO_SUPERUSER_USERNAME", "two words", "letters, digits"),
         ("DJANGO_SUPERUSER_EMAIL", "nobody", "an email address"),
         ("EPHEMERAL", "yes", "true or false"),
@@ -249,3 +262,22 @@ def test_deprecated_name_works_with_a_warning() -> None:
 @pytest.mark.parametrize("name", ["AWS_ACCOUNT", "AWS_ACCOUNT_NAME", "AWS_REGION"])
 def test_variable_of_another_tool_is_no_typo(name: str) -> None:
     assert Config.from_environment({**MINIMAL, name: "123456789012"})
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("shop@example.com", "shop@example.com"),
+        ("Shop@Example.COM", "Shop@example.com"),
+        ("<shop@example.com>", "shop@example.com"),
+        ("My shop <my.shop+1@mail.example.com>", "My shop <my.shop+1@mail.example.com>"),
+        ('"Shop, Inc." <shop@example.com>', '"Shop, Inc." <shop@example.com>'),
+        ("Shop, Inc. <shop@example.com>", '"Shop, Inc." <shop@example.com>'),
+        ("Café <shop@xn--bcher-kva.example>", "=?utf-8?b?Q2Fmw6k=?= <shop@xn--bcher-kva.example>"),
+    ],
+)
+def test_sender_of_mail(text: str, header: str) -> None:
+    mail_from = Config.from_environment(MINIMAL | {"MAIL_FROM": text}).mail_from
+
+    assert mail_from is not None
+    assert mail_from.header == header

@@ -306,6 +306,7 @@ class LocalCloud:
             "HOSTED_ZONE_ID": "",
             # Nor images of instances; functions use this machine's network.
             "EGRESS": "proxy" if environ.get("EGRESS") == "proxy" else "ipv6",
+            "MAIL_IDENTITY": "create",  # Nor any identity.
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }
 

@@ -11,16 +11,18 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import emulator_scheduler
 from emulator_events import invoke_later
 from emulator_functions import use_environments
 from emulator_guard import Guard
+from emulator_mail import with_capture
 from emulator_request_ids import RequestIds, with_callers_id
 from ministack import app
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import ec2, lambda_svc, scheduler, ssm
+from ministack.services import ec2, lambda_svc, scheduler, ses_v2, ssm
 from ministack.services.cloudformation import provisioners
 
 type Created = tuple[str, dict[str, Any]]
@@ -185,6 +187,8 @@ if __name__ == "__main__":
     scheduler._ticker_loop = lambda: emulator_scheduler.run(
         lambda: list(scheduler._schedules._data.values()), fire_schedule
     )
+    mail = Path(os.environ.pop("MAIL_FOLDER"))
+    ses_v2.handle_request = with_capture(ses_v2.handle_request, mail)
     use_environments()
     lambda_svc.invoke_async_with_retry = invoke_later
     lambda_svc._execute_function_dispatch = with_callers_id(lambda_svc._execute_function_dispatch)

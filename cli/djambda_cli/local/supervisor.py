@@ -28,7 +28,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import credentials, postgres, processes
+from djambda_cli.local import credentials, mailbox, postgres, processes
 from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials
 from djambda_cli.paths import EMULATOR_PYTHON
@@ -78,6 +78,7 @@ def emulator_environment(
         "DATABASE_PASSWORD": credentials.database_password,
         "EGRESS_ALLOWS_LOOPBACK": "true",
         "FUNCTION_PYTHONS": str(folder / PYTHONS),
+        "MAIL_FOLDER": str(folder / mailbox.FOLDER),
         "SCHEDULE_EXPRESSIONS": schedule_expressions.__file__,
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": str(postgres_port),

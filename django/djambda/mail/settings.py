@@ -5,6 +5,8 @@ Django 6.1 has the setting MAILERS, and rejects it beside the EMAIL_BACKEND of e
 
 from collections.abc import Mapping, MutableMapping
 from email.header import decode_header, make_header
+from email.headerregistry import Address
+from email.utils import parseaddr
 from typing import Any
 
 import django
@@ -28,8 +30,11 @@ WITH_SES = "MAIL_FROM is set, so mail is sent with Amazon SES"
 
 
 def use_mail(settings: MutableMapping[str, Any], sender: str) -> None:
-    """Set the backend and the senders. `sender` is the deployment's MAIL_FROM."""
-    sender = str(make_header(decode_header(sender)))
+    """Set the backend and the senders. `sender` has the form of a header."""
+    name, address = parseaddr(sender)
+    if name.startswith("=?"):
+        name = str(make_header(decode_header(name)))
+        sender = str(Address(name, addr_spec=address))
     for name, default in SENDERS.items():
         if settings.get(name, default) == default:
             settings[name] = sender

@@ -7,6 +7,7 @@ from typing import Any
 import django
 import pytest
 
+from awscdk.readers import mailbox
 from djambda.mail.settings import BACKEND, use_mail
 from tests.unit.djambda.conftest import configured, replaced
 
@@ -26,12 +27,12 @@ def with_mail(sender: str = SENDER, **settings: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def with_sender(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAIL_FROM", SENDER)
+    monkeypatch.setenv("DJAMBDA_MAIL_FROM", SENDER)
 
 
 @pytest.mark.usefixtures("deployed")
 def test_settings_are_unchanged_without_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MAIL_FROM", raising=False)
+    monkeypatch.delenv("DJAMBDA_MAIL_FROM", raising=False)
     settings = configured()
 
     assert not settings.keys() & {"MAILERS", "EMAIL_BACKEND", "DEFAULT_FROM_EMAIL", "SERVER_EMAIL"}
@@ -143,10 +144,26 @@ def test_own_senders_are_kept() -> None:
     assert with_mail(**django_own).items() >= dict.fromkeys(own, SENDER).items()
 
 
-def test_encoded_name_is_decoded() -> None:
-    settings = with_mail("=?utf-8?q?Caf=C3=A9?= <shop@example.com>")
+@pytest.mark.parametrize(
+    ("text", "sender"),
+    [
+        *((text, text) for text in ("shop@example.com", SENDER, '"Shop, Inc." <a@example.com>')),
+        ("Café <shop@example.com>", "Café <shop@example.com>"),
+        ('"Café, Bar" <shop@example.com>', '"Café, Bar" <shop@example.com>'),
+    ],
+)
+def test_sender_is_that_of_the_stack(text: str, sender: str) -> None:
+    header = mailbox(text).header
 
-    assert settings["DEFAULT_FROM_EMAIL"] == "Café <shop@example.com>"
+    assert header.isascii()
+    assert with_mail(header)["DEFAULT_FROM_EMAIL"] == sender
+
+
+@pytest.mark.usefixtures("deployed")
+def test_projects_own_variable_is_no_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_FROM", SENDER)
+
+    assert "DEFAULT_FROM_EMAIL" not in configured()
 
 
 def test_cold_start_imports_mail_only_with_a_sender(
@@ -161,7 +178,7 @@ def test_cold_start_imports_mail_only_with_a_sender(
     """
 
     without = run_deployed(code)
-    with_sender = run_deployed(code, MAIL_FROM=SENDER)
+    with_sender = run_deployed(code, DJAMBDA_MAIL_FROM=SENDER)
 
     assert without.stdout.splitlines() == ["[]", "False None"], without.stderr
     assert with_sender.stdout.splitlines() == [

@@ -1,0 +1,85 @@
+"""The identity in Amazon SES from which Django sends mail, and the permission to do so.
+
+An identity is unique in an account and region. The stack creates it unless MAIL_IDENTITY says that
+it exists, and keeps it when the stack is deleted, because another deployment may use it.
+"""
+
+from aws_cdk import CfnResource, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_ses as ses
+from constructs import Construct
+
+from awscdk.config import Config
+from awscdk.findings import acknowledge_wildcard, nag_notation
+from awscdk.readers import Mailbox
+
+SEND = ["ses:SendEmail", "ses:SendRawEmail"]
+"""SES requires the second for a message in MIME, whatever the name of the API's operation."""
+
+BOUNCES = "djambda-bounces"
+"""The subdomain of the MAIL FROM domain, where SES receives bounces. It must have no other use."""
+
+
+class Mail(Construct):
+    """`identity` is the domain or address that the stack creates in SES, None if it exists.
+
+    A domain is verified by records in the hosted zone; for an address, SES mails a link to it.
+    """
+
+    def __init__(self, scope: Construct, id: str, config: Config, *, sender: Mailbox) -> None:
+        super().__init__(scope, id)
+        domain = verifiable_domain(sender.domain, config)
+        self.identity = None if config.mail_identity == "existing" else domain or sender.address
+        self._senders = f"*@{domain}" if domain else sender.address
+        if self.identity and domain and config.hosted_zone_id:
+            self._verify_domain(domain, config.hosted_zone_id)
+        elif self.identity:
+            ses.EmailIdentity(self, "Identity", identity=ses.Identity.email(self.identity))
+        if not config.ephemeral:
+            for child in self.node.find_all():
+                if isinstance(child, CfnResource):
+                    child.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+
+    def grant_send(self, role: iam.Role) -> None:
+        """Allow a role to send from the sender's address, or from its domain if it is the site's.
+
+        In the sandbox, SES also checks the permission on the recipients' identities, so the
+        condition restricts the sender, and not the resource.
+        """
+        arns = [
+            Stack.of(self).format_arn(service="ses", resource=kind, resource_name="*")
+            for kind in ("identity", "configuration-set")
+        ]
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=SEND,
+                resources=arns,
+                conditions={"StringLike": {"ses:FromAddress": self._senders}},
+            )
+        )
+        for arn in arns:
+            acknowledge_wildcard(
+                role, nag_notation(self, arn), "The condition restricts the sender."
+            )
+
+    def _verify_domain(self, domain: str, hosted_zone_id: str) -> None:
+        zone = route53.PublicHostedZone.from_public_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=hosted_zone_id, zone_name=domain
+        )
+        ses.EmailIdentity(
+            self,
+            "Identity",
+            identity=ses.Identity.public_hosted_zone(zone),
+            mail_from_domain=f"{BOUNCES}.{domain}",
+        )
+
+
+def verifiable_domain(domain: str, config: Config) -> str | None:
+    """Return the domain of a sender if the site's hosted zone can have its records.
+
+    The zone is that of DOMAIN_NAME or of a parent domain.
+    """
+    site = config.domain_name
+    related = site and (f".{domain}".endswith(f".{site}") or f".{site}".endswith(f".{domain}"))
+    return domain if related and config.hosted_zone_id else None

@@ -1,0 +1,83 @@
+"""`djambda mail --local`: the mail that the local cloud has captured."""
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import LocalCloud
+from djambda_cli.local.mailbox import Mail, load_mail
+from djambda_cli.operations.mail_rendering import (
+    mail_as_json,
+    mail_table,
+    render_mail,
+    summary_as_json,
+)
+from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
+from djambda_cli.terminal import stderr, stdout
+
+
+class Action(StrEnum):
+    """The action on the mail."""
+
+    LIST = "list"
+    SHOW = "show"
+
+
+def mail(
+    action: Annotated[Action, typer.Argument(help="What to do.")] = Action.LIST,
+    number: Annotated[
+        int | None, typer.Argument(help="The message to show. Default: the newest.")
+    ] = None,
+    *,
+    local: Local = False,
+    as_json: Json = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """List the mail that the site has sent in the local cloud, or show a message.
+
+    The local cloud delivers no mail. It captures what the site sends with Amazon SES, which needs
+    the variable MAIL_FROM. `show` prints headers, text and the names of attachments.
+
+    Example: `djambda mail --local show 1`
+    """
+    if not local:
+        raise CliError(
+            "Only the local cloud keeps mail: djambda mail --local. On AWS, SES delivers it."
+        )
+    if action is Action.LIST and number is not None:
+        raise CliError(f"list takes no number. To show a message: djambda mail show {number}")
+    cloud = LocalCloud(folder)
+    mails = load_mail(cloud.folder)
+    if action is Action.SHOW:
+        chosen = choose(mails, number, hint=hint(cloud))
+        if as_json:
+            stdout.print_json(json.dumps(mail_as_json(chosen)))
+        else:
+            stdout.print(render_mail(chosen), soft_wrap=True)
+    elif as_json:
+        stdout.print_json(json.dumps([summary_as_json(each) for each in mails]))
+    elif mails:
+        stdout.print(mail_table(mails))
+    else:
+        stderr.print(f"The site has sent no mail. {hint(cloud)}", soft_wrap=True)
+
+
+def choose(mails: Sequence[Mail], number: int | None, *, hint: str) -> Mail:
+    """Return the message with a number, or the newest. Raises `CliError`; `hint` is its end."""
+    if not mails:
+        raise CliError(f"The site has sent no mail. {hint}")
+    if number is None:
+        return mails[-1]
+    try:
+        return next(each for each in mails if each.number == number)
+    except StopIteration:
+        raise CliError(f"There is no message {number}. The newest is {mails[-1].number}.") from None
+
+
+def hint(cloud: LocalCloud) -> str:
+    """Return what mail needs."""
+    return f"Mail needs a sender: MAIL_FROM=site@example.com {cloud.command('up')}"
