@@ -112,7 +112,7 @@ def test_outputs(template: Templates, name: str) -> None:
         "Superuser",
         "AdminPath",
         "ReplacedSettings",
-        *({"ScheduleNames"} if name != "default" else ()),
+        *({"ScheduleNames"} if name in {"everything", "ephemeral"} else ()),
         *({"MailIdentity"} if name == "everything" else ()),
     }
 
