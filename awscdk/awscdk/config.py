@@ -257,6 +257,18 @@ class Config:
         return f"/djambda/{self.environment}/{self.app_name}"
 
     @property
+    def mail_domain(self) -> str | None:
+        """The domain of MAIL_FROM if the site's hosted zone can have its records.
+
+        The zone is that of DOMAIN_NAME or of a parent domain.
+        """
+        site, domain = self.domain_name, self.mail_from and self.mail_from.domain
+        if not site or not domain:
+            return None
+        is_related = f".{domain}".endswith(f".{site}") or f".{site}".endswith(f".{domain}")
+        return domain if is_related else None
+
+    @property
     def superuser_email(self) -> str:
         """The superuser's email address, by default one that cannot receive mail (RFC 2606)."""
         user = self.django_superuser_username.partition("@")[0]

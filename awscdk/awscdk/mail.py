@@ -29,7 +29,7 @@ class Mail(Construct):
 
     def __init__(self, scope: Construct, id: str, config: Config, *, sender: Mailbox) -> None:
         super().__init__(scope, id)
-        domain = verifiable_domain(sender.domain, config)
+        domain = config.mail_domain
         self.identity = None if config.mail_identity == "existing" else domain or sender.address
         self._senders = f"*@{domain}" if domain else sender.address
         if self.identity and domain and config.hosted_zone_id:
@@ -73,13 +73,3 @@ class Mail(Construct):
             identity=ses.Identity.public_hosted_zone(zone),
             mail_from_domain=f"{BOUNCES}.{domain}",
         )
-
-
-def verifiable_domain(domain: str, config: Config) -> str | None:
-    """Return the domain of a sender if the site's hosted zone can have its records.
-
-    The zone is that of DOMAIN_NAME or of a parent domain.
-    """
-    site = config.domain_name
-    related = site and (f".{domain}".endswith(f".{site}") or f".{site}".endswith(f".{domain}"))
-    return domain if related and config.hosted_zone_id else None

@@ -57,6 +57,8 @@ NOT_RECORDED: dict[str, Pairs] = {
         ("route53:GetHostedZone", "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"),
         ("s3:GetAccountPublicAccessBlock", ANY),
         ("servicequotas:GetServiceQuota", arn("servicequotas", "vpc/L-F678F1CE")),
+        ("ses:GetAccount", ANY),
+        ("ses:GetEmailIdentity", arn("ses", "identity/example.com")),
     ],
     # A command that ends without a result.
     "Operate": [("logs:FilterLogEvents", log_arn(f"/aws/lambda/{STACK}{DJANGO_SUFFIX}"))],

@@ -9,7 +9,7 @@ from aws_cdk import App, Environment, Stack, assertions
 from aws_cdk import aws_iam as iam
 
 from awscdk.config import Config
-from awscdk.mail import Mail, verifiable_domain
+from awscdk.mail import Mail
 from awscdk.readers import Mailbox
 from tests.synth.conftest import Template, resources
 
@@ -26,7 +26,8 @@ def synthesize(config: Config, address: str = "shop@example.com") -> Template:
     environment = Environment(region="us-east-1", account="123456789012")
     stack = Stack(App(context=context), "Test", env=environment)
     role = iam.Role(stack, "Role", assumed_by=iam.AnyPrincipal())
-    Mail(stack, "Mail", config, sender=Mailbox(address)).grant_send(role)
+    sender = Mailbox(address)
+    Mail(stack, "Mail", replace(config, mail_from=sender), sender=sender).grant_send(role)
     return dict(assertions.Template.from_stack(stack).to_json())
 
 
@@ -56,8 +57,10 @@ def policy(template: Template) -> dict[str, Any]:
 def test_domain_is_verified_if_the_sites_zone_can_have_its_records(
     domain: str, verifiable: bool
 ) -> None:
-    assert verifiable_domain(domain, SITE) == (domain if verifiable else None)
-    assert verifiable_domain(domain, WITHOUT_DOMAIN) is None
+    sender = Mailbox(f"shop@{domain}")
+
+    assert replace(SITE, mail_from=sender).mail_domain == (domain if verifiable else None)
+    assert replace(WITHOUT_DOMAIN, mail_from=sender).mail_domain is None
 
 
 def test_domain_has_records_for_dkim_and_spf() -> None:

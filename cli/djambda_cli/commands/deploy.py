@@ -7,6 +7,7 @@ import typer
 
 from djambda_cli.deployment import use_deployment
 from djambda_cli.operations.access import load_access, write_variables
+from djambda_cli.operations.checks_mail import unverified_address
 from djambda_cli.operations.confirm import confirmation
 from djambda_cli.operations.interruption import report_continuation
 from djambda_cli.operations.rollout import roll_out
@@ -57,6 +58,12 @@ def deploy(
     if deployed.changed:
         undo = deployed.previous and deployment.command(f"rollback {deployed.previous}")
         check_site(deployment, steps, undo=undo)
+        if deployment.config.mail_from and (address := unverified_address(deployment)):
+            stderr.print(
+                f"\n  Mail: AWS has mailed a link to {address}. Open it within 24 hours, so that the "
+                "site can send.",
+                soft_wrap=True,
+            )
     if as_json:
         result = {"url": deployed.url, "version": deployed.version, "changed": deployed.changed}
         stdout.print_json(json.dumps(result))

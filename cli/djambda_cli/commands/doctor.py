@@ -26,6 +26,7 @@ from djambda_cli.operations.checks_first_deploy import (
     check_zones,
 )
 from djambda_cli.operations.checks_machine import check_configuration, check_machine, check_project
+from djambda_cli.operations.checks_mail import check_mail
 from djambda_cli.operations.checks_stack import NOT_DEPLOYED, check_stack
 from djambda_cli.operations.findings import (
     Check,
@@ -87,6 +88,7 @@ def check_aws(deployment: Deployment) -> Report:
             "the CDK's bootstrap": check_bootstrap,
             "Lambda's concurrency": check_concurrency,
             "the domain": check_domain,
+            "mail": check_mail,
         }
         if stack[0].message == NOT_DEPLOYED:
             checks |= {

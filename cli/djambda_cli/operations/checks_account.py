@@ -96,7 +96,7 @@ def rate_concurrency(limit: int, *, available: int, requested: int) -> Finding:
 
 
 def check_domain(deployment: Deployment) -> Iterator[Finding]:
-    """Check that the hosted zone contains the domain."""
+    """Check that the hosted zone contains the domain, and that of MAIL_FROM."""
     domain, zone_id = deployment.config.domain_name, deployment.config.hosted_zone_id
     if not domain or not zone_id:
         return
@@ -112,3 +112,10 @@ def check_domain(deployment: Deployment) -> Iterator[Finding]:
         yield ok(f"{domain} is in the zone {zone}")
     else:
         yield problem(f"{domain} is not in the zone {zone} ({zone_id})", "Correct HOSTED_ZONE_ID.")
+    sender = deployment.config.mail_domain
+    creates = sender and deployment.config.mail_identity == "create"
+    if creates and not f".{sender}".endswith(f".{zone}"):
+        yield problem(
+            f"{sender}, the domain of MAIL_FROM, is not in the zone {zone} ({zone_id})",
+            f"Use an address at {zone}, or verify {sender} yourself and set MAIL_IDENTITY=existing.",
+        )

@@ -30,7 +30,7 @@ class FakeClient:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         names = (
             *("ParameterNotFound", "ResourceNotFoundException", "NoSuchHostedZone"),
-            "PreconditionFailedException",
+            *("NotFoundException", "PreconditionFailedException"),
         )
         self.exceptions = SimpleNamespace(**{name: _error_class(name) for name in names})
 

@@ -20,7 +20,7 @@ from tests.unit.docs.policies import documented_actions
 ROOT = Path(__file__).resolve().parents[3]
 CLI = ROOT / "cli" / "djambda_cli"
 
-PREFIXES = {"service-quotas": "servicequotas"}
+PREFIXES = {"service-quotas": "servicequotas", "sesv2": "ses"}
 """IAM's prefixes where they differ from the services' names."""
 ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
