@@ -60,8 +60,8 @@ def deploy(
         check_site(deployment, steps, undo=undo)
         if deployment.config.mail_from and (address := unverified_address(deployment)):
             stderr.print(
-                f"\n  Mail: AWS has mailed a link to {address}. Open it within 24 hours, so that the "
-                "site can send.",
+                f"\n  Mail: AWS has mailed a link to {address}. Open it within 24 hours, so that "
+                "the site can send.",
                 soft_wrap=True,
             )
     if as_json:

@@ -117,5 +117,5 @@ def check_domain(deployment: Deployment) -> Iterator[Finding]:
     if creates and not f".{sender}".endswith(f".{zone}"):
         yield problem(
             f"{sender}, the domain of MAIL_FROM, is not in the zone {zone} ({zone_id})",
-            f"Use an address at {zone}, or verify {sender} yourself and set MAIL_IDENTITY=existing.",
+            f"Use an address at {zone}, or verify {sender} and set MAIL_IDENTITY=existing.",
         )

@@ -161,7 +161,7 @@ def test_identities_are_the_address_and_its_domains() -> None:
     ],
 )
 def test_deploy_names_an_address_with_an_unopened_link(
-    verified: dict[str, bool], address: str | None
+    verified: dict[str, Any], address: str | None
 ) -> None:
     assert unverified_address(with_ses(MAIL, **verified)) == address
 
