@@ -153,6 +153,11 @@ VARIABLES = {
         "The requests that Django can handle at once (reserved). Empty: the account's limit.",
         optional(number(1, 1000, unit="requests")),
     ),
+    "TASKS_CONCURRENCY": Variable(
+        'The tasks that run at once, if the project has tasks = "queue".',
+        number(2, 1000, unit="tasks"),
+        "5",
+    ),
     "API_RATE": Variable(
         "Requests per second that the site accepts; API Gateway answers others with 429.",
         number(1, API_RATE_QUOTA, unit="requests per second"),
@@ -224,6 +229,7 @@ class Config:
     lambda_timeout: int = 900
     lambda_architecture: str = "x86_64"
     lambda_concurrency: int | None = None
+    tasks_concurrency: int = 5
     api_rate: int = 100
     api_burst: int = 200
     blocked_paths: tuple[str, ...] = tuple(BLOCKED_PATHS.split(","))

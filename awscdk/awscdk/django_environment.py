@@ -7,12 +7,7 @@ from awscdk import database
 from awscdk.api import STAGE
 from awscdk.config import Config
 from awscdk.discovery import Project
-from djambda_common.names import (
-    NAMES_VARIABLE,
-    SENDER_VARIABLE,
-    SNAPSHOT_VARIABLE,
-    TASKS_VARIABLE,
-)
+from djambda_common.names import NAMES_VARIABLE, SENDER_VARIABLE, SNAPSHOT_VARIABLE
 
 IPV6_ONLY = ("ipv6", "proxy")
 """The values of `EGRESS` with which the VPC has no IPv4 to the internet."""
@@ -47,5 +42,4 @@ def django_environment(
         **({SENDER_VARIABLE: config.mail_from.header} if config.mail_from else {}),
         **({NAMES_VARIABLE: " ".join(names)} if (names := project.file.variables) else {}),
         **({SNAPSHOT_VARIABLE: variables} if variables else {}),
-        **({TASKS_VARIABLE: project.file.tasks} if project.file.tasks else {}),
     }

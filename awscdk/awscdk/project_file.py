@@ -54,7 +54,7 @@ class ProjectFile:
     release: tuple[str, ...] = RELEASE_COMMANDS
     """The management commands that run in a new version before it goes live."""
     tasks: str | None = None
-    """The backend of the project's tasks: "direct"."""
+    """The backend of the project's tasks: "direct" or "queue"."""
     variables: tuple[str, ...] = ()
     """The project's names of facts about the deployment, e.g. "APP_KEY=SECRET_KEY"."""
     schedules: tuple[ProjectSchedule, ...] = ()

@@ -95,7 +95,14 @@ class DjambdaStack(Stack):
             names = " ".join(schedule.name for schedule in schedules)
             self._output(SCHEDULES, names, "The names of the schedules")
         if project.file.tasks:
-            tasks = Tasks(self, "Tasks", config, django=django, bucket=storage.bucket)
+            tasks = Tasks(
+                self,
+                "Tasks",
+                config,
+                backend=project.file.tasks,
+                django=django,
+                bucket=storage.bucket,
+            )
             tasks.alias.node.add_dependency(release.alias)
         proxy = Proxy(self, "FrontDoor", config, django=django, alias=release.alias)
         api = Api(self, "Api", config, proxy=proxy.function)

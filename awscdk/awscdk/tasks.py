@@ -1,25 +1,33 @@
-"""Background tasks: asynchronous invocations of the Django function through an alias of its own.
+"""Background tasks: invocations of the Django function through an alias of its own.
 
 Lambda retries them, which it must not do with management commands, whose alias is `live`. An event
 that has failed for the last time goes to a small function (`awslambda/failed_tasks.py`), which
-records it even if Django cannot start.
+records it even if Django cannot start. Tasks for later are one-time schedules of EventBridge
+Scheduler, which Django creates. `task_queue.py` has what the backend "queue" needs in addition.
 """
 
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
+from awscdk.task_queue import TaskQueue
 from djambda_common.names import (
     FAILED_TASKS_SUFFIX,
+    QUEUE,
     TASK_ATTEMPTS,
     TASKS_ALIAS,
     TASKS_PREFIX,
+    TASKS_ROLE_VARIABLE,
+    TASKS_SUFFIX,
+    TASKS_TARGET_VARIABLE,
+    TASKS_VARIABLE,
 )
 
 EVENT_AGE = Duration.hours(6)
@@ -36,32 +44,12 @@ class Tasks(Construct):
         id: str,
         config: Config,
         *,
+        backend: str,
         django: DjangoFunction,
         bucket: s3.Bucket,
     ) -> None:
         super().__init__(scope, id)
-        failed = HelperFunction(
-            self,
-            "Failed",
-            function_name=config.name + FAILED_TASKS_SUFFIX,
-            handler="failed_tasks.lambda_handler",
-            description="Records tasks whose worker was killed",
-            timeout=TIMEOUT,
-            log_days=config.log_retention_days,
-            environment={"BUCKET": bucket.bucket_name},
-            retry_attempts=2,
-        )
-        records = bucket.arn_for_objects(f"{TASKS_PREFIX}*")
-        for actions, resource in (
-            (["s3:GetObject", "s3:PutObject"], records),
-            (["s3:ListBucket"], bucket.bucket_arn),  # Else S3 does not report missing records.
-        ):
-            failed.function.add_to_role_policy(
-                iam.PolicyStatement(actions=actions, resources=[resource])
-            )
-        acknowledge_wildcard(
-            failed, f"{arn_of(bucket)}/{TASKS_PREFIX}*", "A record's name is the task's id."
-        )
+        failed = self._add_failed_tasks(config, bucket)
         self.alias = lambda_.Alias(
             self,
             "Alias",
@@ -78,20 +66,98 @@ class Tasks(Construct):
             maximum_event_age_in_seconds=EVENT_AGE.to_seconds(),
             destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
                 on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(
-                    destination=failed.function.function_arn
+                    destination=failed.function_arn
                 )
             ),
         )
         # Not by reference to the alias: the function needs the policy, and the alias the function.
-        function = Stack.of(self).format_arn(
-            service="lambda",
-            resource="function",
-            resource_name=f"{config.django_function_name}:{TASKS_ALIAS}",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
+        alias_arn = self._arn("lambda", f"function:{config.django_function_name}:{TASKS_ALIAS}")
         django.role.add_to_policy(
             iam.PolicyStatement(
-                actions=["lambda:InvokeFunction"],
-                resources=[function, failed.function.function_arn],
+                actions=["lambda:InvokeFunction"], resources=[alias_arn, failed.function_arn]
             )
+        )
+        if backend == QUEUE:
+            queue = TaskQueue(self, "Queue", config, django=django, alias=self.alias)
+            target, send = queue.arn, "sqs:SendMessage"
+        else:
+            target, send = alias_arn, "lambda:InvokeFunction"
+        role = self._add_scheduler(config, iam.PolicyStatement(actions=[send], resources=[target]))
+        self._allow_scheduling(config, django.role, role)
+        for name, value in {
+            TASKS_VARIABLE: backend,
+            TASKS_TARGET_VARIABLE: target,
+            TASKS_ROLE_VARIABLE: role.role_arn,
+        }.items():
+            django.function.add_environment(name, value)
+
+    def _add_failed_tasks(self, config: Config, bucket: s3.Bucket) -> lambda_.Function:
+        """Add the function that records the tasks whose worker was killed."""
+        failed = HelperFunction(
+            self,
+            "Failed",
+            function_name=config.name + FAILED_TASKS_SUFFIX,
+            handler="failed_tasks.lambda_handler",
+            description="Records tasks whose worker was killed",
+            timeout=TIMEOUT,
+            log_days=config.log_retention_days,
+            environment={"BUCKET": bucket.bucket_name},
+            retry_attempts=2,
+        )
+        for actions, resource in (
+            (["s3:GetObject", "s3:PutObject"], bucket.arn_for_objects(f"{TASKS_PREFIX}*")),
+            (["s3:ListBucket"], bucket.bucket_arn),  # Else S3 does not report missing records.
+        ):
+            failed.function.add_to_role_policy(
+                iam.PolicyStatement(actions=actions, resources=[resource])
+            )
+        acknowledge_wildcard(
+            failed, f"{arn_of(bucket)}/{TASKS_PREFIX}*", "A record's name is the task's id."
+        )
+        return failed.function
+
+    def _add_scheduler(self, config: Config, statement: iam.PolicyStatement) -> iam.Role:
+        """Add the group of the tasks for later, and the role that sends them."""
+        group = scheduler.CfnScheduleGroup(self, "Later", name=config.name + TASKS_SUFFIX)
+        role = iam.Role(
+            self,
+            "Sender",
+            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
+                    "ArnEquals": {"aws:SourceArn": group.attr_arn},
+                },
+            ),
+        )
+        role.add_to_policy(statement)
+        return role
+
+    def _allow_scheduling(self, config: Config, django: iam.Role, sender: iam.Role) -> None:
+        """Allow Django to create one-time schedules, which nothing but the sender's role runs."""
+        schedules = f"schedule/{config.name}{TASKS_SUFFIX}/*"
+        django.add_to_policy(
+            iam.PolicyStatement(
+                actions=["scheduler:CreateSchedule"], resources=[self._arn("scheduler", schedules)]
+            )
+        )
+        django.add_to_policy(
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[sender.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+            )
+        )
+        account = config.aws_account_id or "<AWS::AccountId>"
+        acknowledge_wildcard(
+            django,
+            f"arn:{Stack.of(self).partition}:scheduler:{config.aws_default_region}:{account}"
+            f":{schedules}",
+            "A schedule's name is the task's id.",
+        )
+
+    def _arn(self, service: str, resource: str) -> str:
+        return Stack.of(self).format_arn(
+            service=service, resource=resource, arn_format=ArnFormat.NO_RESOURCE_NAME
         )

@@ -17,7 +17,10 @@ SECRETS_SUFFIX = "-secrets"
 BUCKET_CLEANUP_SUFFIX = "-emptier"
 EGRESS_SUFFIX = "-egress"
 FAILED_TASKS_SUFFIX = "-failed-tasks"
-"""Each function's name is the stack's name with one of these suffixes."""
+TASKS_SUFFIX = "-tasks"
+DEAD_TASKS_SUFFIX = "-tasks-dead"
+"""The stack's name with one of these suffixes is the name of a function, a queue or a group of
+scheduled tasks."""
 
 DATABASE_PASSWORD = "database-password"  # noqa: S105 (a parameter's name)
 SECRET_KEY = "secret-key"  # noqa: S105 (a parameter's name)
@@ -48,7 +51,14 @@ deployment: NAME=FACT, separated by spaces.
 
 TASKS_VARIABLE = "DJAMBDA_TASKS"
 """The Django function's environment variable with the backend of the project's tasks."""
-TASK_BACKENDS = ("direct",)
+TASKS_TARGET_VARIABLE = "DJAMBDA_TASKS_TARGET"
+TASKS_ROLE_VARIABLE = "DJAMBDA_TASKS_ROLE"
+"""Those with the ARNs of the alias or queue that tasks are sent to, and of the role with which
+EventBridge Scheduler sends those with `run_after`."""
+TASKS_QUEUE_VARIABLE = "DJAMBDA_TASKS_QUEUE"
+DEAD_TASKS_VARIABLE = "DJAMBDA_TASKS_DEAD_LETTERS"
+"""Those with the URLs of the queue and of its dead-letter queue, if the backend is the queue."""
+DIRECT, QUEUE = TASK_BACKENDS = ("direct", "queue")
 TASK_ATTEMPTS = 3
 """The attempts that a task has; those after the first one are Lambda's retries."""
 

@@ -99,10 +99,10 @@ def configure(settings: MutableMapping[str, Any]) -> None:
         from djambda import egress  # noqa: PLC0415 (only with `EGRESS=proxy`)
 
         egress.use_hosts(settings)
-    if kind := os.environ.get(TASKS_VARIABLE):
+    if os.environ.get(TASKS_VARIABLE):
         from djambda.tasks.task_settings import use_tasks  # noqa: PLC0415 (few projects need it)
 
-        use_tasks(settings, kind)
+        use_tasks(settings)
     use_temporary_folder(settings)
     _use_lambda_log(settings)
 

@@ -53,6 +53,10 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         from djambda.tasks.worker import run_task  # noqa: PLC0415 (as above)
 
         return run_task(event["task"], context)
+    if isinstance(event, dict) and "Records" in event and TASKS_VARIABLE in os.environ:
+        from djambda.tasks.queue import run_messages  # noqa: PLC0415 (as above)
+
+        return run_messages(event["Records"], context)
     keys = ", ".join(sorted(event)) if isinstance(event, dict) else type(event).__name__
     raise UnknownEvent(
         f"Events with these keys are not supported: {keys or '(none)'}. Supported are "

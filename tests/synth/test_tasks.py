@@ -15,18 +15,26 @@ from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, onl
 from tests.synth.test_stack import FREE_WHILE_IDLE, functions, statements
 
 
-@pytest.fixture(scope="module")
-def tasks(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Template:
+def synthesize(backend: str, layer: Path, folder: Path) -> Template:
     """Synthesize an ephemeral deployment of a project with tasks, checked by cdk-nag."""
-    folder = tmp_path_factory.mktemp("tasks")
     app = new_app(folder)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    project = replace(PROJECT, layer=layer, file=ProjectFile(tasks="direct"))
+    project = replace(PROJECT, layer=layer, file=ProjectFile(tasks=backend))
     DjambdaStack(app, replace(CONFIGURATIONS["default"], ephemeral=True), project=project)
     app.synth()
     [file] = folder.glob("*.template.json")
     parsed: Template = json.loads(file.read_text())
     return parsed
+
+
+@pytest.fixture(scope="module")
+def queue(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return synthesize("queue", layer, tmp_path_factory.mktemp("queue"))
+
+
+@pytest.fixture(scope="module")
+def tasks(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return synthesize("direct", layer, tmp_path_factory.mktemp("tasks"))
 
 
 def aliases(template: Template) -> dict[str, Any]:
@@ -36,7 +44,10 @@ def aliases(template: Template) -> dict[str, Any]:
 def test_nothing_is_billed_by_the_hour_while_idle(tasks: Template) -> None:
     kinds = {resource["Type"] for resource in tasks["Resources"].values()}
 
-    assert kinds <= FREE_WHILE_IDLE.keys() | {"Custom::EmptiedBucket"}
+    assert kinds <= FREE_WHILE_IDLE.keys() | {
+        "AWS::Scheduler::ScheduleGroup",
+        "Custom::EmptiedBucket",
+    }
 
 
 def test_the_alias_points_to_the_live_version_after_the_release(tasks: Template) -> None:
@@ -104,3 +115,42 @@ def test_a_project_without_tasks_has_none_of_it(template: Any, name: str) -> Non
         word for word in (":tasks", "tasks/", "DJAMBDA_TASKS", "FailedTasks") if word in text
     ]
     assert aliases(template(name)).keys() == {"live"}
+
+
+def statements_of_django(template: Template) -> list[dict[str, Any]]:
+    return [
+        statement
+        for policy in resources(template, "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("DjangoRole")
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_django_passes_only_the_senders_role_and_only_to_scheduler(tasks: Template) -> None:
+    [passing] = [each for each in statements_of_django(tasks) if each["Action"] == "iam:PassRole"]
+
+    assert "TasksSender" in json.dumps(passing["Resource"])
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}
+    }
+
+
+def test_queue_has_a_dead_letter_queue_and_time_for_the_function(queue: Template) -> None:
+    [of_tasks] = [each for each in resources(queue, "AWS::SQS::Queue") if "RedrivePolicy" in each]
+    timeout = functions(queue)["djambda-lambda"]["Timeout"]
+
+    assert of_tasks["VisibilityTimeout"] == 6 * timeout
+    assert of_tasks["RedrivePolicy"]["maxReceiveCount"] == 10
+
+
+def test_workers_of_the_queue_are_limited_and_run_the_live_version(queue: Template) -> None:
+    mapping = only(queue, "AWS::Lambda::EventSourceMapping")
+
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BatchSize"] == 1
+    assert "TasksAlias" in json.dumps(mapping["FunctionName"])
+
+
+def test_direct_backend_has_no_queue(tasks: Template) -> None:
+    assert resources(tasks, "AWS::SQS::Queue") == []

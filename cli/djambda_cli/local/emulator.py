@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import emulator_scheduler
-from emulator_events import invoke_later
+from emulator_events import use_events
 from emulator_functions import use_environments
 from emulator_guard import Guard
 from emulator_mail import with_capture
@@ -190,7 +190,7 @@ if __name__ == "__main__":
     mail = Path(os.environ.pop("MAIL_FOLDER"))
     ses_v2.handle_request = with_capture(ses_v2.handle_request, mail)
     use_environments()
-    lambda_svc.invoke_async_with_retry = invoke_later
+    use_events()
     lambda_svc._execute_function_dispatch = with_callers_id(lambda_svc._execute_function_dispatch)
     app.app = Guard(RequestIds(app.app), int(os.environ["GATEWAY_PORT"]))
     app.main()

@@ -1,4 +1,4 @@
-"""Process asynchronous invocations as Lambda does, in less time.
+"""Process asynchronous invocations and messages as Lambda does, in less time.
 
 Each alias or version has its own settings: the number of retries, the age at which an event is
 dropped, and the destination of events that have failed for the last time. The emulator itself knows
@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from emulator_request_ids import request_id
-from ministack.services import lambda_svc
+from ministack.services import lambda_svc, sqs
 
+RUN_SQS_BATCH = lambda_svc._run_sqs_batch
 RETRIES, EVENT_AGE = 2, 21_600
 """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html"""
 RETRY_SECONDS = (1, 2)
@@ -55,6 +56,23 @@ def invoke_later(function: dict[str, Any], payload: Any) -> None:
     current = lambda_svc._functions[name]
     settings = lambda_svc._event_invoke_config(current, qualifier) or {}
     _submit(Event(arn, payload, request_id.get() or str(uuid.uuid4()), settings))
+
+
+def run_batch(*arguments: Any) -> None:
+    """Invoke a function with messages, and deliver those that have failed again soon."""
+    RUN_SQS_BATCH(*arguments)
+    batch, url = arguments[3:5]
+    delivered = {message["id"] for message in batch}
+    with sqs._queues_lock:
+        for message in sqs._get_q(url)["messages"]:
+            if message["id"] in delivered:
+                message["visible_at"] = time.time() + RETRY_SECONDS[0]
+
+
+def use_events() -> None:
+    """Replace the emulator's own queue of events, and its retries of messages."""
+    lambda_svc.invoke_async_with_retry = invoke_later
+    lambda_svc._run_sqs_batch = run_batch
 
 
 def _submit(event: Event) -> None:

@@ -28,12 +28,13 @@ class TaskMissing(Exception):  # noqa: N818 (an outcome)
 
 
 class LambdaBackend:
-    """Runs tasks in asynchronous invocations of the Django function.
+    """Runs tasks in invocations of their own of the Django function.
 
     `base` and `signals` are the framework's modules, the others parts of it.
     """
 
     supports_async_task = True
+    supports_defer = True
     supports_get_result = True
 
     base: Any

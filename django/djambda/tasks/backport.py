@@ -1,4 +1,4 @@
-"""The backends for the package `django-tasks`, which brings `django.tasks` to Django 5.2."""
+"""The backend for the package `django-tasks`, which brings `django.tasks` to Django 5.2."""
 
 from django_tasks import base, signals
 from django_tasks.backends.base import BaseTaskBackend
@@ -8,8 +8,8 @@ from django_tasks.utils import normalize_json
 from djambda.tasks.backend import LambdaBackend
 
 
-class DirectBackend(LambdaBackend, BaseTaskBackend):
-    """Invokes the Django function asynchronously, once for each task."""
+class Backend(LambdaBackend, BaseTaskBackend):
+    """Sends a task to the Django function, directly or through a queue."""
 
     base = base
     signals = signals

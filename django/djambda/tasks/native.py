@@ -1,4 +1,4 @@
-"""The backends for `django.tasks`, of Django 6.0 and later."""
+"""The backend for `django.tasks`, of Django 6.0 and later."""
 
 from django.tasks import base, signals
 from django.tasks.backends.base import BaseTaskBackend
@@ -8,8 +8,8 @@ from django.utils.json import normalize_json
 from djambda.tasks.backend import LambdaBackend
 
 
-class DirectBackend(LambdaBackend, BaseTaskBackend):
-    """Invokes the Django function asynchronously, once for each task."""
+class Backend(LambdaBackend, BaseTaskBackend):
+    """Sends a task to the Django function, directly or through a queue."""
 
     base = base
     signals = signals

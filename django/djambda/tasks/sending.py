@@ -1,13 +1,17 @@
-"""Send a task to Lambda: write its record, and invoke the function asynchronously.
+"""Send a task: write its record, and invoke the function asynchronously or send an SQS message.
 
-Both requests are in progress at the same time. Sending a task twice is safe, because tasks may run
-more than once anyway, and have the same id.
+Both requests are in progress at the same time. A task for later is a schedule of EventBridge
+Scheduler, which then sends it. Sending a task twice is safe, because tasks may run more than once
+anyway, and have the same id.
 """
 
 import json
 import logging
 import os
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -22,15 +26,29 @@ from djambda_common.aws_api import (
     send,
 )
 from djambda_common.http_connection import Response
-from djambda_common.names import TASKS_ALIAS
+from djambda_common.names import (
+    DJANGO_SUFFIX,
+    QUEUE,
+    TASKS_QUEUE_VARIABLE,
+    TASKS_ROLE_VARIABLE,
+    TASKS_SUFFIX,
+    TASKS_TARGET_VARIABLE,
+    TASKS_VARIABLE,
+)
 from djambda_common.task_record import Record
 
 logger = logging.getLogger(__name__)
 
 MAX_EVENT = 1_000_000
-"""Bytes of an asynchronous invocation, below Lambda's 1 MB. Larger tasks are only in the bucket.
+MAX_LATER = 250_000
+"""Bytes of an event, below the 1 MB of Lambda and SQS, and the 256 KB of EventBridge Scheduler.
+Larger tasks are only in the bucket.
 
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+ALMOST_A_SECOND = timedelta(microseconds=999_999)
+LEAST_DELAY = timedelta(seconds=10)
+"""Tasks that begin sooner are sent at once; Scheduler refuses times in the past."""
 
 TIMEOUT = 5.0
 PAUSES = (0.1, 0.5)
@@ -47,20 +65,30 @@ class TaskNotSent(Exception):  # noqa: N818 (an outcome)
 
 def send_task(record: Record) -> None:
     """Send a task. Raises `TaskNotSent` if AWS did not accept it."""
-    event = json.dumps({"task": {name: record[name] for name in EVENT_FIELDS}}).encode()
-    if len(event) > MAX_EVENT:
+    begin = _begin_later(record)
+    event = json.dumps({"task": {name: record[name] for name in EVENT_FIELDS}})
+    deliver = partial(_schedule, record, begin) if begin else _deliver_now
+    if len(event) > (MAX_LATER if begin else MAX_EVENT):
         try:
             store.create(record)
         except store.StoreError as error:
             raise _not_sent(record, error) from error
-        _invoke_with_retries(record, json.dumps({"task": {"load": record["id"]}}).encode())
+        _repeat(record, deliver, json.dumps({"task": {"load": record["id"]}}))
         return
     creation = _begin_to_create(record)
     try:
-        _invoke_with_retries(record, event)
+        _repeat(record, deliver, event)
     finally:
         if creation is not None:
             _finish_creation(record, creation)
+
+
+def _begin_later(record: Record) -> datetime | None:
+    """Return the time at which a task may begin, or None if it can be sent now."""
+    if record["run_after"] is None:
+        return None
+    begin = datetime.fromisoformat(record["run_after"])
+    return begin if begin - datetime.now(UTC) > LEAST_DELAY else None
 
 
 def _begin_to_create(record: Record) -> Sent | None:
@@ -88,17 +116,18 @@ def _warn(record: Record, reason: object) -> None:
     )
 
 
-def _invoke_with_retries(record: Record, event: bytes) -> None:
+def _repeat(record: Record, deliver: Callable[[str], Response], event: str) -> None:
+    """Deliver an event, again if AWS is busy or does not respond. Raises `TaskNotSent`."""
     error: Any = None
     for pause in (0.0, *PAUSES):
         time.sleep(pause)
         try:
-            response = _invoke(event)
+            response = deliver(event)
         except (NotSent, OutcomeUnknown) as failure:
             error = failure
             continue
-        if response.status == HTTPStatus.ACCEPTED:
-            return
+        if response.status < HTTPStatus.BAD_REQUEST or response.status == HTTPStatus.CONFLICT:
+            return  # The schedule may exist already.
         error = f"HTTP {response.status} {': '.join(filter(None, error_of(response)))}"
         if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and (
             response.status != HTTPStatus.TOO_MANY_REQUESTS
@@ -107,11 +136,48 @@ def _invoke_with_retries(record: Record, event: bytes) -> None:
     raise _not_sent(record, error)
 
 
-def _invoke(event: bytes) -> Response:
-    function = f"{os.environ['AWS_LAMBDA_FUNCTION_NAME']}:{TASKS_ALIAS}"
-    path = f"/2015-03-31/functions/{encoded(function)}/invocations"
+def _deliver_now(event: str) -> Response:
+    if os.environ[TASKS_VARIABLE] == QUEUE:
+        return call_sqs("SendMessage", QueueUrl=os.environ[TASKS_QUEUE_VARIABLE], MessageBody=event)
+    path = f"/2015-03-31/functions/{encoded(os.environ[TASKS_TARGET_VARIABLE])}/invocations"
     headers = {"Content-Type": "application/json", "X-Amz-Invocation-Type": "Event"}
-    return send("lambda", Request("POST", path, headers, event), timeout=TIMEOUT).response()
+    request = Request("POST", path, headers, event.encode())
+    return send("lambda", request, timeout=TIMEOUT).response()
+
+
+def _schedule(record: Record, begin: datetime, event: str) -> Response:
+    """https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
+    stack = os.environ["AWS_LAMBDA_FUNCTION_NAME"].removesuffix(DJANGO_SUFFIX)
+    body = {
+        "ActionAfterCompletion": "DELETE",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "GroupName": stack + TASKS_SUFFIX,
+        # In whole seconds, and not earlier.
+        "ScheduleExpression": f"at({begin.astimezone(UTC) + ALMOST_A_SECOND:%Y-%m-%dT%H:%M:%S})",
+        "ScheduleExpressionTimezone": "UTC",
+        "Target": {
+            "Arn": os.environ[TASKS_TARGET_VARIABLE],
+            "RoleArn": os.environ[TASKS_ROLE_VARIABLE],
+            "Input": event,
+        },
+    }
+    request = Request(
+        "POST",
+        f"/schedules/{record['id']}",
+        {"Content-Type": "application/json"},
+        json.dumps(body).encode(),
+    )
+    return send("scheduler", request, timeout=TIMEOUT).response()
+
+
+def call_sqs(action: str, **parameters: object) -> Response:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html"""
+    headers = {
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": f"AmazonSQS.{action}",
+    }
+    request = Request("POST", "/", headers, json.dumps(parameters).encode())
+    return send("sqs", request, timeout=TIMEOUT).response()
 
 
 def _not_sent(record: Record, reason: object) -> TaskNotSent:

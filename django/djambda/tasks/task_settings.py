@@ -11,7 +11,6 @@ from djambda.replaced_settings import record
 
 APP = "djambda.tasks"
 BACKPORT = "django_tasks"
-BACKENDS = {"direct": "DirectBackend"}
 FIRST_WITH_TASKS = (6, 0)
 
 REPLACED = tuple(
@@ -22,7 +21,7 @@ REPLACED = tuple(
 """The backends of development: tasks run in the request, or not at all."""
 
 
-def use_tasks(settings: MutableMapping[str, Any], kind: str) -> None:
+def use_tasks(settings: MutableMapping[str, Any]) -> None:
     """Set the default backend of tasks unless the project has its own, and install the outbox.
 
     Raises `ImproperlyConfigured` if the project has no task framework.
@@ -33,7 +32,7 @@ def use_tasks(settings: MutableMapping[str, Any], kind: str) -> None:
         return
     if default:
         record(settings, 'TASKS["default"]', "the deployment runs tasks in the background")
-    tasks["default"] = {**default, "BACKEND": f"{APP}.{_framework(settings)}.{BACKENDS[kind]}"}
+    tasks["default"] = {**default, "BACKEND": f"{APP}.{_framework(settings)}.Backend"}
     settings["TASKS"] = tasks
     settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], APP]
 

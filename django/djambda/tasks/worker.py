@@ -52,8 +52,10 @@ class TaskAttemptFailed(Exception):  # noqa: N818 (Lambda shows the name as erro
     """The task raised an exception, and Lambda retries it."""
 
 
-def run_task(message: Any, context: Any) -> dict[str, Any]:
+def run_task(message: Any, context: Any, *, is_repeated: bool = False) -> dict[str, Any]:
     """Run the task of an event and return `{"task": id, "status": str}`.
+
+    If it is known that an event `is_repeated`, attempts whose worker was killed count, too.
 
     Raises `BadTaskEvent`, `TaskAttemptFailed` if the task is to be retried, and `StoreError` if its
     record cannot be read.
@@ -66,8 +68,9 @@ def run_task(message: Any, context: Any) -> dict[str, Any]:
     if record["status"] == FAILED:
         record["limit"] = record["attempts"] + TASK_ATTEMPTS
         record["finished_at"] = None
-    backend = _backend(record)
-    attempt = Attempt(record, backend, context)
+    attempt = Attempt(record, _backend(record), context)
+    if is_repeated and not attempt.count_repetition():
+        return {"task": task_id, "status": record["status"]}
     try:
         with _warning_before_timeout(record, context):
             attempt.run()
@@ -121,6 +124,28 @@ class Attempt:
         record["finished_at"] = iso(timezone.now())
         self._save()
         signals.task_finished.send(sender, task_result=self._backend.result_of(record, task))
+
+    def count_repetition(self) -> bool:
+        """Store that this attempt begins, in case its worker is killed, as the last one may be.
+
+        Return False, with the failure stored, if the task has had all its attempts.
+        """
+        record = self._record
+        record["attempts"] = max(1, record["attempts"])
+        if record["attempts"] < record["limit"]:
+            store.save({**record, "attempts": record["attempts"] + 1})
+            return True
+        error: dict[str, str | None] = {
+            "exception_class": "WorkerKilled",
+            "traceback": "The worker ended without a result: it ran out of memory or time, "
+            "or was killed. The function's log has the reason.",
+            "at": iso(timezone.now()),
+            "request_id": self._context.aws_request_id,
+        }
+        add_error(record, error, is_last=True)
+        self._store_failure()
+        logger.error("Task %s (%s) has failed: its workers ended", record["id"], record["task"])
+        return False
 
     def _fail(self, error: BaseException) -> None:
         is_last = self._record["attempts"] >= self._record["limit"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
@@ -27,6 +27,7 @@ from tests.support.lambda_events import API_HOST
 DJANGO = Path(__file__).parents[3] / "django"
 SHOP = Path(__file__).parents[2] / "projects" / "shop"
 SECRETS_PATH = "/djambda/dev/mysite"
+TASKS_ALIAS = "arn:aws:lambda:eu-west-1:123456789012:function:dev-mysite-djambda-lambda:tasks"
 DEFAULT_VARIABLES = (
     *("DATABASE_URL", "DEBUG", "DJANGO_ALLOWED_HOSTS", "DJANGO_DEBUG"),
     *("DJANGO_SECRET_KEY", "SECRET_KEY", "SHOP_SECRET_KEY"),
@@ -42,7 +43,8 @@ class FakeAws:
     """SSM, S3 and Lambda, as far as the runtime uses them, over real HTTP.
 
     It stores `parameters` and `objects` (key -> content and headers), and records `requests`, such
-    as "GetParameters" and "GET static/x.css", and asynchronous `invocations`. `ssm_errors` and
+    as "GetParameters" and "GET static/x.css", asynchronous `invocations`,
+    one-time `schedules` and `sqs_calls`. `ssm_errors` and
     `lambda_errors` are the statuses of the next responses, and `throttled` is the number of
     requests that SSM throttles before.
     """
@@ -55,6 +57,9 @@ class FakeAws:
         self.ssm_errors: list[int] = []
         self.lambda_errors: list[int] = []
         self.invocations: list[dict[str, Any]] = []
+        self.schedules: dict[str, dict[str, Any]] = {}
+        self.sqs_calls: list[tuple[str, dict[str, Any]]] = []
+        self.dead_letters: list[dict[str, Any]] = []
         self.throttled = 0
 
     def ssm(self, action: str, query: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -110,6 +115,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("/invocations"):
             self._invoke()
             return
+        if self.path.startswith("/schedules/"):
+            self.aws.schedules[self.path.removeprefix("/schedules/")] = json.loads(self._body())
+            self._respond(200, b"{}")
+            return
+        if self.headers["X-Amz-Target"].startswith("AmazonSQS."):
+            self._call_sqs(self.headers["X-Amz-Target"].removeprefix("AmazonSQS."))
+            return
         action = self.headers["X-Amz-Target"].removeprefix("AmazonSSM.")
         status, response = self.aws.ssm(action, json.loads(self._body()))
         self._respond(status, json.dumps(response).encode())
@@ -117,12 +129,18 @@ class Handler(BaseHTTPRequestHandler):
     def _invoke(self) -> None:
         event = json.loads(self._body())
         assert self.headers["X-Amz-Invocation-Type"] == "Event"
-        assert self.path == "/2015-03-31/functions/dev-mysite-djambda-lambda%3Atasks/invocations"
+        assert self.path == f"/2015-03-31/functions/{quote(TASKS_ALIAS, safe='')}/invocations"
         if self.aws.lambda_errors:
             self._respond(self.aws.lambda_errors.pop(0), b'{"message": "not now"}')
             return
         self.aws.invocations.append(event)
         self._respond(202, b"")
+
+    def _call_sqs(self, action: str) -> None:
+        parameters = json.loads(self._body())
+        self.aws.sqs_calls.append((action, parameters))
+        messages = self.aws.dead_letters if action == "ReceiveMessage" else []
+        self._respond(200, json.dumps({"Messages": messages} if messages else {}).encode())
 
     def do_DELETE(self) -> None:
         self.aws.requests.append(f"DELETE {self._key()}")

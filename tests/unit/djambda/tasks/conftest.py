@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from djambda.tasks import outbox, sending, store
 from djambda.tasks.worker import TaskAttemptFailed, run_task
-from tests.unit.djambda.conftest import FakeAws
+from tests.unit.djambda.conftest import TASKS_ALIAS, FakeAws
 from tests.unit.djambda.tasks import backport_tasks, functions, native_tasks
 
 FRAMEWORKS: dict[str, ModuleType] = {"native": native_tasks, "backport": backport_tasks}
@@ -72,12 +72,15 @@ def tasks(
     framework: str, deployed: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     """Return the module with the tasks of a framework, for a deployed function with tasks."""
+    monkeypatch.setenv("DJAMBDA_TASKS", "direct")
+    monkeypatch.setenv("DJAMBDA_TASKS_TARGET", TASKS_ALIAS)
+    monkeypatch.setenv("DJAMBDA_TASKS_ROLE", "arn:aws:iam::123456789012:role/sender")
     monkeypatch.setattr(store, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(sending, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(outbox, "_with_table", set())
     monkeypatch.setattr(outbox, "_checked_at", 0.0)
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "djambda.tasks"]
-    settings.TASKS = {"default": {"BACKEND": f"djambda.tasks.{framework}.DirectBackend"}}
+    settings.TASKS = {"default": {"BACKEND": f"djambda.tasks.{framework}.Backend"}}
     functions.calls.clear()
     return FRAMEWORKS[framework]
 

@@ -145,7 +145,7 @@ def test_enqueued_signal(tasks: Any, framework: str) -> None:
     finally:
         module.signals.task_enqueued.disconnect(receive)
 
-    assert received == [(module.DirectBackend, result.id)]
+    assert received == [(module.Backend, result.id)]
 
 
 def test_enqueueing_does_not_touch_the_database(tasks: Any) -> None:

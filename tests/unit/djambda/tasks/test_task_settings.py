@@ -11,7 +11,7 @@ from tests.unit.djambda.conftest import configured
 
 IMMEDIATE = {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}
 OWN = {"BACKEND": "django_tasks_db.DatabaseBackend"}
-NATIVE, BACKPORT = (f"djambda.tasks.{name}.DirectBackend" for name in ("native", "backport"))
+NATIVE, BACKPORT = (f"djambda.tasks.{name}.Backend" for name in ("native", "backport"))
 
 pytestmark = pytest.mark.usefixtures("deployed")
 

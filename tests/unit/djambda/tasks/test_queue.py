@@ -1,0 +1,183 @@
+"""Tasks that SQS delivers, and tasks for later."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from djambda.awslambda import lambda_handler
+from djambda.tasks import queue as queue_module
+from djambda.tasks import sending, store
+from tests.unit.djambda.tasks.conftest import Context, Lambda
+from tests.unit.djambda.tasks.functions import calls
+
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/dev-mysite-tasks"
+NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
+
+
+@pytest.fixture
+def queue(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the tasks of a deployment with the queue."""
+    monkeypatch.setenv("DJAMBDA_TASKS", "queue")
+    monkeypatch.setenv("DJAMBDA_TASKS_TARGET", "arn:aws:sqs:eu-west-1:123456789012:q")
+    monkeypatch.setenv("DJAMBDA_TASKS_QUEUE", QUEUE)
+    monkeypatch.setenv("DJAMBDA_TASKS_DEAD_LETTERS", f"{QUEUE}-dead")
+    monkeypatch.setattr(queue_module, "_checked_at", 0.0)
+    return tasks
+
+
+def messages(service: Lambda) -> list[str]:
+    return [call["MessageBody"] for name, call in service.aws.sqs_calls if name == "SendMessage"]
+
+
+def pauses(service: Lambda) -> list[int]:
+    """Return the visibility timeouts that the worker has set."""
+    return [
+        call["VisibilityTimeout"]
+        for name, call in service.aws.sqs_calls
+        if name == "ChangeMessageVisibility"
+    ]
+
+
+def deliver(body: str, deliveries: int = 1) -> dict[str, Any]:
+    return lambda_handler(
+        {
+            "Records": [
+                {
+                    "messageId": "m1",
+                    "receiptHandle": "r1",
+                    "body": body,
+                    "attributes": {"ApproximateReceiveCount": str(deliveries)},
+                    "eventSource": "aws:sqs",
+                }
+            ]
+        },
+        Context(),
+    )
+
+
+def test_task_is_a_message(queue: Any, service: Lambda) -> None:
+    result = queue.echo.enqueue("żółć")
+
+    [body] = messages(service)
+    assert service.events == []
+    assert deliver(body) == NOTHING_FAILED
+    assert calls == [(("żółć",), {})]
+    result.refresh()
+    assert result.status == "SUCCESSFUL"
+
+
+def test_failing_task_pauses_and_is_kept(queue: Any, service: Lambda) -> None:
+    result = queue.fail.enqueue()
+    [body] = messages(service)
+
+    assert deliver(body, 1) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert deliver(body, 2) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert deliver(body, 3) == NOTHING_FAILED
+
+    assert pauses(service) == [930, 60, 930, 120, 930]
+    assert service.record(result.id)["attempts"] == 3
+    assert service.record(result.id)["status"] == "FAILED"
+    assert service.is_marked(result.id)
+
+
+def test_task_whose_workers_are_killed_is_kept(
+    queue: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(_attempt: object) -> None:
+        raise Killed
+
+    result = queue.echo.enqueue(1)
+    [body] = messages(service)
+    with monkeypatch.context() as patch:
+        patch.setattr("djambda.tasks.worker.Attempt.run", kill)
+        for number in (1, 2, 3):
+            with pytest.raises(Killed):
+                deliver(body, number)
+
+    assert deliver(body, 4) == NOTHING_FAILED
+    record = service.record(result.id)
+    assert record["status"] == "FAILED"
+    assert record["attempts"] == 3
+    assert record["errors"][0]["exception_class"] == "WorkerKilled"
+    assert service.is_marked(result.id)
+    assert calls == []
+
+
+def test_message_that_is_no_task_is_deleted(queue: Any) -> None:
+    assert deliver("hello") == NOTHING_FAILED
+    assert deliver('{"task": {}}') == NOTHING_FAILED
+
+
+def test_unreadable_record_is_tried_later(
+    queue: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.echo.enqueue(1)
+    [body] = messages(service)
+
+    def refuse(_task_id: str) -> None:
+        raise store.StoreError("down")
+
+    monkeypatch.setattr(store, "load", refuse)
+
+    assert deliver(body)["batchItemFailures"]
+
+
+def test_dead_letters_are_recorded(queue: Any, service: Lambda) -> None:
+    dead = {"id": "dead1", "task": "polls.tasks.count", "args": [1]}
+    service.aws.dead_letters = [
+        {"MessageId": "m0", "ReceiptHandle": "r0", "Body": json.dumps({"task": dead})}
+    ]
+    queue.echo.enqueue(1)
+
+    deliver(messages(service)[0])
+
+    assert service.record("dead1")["status"] == "FAILED"
+    assert service.is_marked("dead1")
+    assert ("DeleteMessage", {"QueueUrl": f"{QUEUE}-dead", "ReceiptHandle": "r0"}) in (
+        service.aws.sqs_calls
+    )
+
+
+def test_task_for_later_is_a_schedule(tasks: Any, service: Lambda) -> None:
+    begin = timezone.now() + timedelta(hours=1)
+
+    result = tasks.echo.using(run_after=begin).enqueue(1)
+
+    schedule = service.aws.schedules[result.id]
+    at = datetime.fromisoformat(schedule["ScheduleExpression"][3:-1]).replace(tzinfo=UTC)
+    assert timedelta() <= at - begin < timedelta(seconds=1)
+    assert schedule["GroupName"] == "dev-mysite-tasks"
+    assert schedule["Target"]["RoleArn"].endswith("role/sender")
+    assert service.events == []
+    assert json.loads(schedule["Target"]["Input"])["task"]["id"] == result.id
+    assert tasks.echo.get_result(result.id).task.run_after == begin
+
+
+def test_task_whose_time_has_come_is_sent_at_once(tasks: Any, service: Lambda) -> None:
+    tasks.echo.using(run_after=timezone.now() - timedelta(days=1)).enqueue(1)
+
+    assert len(service.events) == 1
+    service.run()
+    assert calls == [((1,), {})]
+
+
+def test_large_task_for_later_goes_through_the_bucket(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MAX_LATER", 1000)
+
+    result = tasks.echo.using(run_after=timezone.now() + timedelta(hours=1)).enqueue("x" * 2000)
+
+    schedule = service.aws.schedules[result.id]
+    assert json.loads(schedule["Target"]["Input"]) == {"task": {"load": result.id}}
+
+
+def test_naive_time_is_refused(tasks: Any) -> None:
+    with pytest.raises(Exception, match="aware datetime"):
+        tasks.echo.using(run_after=datetime(2030, 1, 1))  # noqa: DTZ001
