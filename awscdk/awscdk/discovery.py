@@ -86,13 +86,14 @@ def project_in(home: Path, file: ProjectFile) -> Project:
 
 
 def project_of_checkout(checkout: Path) -> Project:
-    """Return the project in `django/` of a checkout of djambda."""
+    """Return the project in `django/` of a checkout of djambda. Raises `ProjectError`."""
     root = checkout / "django"
     return Project(
         root,
         root / "requirements.txt",
         lock=root / "requirements.lock",
         layer=checkout / "layers" / "django",
+        file=read_project_file(root) or ProjectFile(),
         in_checkout=True,
     )
 

@@ -31,10 +31,12 @@ from djambda_cli.commands.maintenance import maintenance
 from djambda_cli.commands.manage import manage
 from djambda_cli.commands.open import open  # noqa: A004 (a command)
 from djambda_cli.commands.rollback import rollback
+from djambda_cli.commands.schedules import schedules
 from djambda_cli.commands.secret import secret
 from djambda_cli.commands.sleep import sleep
 from djambda_cli.commands.status import status
 from djambda_cli.commands.synth import synth
+from djambda_cli.commands.tasks import tasks
 from djambda_cli.commands.up import up
 from djambda_cli.errors import CliError
 from djambda_cli.paths import require_project
@@ -76,7 +78,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     epilog=f"""Exit codes: 0: success; 1: failure, with an error message; 2: usage error;
 {DIFFERENT}: `diff --exit-code` found differences; 130 and 143: interrupted; {BROKEN_PIPE}: output
-pipe closed. `manage` exits with the exit code of the management command.""",
+pipe closed. `manage` and `schedules run` exit with the exit code of the management command.""",
 )
 
 
@@ -133,7 +135,8 @@ def report_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
 
 for function in (
     *(init, up, down, check, layer, synth, diff, deploy),
-    *(env, secret, manage, logs, status, open, mail, rollback, maintenance, sleep, doctor, destroy),
+    *(env, secret, manage, schedules, tasks, mail, logs, status, open, rollback, maintenance),
+    *(sleep, doctor, destroy),
 ):
     # Options after the name of a management command belong to Django.
     settings = {"allow_interspersed_args": function is not manage, **HELP}

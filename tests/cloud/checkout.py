@@ -15,6 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = Path(sys.executable).parent
 SHOP = ROOT / "tests" / "projects" / "shop"
+SHOP_CONFIGURATION = """
+[schedules]
+check = {run = "check", at = "cron(0 0 1 1 ? 2199)", zone = "Europe/Warsaw"}
+"""
 FOLDERS = ("awscdk", "awslambda", "cli", "common", "django")
 FILES = ("cdk.json", "package.json", "package-lock.json", "pyproject.toml", "uv.lock")
 TOOLS = (".venv", "node_modules", ".local/emulator", ".local/uv")
@@ -97,4 +101,5 @@ def copy_with_shop(folder: Path) -> Checkout:
     copy = WORKING_TREE.copy_to(folder)
     replace_sample(folder)
     (folder / "layers").unlink()
+    copy.write("django/djambda.toml", SHOP_CONFIGURATION)
     return copy

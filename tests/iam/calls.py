@@ -146,6 +146,9 @@ RESOURCES: dict[str, Callable[[str, Parameters], list[str]]] = {
     "logs": lambda _, parameters: [log_arn(parameters["logGroupName"])],
     "rds": rds_resources,
     "s3": s3_resources,
+    "scheduler": lambda _, parameters: [
+        arn("scheduler", f"schedule/{parameters['groupName']}/{parameters['Name']}")
+    ],
     "servicequotas": lambda _, parameters: [
         arn("servicequotas", f"{parameters['ServiceCode']}/{parameters['QuotaCode']}")
     ],

@@ -14,6 +14,8 @@ from djambda_common.names import (
     SECRETS_SUFFIX,
 )
 from tests.cloud.local import MISSING_BUCKET, Cloud
+from tests.cloud.schedules import NAME as SCHEDULE
+from tests.cloud.schedules import fire
 from tests.iam.calls import (
     ANY,
     Call,
@@ -173,6 +175,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("s3:GetObject", "BUCKET/runs/a/result.json"),
         ("s3:DeleteObject", "BUCKET/runs/a/result.json"),
         ("s3:PutObject", "BUCKET/elsewhere"),
+        ("scheduler:UpdateSchedule", arn("scheduler", f"schedule/{STACK}/{SCHEDULE}")),
         ("s3:PutBucketPolicy", "BUCKET"),
         ("lambda:InvokeFunction", function_arn(STACK + DJANGO_SUFFIX, "live")),
         ("lambda:InvokeFunction", function_arn(OTHER + DJANGO_SUFFIX, "live")),
@@ -293,6 +296,25 @@ def test_bucket_refuses_insecure_connections(
     ]
 
     assert decide(requests) == [ALLOWED, REFUSED]
+
+
+def test_schedules_may_invoke_the_live_version_only(cloud: Cloud) -> None:
+    fire(cloud)
+    recording = load_recording(cloud.folder)
+    function = STACK + DJANGO_SUFFIX
+    live = function_arn(function, "live")
+    [role] = {
+        call.role
+        for call in recording.calls
+        if (call.session, call.action, call.resource) == (SCHEDULE, "lambda:InvokeFunction", live)
+    }
+    others = [function_arn(function), function_arn(function, "1"), function_arn(OTHER, "live")]
+    requests = [
+        Request(principal(role), "lambda:InvokeFunction", resource, recording.policies[role])
+        for resource in (live, *others)
+    ]
+
+    assert decide(requests) == [ALLOWED, *[DENIED] * len(others)]
 
 
 def test_only_the_sites_api_may_invoke_the_proxy(cloud: Cloud) -> None:

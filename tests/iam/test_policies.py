@@ -34,10 +34,17 @@ STACK = "local-djambda"
 POLICIES = environment_policies("local", "djambda")
 REVIEW = review_policies("djambda")
 COMMANDS = {
-    "Diagnose": ("status", "logs --since 1h", "doctor"),
-    "Operate": ("manage check", "rollback --yes", "maintenance on", "maintenance off"),
+    "Diagnose": ("status", "logs --since 1h", "doctor", "schedules list"),
+    "Operate": (
+        "manage check",
+        "schedules run check",
+        "rollback --yes",
+        "maintenance on",
+        "maintenance off",
+    ),
     "Deploy": ("diff",),
 }
+TASK_ACTIONS = ("lambda:GetAlias", "lambda:InvokeFunction")
 CLUSTER = "databasecluster5b53a178-abcdefghijkl"
 BOOTSTRAP = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds"
 RDS_ROLE = "rds.amazonaws.com/AWSServiceRoleForRDS"
@@ -55,13 +62,19 @@ NOT_RECORDED: dict[str, Pairs] = {
         ("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{RDS_ROLE}"),
         ("rds:DescribeAccountAttributes", ANY),
         ("route53:GetHostedZone", "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"),
+        # Without it, S3 reports a missing object (a schedule that has not run) as forbidden.
+        ("s3:ListBucket", f"arn:aws:s3:::{STACK}-storageassets320d2163-abcdefghijkl"),
         ("s3:GetAccountPublicAccessBlock", ANY),
         ("servicequotas:GetServiceQuota", arn("servicequotas", "vpc/L-F678F1CE")),
         ("ses:GetAccount", ANY),
         ("ses:GetEmailIdentity", arn("ses", "identity/example.com")),
     ],
-    # A command that ends without a result.
-    "Operate": [("logs:FilterLogEvents", log_arn(f"/aws/lambda/{STACK}{DJANGO_SUFFIX}"))],
+    # A command that ends without a result, and a deployment with tasks.
+    "Operate": [
+        ("logs:FilterLogEvents", log_arn(f"/aws/lambda/{STACK}{DJANGO_SUFFIX}")),
+        *((action, function_arn(STACK + DJANGO_SUFFIX, "tasks")) for action in TASK_ACTIONS),
+        ("s3:GetObject", f"arn:aws:s3:::{STACK}-storageassets320d2163-abcdefghijkl/tasks/a.json"),
+    ],
     # The tests of the pipeline record a deploy. One that fails makes some more calls.
     "Deploy": [
         ("cloudformation:DeleteChangeSet", stack_arn(STACK)),
@@ -220,6 +233,9 @@ def calls_in(environment: str, app: str) -> list[Call]:
                 arn("rds", f"cluster-snapshot:{stack}-snapshot-a"),
             ),
             ("s3:GetObject", f"{bucket_of(stack)}/runs/a/result.json"),
+            ("s3:GetObject", f"{bucket_of(stack)}/schedules/clear.json"),
+            ("s3:GetObject", f"{bucket_of(stack)}/tasks/a.json"),
+            ("scheduler:GetSchedule", arn("scheduler", f"schedule/{stack}/clear")),
             ("s3:ListBucket", bucket_of(stack)),
             ("ssm:GetParameter", parameter_arn(f"{path}/database-password")),
             ("ssm:GetParameter", parameter_arn(f"{path}/superuser-password")),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from awscdk.discovery import find_project
+from awscdk.discovery import find_project, project_of_checkout
 from awscdk.project_file import ProjectError, read_project_file
 
 MANAGE = """import os, sys
@@ -313,6 +313,11 @@ class TestPython:
 
 
 class TestProjectFile:
+    def test_checkout_has_it_in_its_project(self, tmp_path: Path) -> None:
+        write(tmp_path, {"django/djambda.toml": "release = ['check']\n"})
+
+        assert project_of_checkout(tmp_path).file.release == ("check",)
+
     def test_pyproject_of_another_tool_is_none(self, tmp_path: Path) -> None:
         write(tmp_path, {"pyproject.toml": "[tool.ruff]\nline-length = 100\n"})
 

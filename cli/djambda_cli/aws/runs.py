@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -91,9 +91,9 @@ def parse_run(id_: str) -> ManagementRun:
     return ManagementRun(id_, sent)
 
 
-def encode_payload(command: Sequence[str], run: ManagementRun) -> bytes:
-    """Return the event for the function. Raises `CliError` if Lambda would not accept it."""
-    payload = json.dumps({"manage": command, "run": run.id}, ensure_ascii=False)
+def encode_payload(event: Mapping[str, Any], run: ManagementRun) -> bytes:
+    """Return the event of a run. Raises `CliError` if Lambda would not accept it."""
+    payload = json.dumps({**event, "run": run.id}, ensure_ascii=False)
     try:
         encoded = payload.encode()
     except UnicodeEncodeError:

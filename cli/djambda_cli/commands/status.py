@@ -1,17 +1,19 @@
 """`djambda status`: show what is deployed, its state and its usage."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 
 from rich.text import Text
 
 from djambda_cli.aws.database import Database
 from djambda_cli.aws.log_entries import LogEntry
-from djambda_cli.aws.metrics import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from djambda_cli.aws.schedules import Schedule
 from djambda_cli.aws.usage import MonthlyUsage
 from djambda_cli.aws.versions import Version
 from djambda_cli.deployment import use_deployment
 from djambda_cli.operations.log_rendering import render_entry, render_error_count
+from djambda_cli.operations.schedules import FAILURES, outcome
 from djambda_cli.operations.status import (
     ERROR_SINCE,
     SHOW_ERRORS,
@@ -20,6 +22,7 @@ from djambda_cli.operations.status import (
     Unavailable,
     collect_status,
 )
+from djambda_cli.operations.times import ago
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stderr, stdout
 
@@ -76,10 +79,9 @@ def _rows(status: DeploymentStatus, present: datetime, show_errors: str) -> dict
         if history.newer:
             newer = [_version(version, present) for version in history.newer]
             rows["Not live"] = Text("\n").join(newer)
-    if isinstance(status.in_maintenance, Unavailable):
-        rows["Maintenance"] = _unavailable(status.in_maintenance)
-    elif status.in_maintenance:
-        rows["Maintenance"] = Text("on: visitors get a 503 page", style="yellow")
+    if status.in_maintenance:
+        closed = Text("on: visitors get a 503 page", style="yellow")
+        rows["Maintenance"] = _shown(status.in_maintenance, lambda _: closed)
     if status.stack:
         rows["Stack"] = _stack(status.stack, present)
     if status.superuser:
@@ -87,13 +89,15 @@ def _rows(status: DeploymentStatus, present: datetime, show_errors: str) -> dict
         rows["Superuser"] = Text(f"{status.superuser}, {password}")
     if status.replaced_settings:
         rows["Replaced"] = Text("\n").join(map(Text, status.replaced_settings))
-    rows["Database"] = _database(status.database, present)
+    rows["Database"] = _shown(status.database, lambda database: _database(database, present))
     if isinstance(month, Unavailable):
         rows["This month"] = _unavailable(month)
     else:
         rows["Requests"] = _requests(month)
         rows["Costs"] = _costs(month)
-    rows["Errors"] = _errors(status.errors, show_errors)
+    if status.schedules:
+        rows["Schedules"] = _shown(status.schedules, lambda all_: _schedules(all_, present))
+    rows["Errors"] = _shown(status.errors, lambda errors: _errors(errors, show_errors))
     return rows
 
 
@@ -101,6 +105,10 @@ def _first_line(entry: LogEntry, present: datetime, width: int) -> Text:
     line = render_entry(entry, present).split()[0]
     line.truncate(min(MAX_LINE, width - 4), overflow="ellipsis")
     return Text("    ").append_text(line)
+
+
+def _shown[T](part: T | Unavailable, render: Callable[[T], Text]) -> Text:
+    return _unavailable(part) if isinstance(part, Unavailable) else render(part)
 
 
 def _unavailable(part: Unavailable) -> Text:
@@ -131,9 +139,7 @@ def _stack(stack: StackStatus, present: datetime) -> Text:
     return Text.assemble((words, style), f", {ago(stack.changed, present)}")
 
 
-def _database(database: Database | Unavailable, present: datetime) -> Text:
-    if isinstance(database, Unavailable):
-        return _unavailable(database)
+def _database(database: Database, present: datetime) -> Text:
     style = {"awake": "green", "available": "green", "paused": "blue"}.get(database.state, "yellow")
     size = f", {database.acu:g} ACU" if database.acu else ""
     since = f", since {ago(database.since, present)}" if database.since else ""
@@ -158,24 +164,28 @@ def _costs(month: MonthlyUsage) -> Text:
     )
 
 
-def _errors(errors: list[LogEntry] | Unavailable, show_errors: str) -> Text:
-    if isinstance(errors, Unavailable):
-        return _unavailable(errors)
+def _schedules(schedules: list[Schedule], present: datetime) -> Text:
+    """Return the number of schedules, and a line for each whose last run has failed."""
+    lines = []
+    for schedule in schedules:
+        result = outcome(schedule.last, present)
+        if schedule.last and result in FAILURES:
+            code = schedule.last.exit_code
+            lines.append(
+                Text.assemble(
+                    f"{schedule.name}: ",
+                    (result.value, "red"),
+                    f" {ago(schedule.last.started, present)}",
+                    f" (exit code {code})" if code else "",
+                )
+            )
+    count = f"{len(schedules)}, " + (f"{len(lines)} failed" if lines else "none failed")
+    return Text("\n").join([Text(count, "red" if lines else "green"), *lines])
+
+
+def _errors(errors: list[LogEntry], show_errors: str) -> Text:
     count = Text(
         f"{render_error_count(len(errors))} in the last {ERROR_SINCE}",
         style="red" if errors else "green",
     )
     return Text.assemble(count, f". Show them: {show_errors}") if errors else count
-
-
-def ago(moment: datetime, present: datetime) -> str:
-    """Return a time in relative and absolute form: "5 minutes ago (09:30)"."""
-    seconds = max(0, (present - moment).total_seconds())
-    local = moment.astimezone(present.tzinfo)
-    time = f"{local:%H:%M}" if local.date() == present.date() else f"{local:%Y-%m-%d %H:%M}"
-    units = {"day": SECONDS_PER_DAY, "hour": SECONDS_PER_HOUR, "minute": SECONDS_PER_MINUTE}
-    for unit, length in units.items():
-        if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}{'s' * (number > 1)} ago ({time})"
-    return f"just now ({time})"

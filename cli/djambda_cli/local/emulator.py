@@ -114,6 +114,8 @@ def add_missing_types(handlers: dict[str, dict[str, Any]]) -> None:
         "AWS::EC2::SecurityGroupIngress", {"create": create_ingress, "delete": delete_ingress}
     )
     handlers["AWS::EC2::VPC"]["create"] = create_vpc
+    # Otherwise each change of the bucket counts as a possible loss of the files in it.
+    provisioners._REPLACING_PROPERTIES.setdefault("AWS::S3::Bucket", ("BucketName",))
     handlers["AWS::Scheduler::Schedule"] |= {"create": create_schedule, "update": update_schedule}
 
 

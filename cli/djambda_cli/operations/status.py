@@ -17,6 +17,7 @@ from djambda_cli.aws.log_entries import LogEntry
 from djambda_cli.aws.log_errors import distinct_errors
 from djambda_cli.aws.log_reader import LogFilter, read_entries
 from djambda_cli.aws.maintenance import load_digest
+from djambda_cli.aws.schedules import Schedule
 from djambda_cli.aws.usage import MonthlyUsage, load_usage
 from djambda_cli.aws.versions import History
 from djambda_cli.deployment import Deployment
@@ -25,6 +26,7 @@ from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.local.database import load_state
 from djambda_cli.operations.history import require_history
 from djambda_cli.operations.logs import deployment_logs
+from djambda_cli.operations.schedules import as_json, loader, schedule_names
 from djambda_common.names import SUPERUSER_PASSWORD
 
 ERROR_PERIOD = timedelta(hours=24)
@@ -69,6 +71,7 @@ class DeploymentStatus:
     database: Database | Unavailable
     in_maintenance: bool | Unavailable
     month: MonthlyUsage | Unavailable
+    schedules: list[Schedule] | Unavailable
     errors: list[LogEntry] | Unavailable
 
     def as_json(self) -> dict[str, Any]:
@@ -88,6 +91,10 @@ class DeploymentStatus:
             "month": _available(
                 self.month, lambda month: asdict(month) | {"dollars": month.dollars}
             ),
+            "schedules": _available(
+                self.schedules,
+                lambda schedules: [as_json(each, datetime.now(UTC)) for each in schedules],
+            ),
             "errors": _available(self.errors, lambda errors: [entry.as_json() for entry in errors]),
         }
 
@@ -100,6 +107,7 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
     rds = deployment.client("rds")
     cloudwatch = deployment.client("cloudwatch")
     logs = deployment_logs(deployment)
+    load_schedules = loader(deployment, schedule_names(deployment))
     url, stack = deployment.url, load_stack(deployment)
     since = datetime.now(UTC) - ERROR_PERIOD
 
@@ -126,6 +134,7 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
                 (deployment.function, deployment.proxy),
             ),
         )
+        schedules = pool.submit(_load_part, load_schedules)
         errors = pool.submit(
             _load_part,
             lambda: read_entries(logs, int(since.timestamp() * 1000), LogFilter(errors=True)),
@@ -142,6 +151,7 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
         database=database.result(),
         in_maintenance=in_maintenance.result(),
         month=month.result(),
+        schedules=schedules.result(),
         errors=entries if isinstance(entries, Unavailable) else distinct_errors(entries),
     )
 

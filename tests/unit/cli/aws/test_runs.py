@@ -43,17 +43,20 @@ def test_invalid_run_id(text: str) -> None:
 def test_arguments_are_sent_unchanged() -> None:
     command = ["shell", "-c", "print('a  b', \"c\")\n", "--no-input", "é 😀", "", "--"]
 
-    assert json.loads(encode_payload(command, RUN)) == {"manage": command, "run": RUN.id}
+    assert json.loads(encode_payload({"manage": command}, RUN)) == {
+        "manage": command,
+        "run": RUN.id,
+    }
 
 
 def test_command_too_large_for_lambda() -> None:
     with pytest.raises(CliError, match=r"1\.0 MB.*media/"):
-        encode_payload(["shell", "-c", "#" * MAX_PAYLOAD], RUN)
+        encode_payload({"manage": ["shell", "-c", "#" * MAX_PAYLOAD]}, RUN)
 
 
 def test_argument_that_is_not_utf8() -> None:
     with pytest.raises(CliError, match="UTF-8"):
-        encode_payload(["shell", "-c", "print('\udce9')"], RUN)
+        encode_payload({"manage": ["shell", "-c", "print('\udce9')"]}, RUN)
 
 
 def test_reason_of_a_failed_start_is_in_the_log() -> None:

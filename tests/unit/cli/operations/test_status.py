@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 
 import pytest
 
@@ -84,3 +85,52 @@ def test_first_deploy_in_progress() -> None:
         collect_status(
             restricted_deployment(cloudformation=FakeClient(describe_stacks={"Stacks": [stack]}))
         )
+
+
+def test_failed_schedule_is_shown() -> None:
+    run = {
+        "started_at": "2026-11-26T10:29:00+00:00",
+        "expires_at": "2026-11-26T10:44:00+00:00",
+        "finished_at": "2026-11-26T10:30:00+00:00",
+        "exit_code": 3,
+        "request": "the-request",
+        "version": "7",
+    }
+    stack = {
+        "StackName": "dev-shop",
+        "StackStatus": "UPDATE_COMPLETE",
+        "CreationTime": CREATED,
+        "Outputs": [
+            {"OutputKey": "SiteUrl", "OutputValue": "https://shop.example.com/"},
+            {"OutputKey": "BucketName", "OutputValue": "the-bucket"},
+            {"OutputKey": "ScheduleNames", "OutputValue": "clear"},
+        ],
+    }
+    described = {
+        "ScheduleExpression": "rate(1 day)",
+        "CreationDate": CREATED,
+        "Target": {"Input": '{"schedule": "clear", "manage": "clearsessions"}'},
+    }
+    status = collect_status(
+        restricted_deployment(
+            cloudformation=FakeClient(
+                describe_stacks={"Stacks": [stack]},
+                list_stack_resources=refusal("AccessDeniedException"),
+            ),
+            scheduler=FakeClient(get_schedule=described),
+            s3=FakeClient(get_object=lambda **_: {"Body": BytesIO(json.dumps(run).encode())}),
+        )
+    )
+
+    [schedule] = status.as_json()["schedules"]
+    assert (schedule["name"], schedule["last"]["outcome"]) == ("clear", "failed")
+    page = render_status(status, datetime(2026, 11, 26, 10, 35, tzinfo=UTC), 100, "x").plain
+    assert "1, 1 failed" in page
+    assert "clear: failed 6 minutes ago (10:29) (exit code 3)" in page
+
+
+def test_status_without_schedules_has_no_row() -> None:
+    status = collect_status(restricted_deployment())
+
+    assert status.as_json()["schedules"] == []
+    assert "Schedules" not in render_status(status, CREATED, 100, "x").plain

@@ -1,10 +1,10 @@
-"""`djambda status`: times in words."""
+"""Times in words."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from djambda_cli.commands.status import ago
+from djambda_cli.operations.times import ago
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
