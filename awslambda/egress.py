@@ -6,7 +6,6 @@ Django's HTTP library decides about both. It connects to public addresses only, 
 each request, without its path, headers and body.
 """
 
-import base64
 import binascii
 import http.client
 import json
@@ -14,13 +13,15 @@ import socket
 import ssl
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from djambda_common import egress as protocol
 from public_addresses import is_allowed, is_misspelled, resolve
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lambda_types import Context
 
 OWN_SECONDS = 1.0
@@ -42,7 +43,7 @@ class EgressError(Exception):
 class Request:
     """A validated event. `target` is the path with the query."""
 
-    def __init__(self, event: Any) -> None:
+    def __init__(self, event: "Any") -> None:
         try:
             url = urlsplit(event["url"])
             self.host, self.port = url.hostname or "", url.port or PORTS[url.scheme]
@@ -50,7 +51,7 @@ class Request:
             self.target = event["url"].partition("://")[2][len(url.netloc) :] or "/"
             self.method = str(event["method"])
             self.headers = [(str(name), str(value)) for name, value in event.get("headers", [])]
-            self.body = base64.b64decode(event.get("body", ""), validate=True)
+            self.body = binascii.a2b_base64(event.get("body", ""), strict_mode=True)
             self.timeouts = [_seconds(each) for each in event.get("timeout") or (None, None)]
             self.seconds = _seconds(event.get("seconds"))
             self.verify = event.get("verify", True) is not False
@@ -61,7 +62,7 @@ class Request:
             raise EgressError(protocol.INVALID, "not a URL of a host")
 
 
-def lambda_handler(event: object, context: "Context") -> dict[str, Any]:
+def lambda_handler(event: object, context: "Context") -> "dict[str, Any]":
     """Make the request of an event, and return its result."""
     begin = time.monotonic()
     available = context.get_remaining_time_in_millis() / 1000 - OWN_SECONDS
@@ -77,7 +78,7 @@ def lambda_handler(event: object, context: "Context") -> dict[str, Any]:
     return result
 
 
-def respond(request: Request, deadline: float) -> dict[str, Any]:
+def respond(request: Request, deadline: float) -> "dict[str, Any]":
     """Return the server's response. Raises `EgressError`."""
     connection = http.client.HTTPConnection(request.host, request.port)
     connection.auto_open = 0  # Nothing is sent twice.
@@ -174,7 +175,7 @@ def _send(connection: http.client.HTTPConnection, request: Request) -> None:
 
 def _result(
     response: http.client.HTTPResponse, request: Request, sock: socket.socket, deadline: float
-) -> dict[str, Any]:
+) -> "dict[str, Any]":
     chunks, size = [], 0
     while chunk := response.read1(CHUNK):
         chunks.append(chunk)
@@ -192,7 +193,7 @@ def _result(
         "reason": response.reason,
         "version": response.version,
         "headers": response.getheaders(),
-        "body": base64.b64encode(b"".join(chunks)).decode(),
+        "body": binascii.b2a_base64(b"".join(chunks), newline=False).decode(),
     }
 
 

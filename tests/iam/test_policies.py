@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from djambda_common.names import DJANGO_SUFFIX, PROXY_SUFFIX, RELEASE_SUFFIX
+from djambda_common.names import DJANGO_SUFFIX, EGRESS_SUFFIX, PROXY_SUFFIX, RELEASE_SUFFIX
 from tests.cloud.local import Cloud
 from tests.iam.calls import (
     ACCOUNT,
@@ -302,6 +302,7 @@ TAKING_OVER = [
     ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/{STACK}-DjangoRole0378DAAB-ABCDEFGHIJKL"),
     ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/{STACK}-DjangoRole0378DAAB-ABCDEFGHIJKL"),
     ("lambda:InvokeFunction", function_arn(STACK + PROXY_SUFFIX)),
+    ("lambda:InvokeFunction", function_arn(STACK + EGRESS_SUFFIX)),
     ("lambda:UpdateFunctionConfiguration", function_arn(STACK + DJANGO_SUFFIX)),
 ]
 

@@ -62,7 +62,9 @@ class Exchange:
         request_line, *lines = head.split("\r\n")
         self._method, self._target, _ = request_line.split(" ", 2)
         if self._method == "CONNECT" or not self._target.startswith("/"):
-            raise RequestFailed(protocol.INVALID, f"{self._method} is not supported by EGRESS")
+            raise RequestFailed(
+                protocol.INVALID, f"EGRESS=proxy does not support {self._method} {self._target}"
+            )
         pairs = (line.partition(":") for line in lines)
         self._headers = [(name, value.strip(" \t")) for name, _, value in pairs]
         values = {name.lower(): value for name, value in self._headers}

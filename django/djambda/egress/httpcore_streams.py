@@ -17,6 +17,7 @@ class StandIn(httpcore.NetworkStream):
     """Stands in for a stream: sends the request when `httpcore` reads."""
 
     def __init__(self, host: str, port: int, timeout: float | None) -> None:
+        self._host = host
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._exchange = Exchange(f"http://{self._address}", connect_timeout=timeout)
         self._response: io.BytesIO | None = None
@@ -47,12 +48,14 @@ class StandIn(httpcore.NetworkStream):
     def start_tls(
         self,
         ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,  # noqa: ARG002
+        server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> "StandIn":
         """Make the request over TLS."""
         self._exchange.origin = f"https://{self._address}"
         try:
+            if server_hostname not in {None, self._host}:
+                raise tls.unsupported("a certificate of another name")
             self._exchange.verify = tls.verifies(ssl_context)
         except ssl.SSLError as error:
             raise httpcore.ConnectError(str(error)) from error

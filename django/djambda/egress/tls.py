@@ -6,12 +6,16 @@ authorities, or has a client certificate, cannot be passed on, and must not be i
 
 import os
 import ssl
-import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-DEFAULT, OWN, CLIENT = "default", "own", "client"
+PUBLIC, OWN, CLIENT = "public", "own", "client"
+
+MARK = "-----BEGIN CERTIFICATE-----"
+MANY = 50
+"""The least number of authorities in a copy of the well-known ones, of which there are over 100."""
 
 _loaded: WeakKeyDictionary[ssl.SSLContext, set[str]] = WeakKeyDictionary()
 """The certificates that each context has loaded."""
@@ -22,7 +26,7 @@ def watch_contexts() -> None:
     for name, kind in (
         ("load_cert_chain", lambda *_, **__: CLIENT),
         ("load_verify_locations", _kind_of_authorities),
-        ("set_default_verify_paths", lambda *_, **__: DEFAULT),
+        ("set_default_verify_paths", _kind_of_default),
     ):
         setattr(ssl.SSLContext, name, _recording(getattr(ssl.SSLContext, name), kind))
 
@@ -36,20 +40,24 @@ def verifies(context: ssl.SSLContext | None) -> bool:
         raise unsupported("a client certificate")
     if context.verify_mode == ssl.CERT_NONE:
         return False
-    if loaded != {DEFAULT}:
+    if loaded != {PUBLIC}:
         raise unsupported("certificate authorities of your own")
     return True
 
 
-def is_default_bundle(path: str | None) -> bool:
-    """Return whether a file has the well-known authorities: those of the system, or of certifi."""
-    if not path:
-        return True
-    paths = ssl.get_default_verify_paths()
-    bundles = [paths.cafile, paths.openssl_cafile]
-    if certifi := sys.modules.get("certifi"):
-        bundles.append(certifi.where())
-    return os.path.realpath(path) in {os.path.realpath(each) for each in bundles if each}
+@cache
+def is_public_bundle(path: str) -> bool:
+    """Return whether a file or folder has the well-known authorities.
+
+    Many packages have a copy of them, such as certifi and Stripe's.
+    """
+    try:
+        if os.path.isdir(path):  # noqa: PTH112 (without importing pathlib)
+            return len(os.listdir(path)) >= MANY  # noqa: PTH208
+        with open(path, "rb") as file:  # noqa: PTH123
+            return _is_public(file.read())
+    except OSError:
+        return False
 
 
 def unsupported(what: str) -> ssl.SSLError:
@@ -58,8 +66,20 @@ def unsupported(what: str) -> ssl.SSLError:
 
 
 def _kind_of_authorities(cafile: Any = None, capath: Any = None, cadata: Any = None) -> str:
-    is_default = cafile and not capath and not cadata and is_default_bundle(os.fspath(cafile))
-    return DEFAULT if is_default else OWN
+    places = [is_public_bundle(os.fsdecode(path)) for path in (cafile, capath) if path]
+    return PUBLIC if all([*places, *([_is_public(cadata)] if cadata else [])]) else OWN
+
+
+def _kind_of_default() -> str:
+    """Return what the paths of OpenSSL have, which two variables can change."""
+    names = ssl.get_default_verify_paths()
+    paths = map(os.environ.get, (names.openssl_cafile_env, names.openssl_capath_env))
+    return PUBLIC if all(is_public_bundle(path) for path in paths if path) else OWN
+
+
+def _is_public(content: str | bytes) -> bool:
+    mark = MARK if isinstance(content, str) else MARK.encode()
+    return content.count(mark) >= MANY  # type: ignore[arg-type]  # Both are the same type.
 
 
 def _recording(method: Callable[..., Any], kind: Callable[..., str]) -> Callable[..., Any]:

@@ -63,13 +63,14 @@ def _verifies(connection: Any) -> bool:
     """Return whether a connection verifies certificates. Raises `ssl.SSLError` if it is special."""
     if connection.cert_file or connection.key_file:
         raise tls.unsupported("a client certificate")
-    if connection.assert_fingerprint or connection.assert_hostname:
+    names = {connection.assert_hostname or None, connection.server_hostname, connection.host, None}
+    if connection.assert_fingerprint or len(names) > 2:  # noqa: PLR2004 (the host and None)
         raise tls.unsupported("a fingerprint, or a certificate of another name")
     verify = connection.cert_reqs not in {None, ssl.CERT_NONE, "CERT_NONE"}
     if not verify:
         return False
-    is_default = tls.is_default_bundle(connection.ca_certs)
-    if not is_default or connection.ca_cert_dir or connection.ca_cert_data:
+    places = filter(None, (connection.ca_certs, connection.ca_cert_dir))
+    if not all(map(tls.is_public_bundle, places)) or connection.ca_cert_data:
         raise tls.unsupported("certificate authorities of your own")
     return connection.ssl_context is None or tls.verifies(connection.ssl_context)
 

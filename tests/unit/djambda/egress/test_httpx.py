@@ -1,11 +1,13 @@
 """`httpx` through the egress function behaves as with connections of its own."""
 
 import asyncio
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import httpx
 import pytest
 
@@ -156,6 +158,48 @@ def test_tls_settings_of_the_project_are_not_ignored(
     for context in (own_authority, client_certificate):
         with pytest.raises(httpx.ConnectError, match="EGRESS=proxy does not support"):
             send("GET", f"https://localhost:{tls_server.port}/", client={"verify": context})
+    assert invocations.events == []
+
+
+def test_packages_copy_of_the_public_authorities_is_accepted(
+    tls_server: Server, send: Send, tmp_path: Path
+) -> None:
+    copy = tmp_path / "ca-certificates.crt"
+    shutil.copy(certifi.where(), copy)
+    contexts = (
+        ssl.create_default_context(cafile=copy),
+        ssl.create_default_context(cadata=copy.read_text()),
+        ssl.create_default_context(),
+    )
+
+    for context in contexts:
+        url = f"https://localhost:{tls_server.port}/echo"
+        assert send("GET", url, client={"verify": context}).status_code == 200
+
+
+def test_own_authorities_of_the_environment_are_not_ignored(
+    tls_server: Server,
+    send: Send,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.create_default_context()
+
+    with pytest.raises(httpx.ConnectError, match="does not support certificate authorities"):
+        send("GET", f"https://localhost:{tls_server.port}/", client={"verify": context})
+
+
+def test_other_server_name_is_refused(tls_server: Server, send: Send, invocations: Egress) -> None:
+    url = f"https://127.0.0.1:{tls_server.port}/"
+    with pytest.raises(httpx.ConnectError, match="another name"):
+        send("GET", url, extensions={"sni_hostname": "localhost"})
+    assert invocations.events == []
+
+
+def test_proxy_of_the_project_is_refused_with_a_reason(send: Send, invocations: Egress) -> None:
+    with pytest.raises(httpx.WriteError, match="does not support GET http:"):
+        send("GET", "http://api.example.com/", client={"proxy": "http://127.0.0.1:3128"})
     assert invocations.events == []
 
 

@@ -1,10 +1,12 @@
 """`requests` through the egress function behaves as with connections of its own."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 import requests
 import urllib3
@@ -174,9 +176,39 @@ def test_tls_settings_of_the_project_are_not_ignored(
     tls_server: Server, session: requests.Session, certificate: Path, invocations: Egress
 ) -> None:
     url = f"https://localhost:{tls_server.port}/"
-    for options in ({"verify": str(certificate)}, {"cert": str(certificate)}):
+    for options in (
+        {"verify": str(certificate)},
+        {"verify": str(certificate.parent)},
+        {"cert": str(certificate)},
+    ):
         with pytest.raises(requests.exceptions.SSLError, match="EGRESS=proxy does not support"):
             session.get(url, **options)  # type: ignore[arg-type]
+    assert invocations.events == []
+
+
+def test_packages_copy_of_the_public_authorities_is_accepted(
+    tls_server: Server, session: requests.Session, tmp_path: Path
+) -> None:
+    """Stripe's package, for example, has one."""
+    copy = tmp_path / "ca-certificates.crt"
+    shutil.copy(certifi.where(), copy)
+
+    assert session.get(f"https://localhost:{tls_server.port}/echo", verify=str(copy)).ok
+
+
+def test_certificate_of_another_name_is_refused(tls_server: Server, invocations: Egress) -> None:
+    url = f"https://127.0.0.1:{tls_server.port}/"
+    others: tuple[dict[str, Any], ...] = (
+        {"assert_hostname": "localhost"},
+        {"server_hostname": "localhost"},
+        {"assert_fingerprint": "00:11"},
+    )
+    for options in others:
+        with (
+            urllib3.PoolManager(**options) as pool,
+            pytest.raises(urllib3.exceptions.MaxRetryError, match="does not support"),
+        ):
+            pool.request("GET", url, retries=0)
     assert invocations.events == []
 
 
