@@ -115,8 +115,8 @@ def _run_once(
             "time": scheduled,
             "request": context.aws_request_id,
             "version": context.function_version,
-            "started_at": begin.isoformat(),
-            "expires_at": (begin + timedelta(seconds=seconds)).isoformat(),
+            "started_at": begin.isoformat(timespec="seconds"),
+            "expires_at": (begin + timedelta(seconds=seconds)).isoformat(timespec="seconds"),
         }
     )
     if reason:
@@ -126,7 +126,7 @@ def _run_once(
     code = command()
     end = datetime.now(UTC)
     _log(last.name, f"exit code {code} after {(end - begin).total_seconds():.1f} s")
-    last.end({"finished_at": end.isoformat(), "exit_code": code})
+    last.end({"finished_at": end.isoformat(timespec="seconds"), "exit_code": code})
     return code
 
 

@@ -41,7 +41,7 @@ class Action(StrEnum):
 def tasks(  # noqa: PLR0913 (one parameter per option)
     action: Annotated[Action, typer.Argument(help="What to do.")],
     task_id: Annotated[
-        str, typer.Argument(metavar="[ID]", help="The task to show or to retry.")
+        str, typer.Argument(metavar="ID", help="The task to show or to retry.")
     ] = "",
     *,
     everything: Annotated[

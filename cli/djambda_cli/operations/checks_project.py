@@ -12,6 +12,7 @@ from awscdk.layer import SIZE_LIMIT
 from djambda_cli.aws import variables
 from djambda_cli.deployment import Deployment
 from djambda_cli.errors import CliError
+from djambda_cli.operations.checks_commands import check_commands
 from djambda_cli.operations.findings import Finding, Level, Report, ok, problem, warning
 from djambda_cli.project.inspection import Inspection, Missing, inspect, obstacle
 from djambda_cli.project.layer import measure
@@ -52,6 +53,7 @@ def check_project(deployment: Deployment, project: Project, *, with_values: bool
             project, function_variables(deployment), stored.parameters, stored.names
         )
         report["Settings"] = [*stored.findings, *check_settings(inspection, deployment, stored)]
+        report["Commands"] = list(check_commands(project.file, inspection.facts))
         report["Django's checks"] = list(check_messages(inspection.messages))
     if not deployment.config.domain_name:
         report["Paths"] = list(check_paths(find_site_paths(project)))

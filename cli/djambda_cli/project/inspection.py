@@ -86,6 +86,7 @@ def inspect(
     """
     variables = {**_function_variables(project), **variables}
     python = find_interpreter(project.python) or Path(sys.executable)
+    tasks = [schedule.task for schedule in project.file.schedules if schedule.task]
     generated = {name: secrets.token_urlsafe(50) for name in SECRET_PARAMETERS}
     required: dict[str, Missing] = {}
     placeholders: list[str] = []
@@ -95,7 +96,12 @@ def inspect(
             before = failure
             result = _run(
                 python,
-                {"path": path, "variables": variables, "parameters": {**generated, **parameters}},
+                {
+                    "path": path,
+                    "variables": variables,
+                    "parameters": {**generated, **parameters},
+                    "tasks": tasks,
+                },
             )
             failure = _without_values(_with_paths_on_lambda(result["failure"], path), parameters)
             if missing := _cause(result, required):

@@ -134,9 +134,10 @@ def _label(checked: Any) -> str:
     return str(checked._meta.label if is_model else checked or "")
 
 
-def facts() -> dict[str, Any]:
-    """Return what the checks need to know about the settings of the started project."""
+def facts(tasks: list[str]) -> dict[str, Any]:
+    """Return what the checks need to know about the started project, and about these tasks."""
     from django.conf import settings  # noqa: PLC0415 (Django has started by now)
+    from django.core.management import get_commands  # noqa: PLC0415
 
     from djambda.replaced_settings import REPLACED  # noqa: PLC0415
     from djambda.superuser import login_of, required_values, user_model  # noqa: PLC0415
@@ -153,7 +154,20 @@ def facts() -> dict[str, Any]:
         if model
         else [],
         "uses_postgres_search": _uses_postgres_search(),
+        "commands": sorted(get_commands()),
+        "task_problems": {path: reason for path in tasks if (reason := _task_problem(path))},
     }
+
+
+def _task_problem(path: str) -> str:
+    """Return why there is no task at this path, or ""."""
+    from django.utils.module_loading import import_string  # noqa: PLC0415 (as above)
+
+    try:
+        found = import_string(path)
+    except Exception as error:  # noqa: BLE001 (the project's module is imported)
+        return f"it cannot be imported ({error})"
+    return "" if callable(getattr(found, "enqueue", None)) else "it is not decorated with @task"
 
 
 def _uses_postgres_search() -> bool:
@@ -166,7 +180,7 @@ def _uses_postgres_search() -> bool:
     )
 
 
-def inspect(parameters: dict[str, str]) -> dict[str, Any]:
+def inspect(parameters: dict[str, str], tasks: list[str]) -> dict[str, Any]:
     """Return the result: the failure of the start, or else the messages and the facts.
 
     A start that fails because there is no database would succeed on Lambda.
@@ -182,7 +196,7 @@ def inspect(parameters: dict[str, str]) -> dict[str, Any]:
         if NO_DATABASE not in text:
             result |= {"failure": _description(error), "error": text}
     if not result["failure"]:
-        result |= {"facts": facts(), "messages": list(run_django_checks())}
+        result |= {"facts": facts(tasks), "messages": list(run_django_checks())}
     return result | {"reads": reads, "connections": connections}
 
 
@@ -205,7 +219,7 @@ def main() -> None:
     os.chdir(sys.path[0])
     sys.addaudithook(refuse_connections)
     with output:
-        json.dump(inspect(specification["parameters"]), output)
+        json.dump(inspect(specification["parameters"], specification["tasks"]), output)
 
 
 if __name__ == "__main__":

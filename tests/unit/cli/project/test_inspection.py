@@ -7,6 +7,7 @@ import pytest
 
 from awscdk.discovery import Project
 from awscdk.project_file import ProjectFile
+from awscdk.project_schedules import ProjectSchedule
 from djambda_cli.project.inspection import Inspection, inspect
 from djambda_common.names import SECRET_KEY
 from djambda_common.variables import encode
@@ -32,6 +33,7 @@ class Example:
     def __init__(self, folder: Path) -> None:
         self.root, self.layer = folder / "project", folder / "layer"
         self.names: tuple[str, ...] = ()
+        self.schedules: tuple[ProjectSchedule, ...] = ()
         self.layer.mkdir()
         (self.layer / "python").symlink_to(SITE_PACKAGES)
         self.write("manage.py", "")
@@ -52,7 +54,9 @@ class Example:
     def inspect(self, *set_elsewhere: str, **parameters: str) -> Inspection:
         """Inspect it."""
         files = (self.root / "requirements.txt", self.root / "requirements.lock")
-        settings = ProjectFile(settings="site1.settings", variables=self.names)
+        settings = ProjectFile(
+            settings="site1.settings", variables=self.names, schedules=self.schedules
+        )
         project = Project(self.root, *files, self.layer, file=settings)
         return inspect(project, {"AWS_REGION": "eu-west-1"}, parameters, set_elsewhere)
 
@@ -279,3 +283,21 @@ def test_own_secret_key_is_replaced(example: Example) -> None:
     example.add_settings('SECRET_KEY = "insecure"\n')
 
     assert "SECRET_KEY" in example.inspect(**{SECRET_KEY: "x" * 50}).facts["replaced"]
+
+
+def test_commands_and_tasks_are_known(example: Example) -> None:
+    example.write("site1/tasks.py", "def plain(): pass\n")
+    example.write(
+        "site1/background.py",
+        "from django.tasks import task\n\n@task\ndef good(): pass\n",
+    )
+    example.schedules = tuple(
+        ProjectSchedule(name, "rate(1 day)", task=f"site1.{name}")
+        for name in ("tasks.plain", "tasks.missing", "background.good")
+    )
+
+    facts = example.inspect().facts
+
+    assert "migrate" in facts["commands"]
+    assert facts["task_problems"].keys() == {"site1.tasks.plain", "site1.tasks.missing"}
+    assert "@task" in facts["task_problems"]["site1.tasks.plain"]
