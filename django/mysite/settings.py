@@ -71,6 +71,8 @@ if not is_deployed():
     DATABASES: dict[str, dict[str, Any]] = {
         "default": embedded_postgres(LOCAL_DIR / "dev-postgres")
     }
+    # Deployed, `configure` sets this if the deployment has MAIL_FROM.
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

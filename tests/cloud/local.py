@@ -40,8 +40,9 @@ HOSTILE = {
     "APP_NAME": "another-site",
     "DOMAIN_NAME": "www.example.com",
     "HOSTED_ZONE_ID": "Z0123456789ABCDEFGHIJ",
+    "MAIL_FROM": "Shop <shop@example.com>",
 }
-"""Variables of a shell that is set up for a real account."""
+"""Variables of a shell that is set up for a real account, and for mail."""
 
 MISSING_BUCKET = "no-such-bucket"
 

@@ -22,7 +22,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 ANY = "*"
 
-SIGNED_AS = {"monitoring": "cloudwatch"}
+SIGNED_AS = {"monitoring": "cloudwatch", "ses": "sesv2"}
 """The names of services in signatures, where botocore's differ."""
 PREFIXES = {"service-quotas": "servicequotas"}
 """IAM's prefixes of services, where they differ from the names in signatures."""
@@ -36,6 +36,7 @@ ACTIONS = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:UploadPart": "s3:PutObject",
+    "ses:SendEmail": "ses:SendRawEmail",  # A message in MIME requires both.
 }
 """Actions whose names differ from those of their operations."""
 NO_PERMISSION = {"sts:GetCallerIdentity"}
@@ -149,6 +150,7 @@ RESOURCES: dict[str, Callable[[str, Parameters], list[str]]] = {
     "scheduler": lambda _, parameters: [
         arn("scheduler", f"schedule/{parameters['groupName']}/{parameters['Name']}")
     ],
+    "ses": lambda _, parameters: [arn("ses", f"identity/{parameters['FromEmailAddress']}")],
     "servicequotas": lambda _, parameters: [
         arn("servicequotas", f"{parameters['ServiceCode']}/{parameters['QuotaCode']}")
     ],

@@ -31,7 +31,7 @@ from tests.iam.simulator import ALLOWED, DENIED, REFUSED, Policy, Request, decid
 
 STACK = "local-djambda"
 SECURE = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
-USE_OF_STORAGE = """
+USE_OF_SERVICES = """
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
@@ -39,11 +39,16 @@ name = default_storage.save("permissions.txt", ContentFile(b"text"))
 assert default_storage.exists(name)
 assert default_storage.open(name).read() == b"text"
 default_storage.delete(name)
+
+from django.core.mail import send_mail
+
+send_mail("Hello", "Text", None, ["ann@example.org"])
 """
+SENDER = "shop@example.com"
 USES = {
     DJANGO_SUFFIX: {
         *("s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-        "ssm:GetParameters",
+        *("ses:SendRawEmail", "ssm:GetParameters"),
     },
     PROXY_SUFFIX: {"lambda:InvokeFunction"},
     RELEASE_SUFFIX: {"lambda:GetAlias", "lambda:InvokeFunction"},
@@ -54,10 +59,10 @@ USES = {
 
 @pytest.fixture(scope="module")
 def recording(cloud: Cloud) -> Recording:
-    """The calls of a first deploy, a page, a management command, and the use of a storage."""
+    """The calls of a first deploy, a page, a management command, and the use of its services."""
     with cloud.browser() as visitor:
         assert visitor.get("").status_code == 200
-    assert "errorMessage" not in cloud.manage(["shell", "-c", USE_OF_STORAGE])
+    assert "errorMessage" not in cloud.manage(["shell", "-c", USE_OF_SERVICES])
     assert cloud.shell("djambda manage check").returncode == 0
     return load_recording(cloud.folder)
 
@@ -111,7 +116,9 @@ def test_role_allows_the_functions_calls(
                 call.resource,
                 policies=recording.policies[call.role],
                 resource_policy=bucket_policy if call.resource.startswith(bucket) else None,
-                context=SECURE | {"lambda:SourceFunctionArn": function_arn(STACK + suffix)},
+                context=SECURE
+                | {"lambda:SourceFunctionArn": function_arn(STACK + suffix)}
+                | ({"ses:FromAddress": SENDER} if call.action.startswith("ses:") else {}),
             )
             for call in calls
         ]
@@ -153,6 +160,24 @@ def test_lambda_may_attach_django_to_the_network_but_django_may_not(recording: R
     assert decide(requests) == [ALLOWED, ALLOWED, REFUSED, REFUSED]
 
 
+@pytest.mark.parametrize("action", ["ses:SendEmail", "ses:SendRawEmail"])
+def test_django_may_send_mail_from_its_sender_only(recording: Recording, action: str) -> None:
+    role = role_of(recording, DJANGO_SUFFIX)
+    own, recipients = (arn("ses", f"identity/{name}") for name in (SENDER, "ann@example.org"))
+    requests = [
+        Request(principal(role), action, identity, recording.policies[role], context=context)
+        for identity in (own, recipients)  # In the sandbox, SES checks both.
+        for context in (
+            {"ses:FromAddress": SENDER},
+            {"ses:FromAddress": "ceo@example.com"},
+            {"ses:FromAddress": "ann@example.org"},
+            {},
+        )
+    ]
+
+    assert decide(requests) == [ALLOWED, DENIED, DENIED, DENIED] * 2
+
+
 OTHER = "prod-djambda"
 """Another environment of the same application and account."""
 SIMILAR = f"{STACK}-2"
@@ -180,6 +205,9 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("lambda:InvokeFunction", function_arn(STACK + DJANGO_SUFFIX, "live")),
         ("lambda:InvokeFunction", function_arn(OTHER + DJANGO_SUFFIX, "live")),
         ("lambda:UpdateAlias", function_arn(STACK + DJANGO_SUFFIX)),
+        ("ses:SendEmail", arn("ses", "identity/shop@example.com")),  # Without a sender.
+        ("ses:DeleteEmailIdentity", arn("ses", "identity/shop@example.com")),
+        ("ses:CreateEmailIdentity", ANY),
         ("iam:PassRole", CFN_ROLE),
         ("sts:AssumeRole", CFN_ROLE),
         ("cloudformation:UpdateStack", stack_arn(STACK)),

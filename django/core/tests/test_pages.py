@@ -2,9 +2,12 @@
 
 import re
 from pathlib import Path
+from smtplib import SMTPException
+from typing import NoReturn
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import mail
 from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.test.utils import override_script_prefix
@@ -14,11 +17,13 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
 from core.models import Note
+from mysite import urls
 
 TEMPLATES = sorted((Path(__file__).parents[1] / "templates").rglob("*.html"))
 HOME = reverse("core:home")
 LIST = reverse("core:note_list")
 LOGIN = reverse("login")
+RESET = reverse("password_reset")
 
 
 def test_home_page_needs_no_database(
@@ -49,8 +54,59 @@ def test_page_of_a_visitor_may_be_cached(db: None) -> None:
     assert "no-store" not in Client().get(HOME).headers.get("Cache-Control", "")
 
 
-def test_no_password_reset_without_mail(db: None) -> None:
-    assert Client().get("/accounts/password_reset/").status_code == 404
+def test_no_password_reset_without_mail(db: None, settings: Settings) -> None:
+    settings.ROOT_URLCONF = tuple(
+        pattern for pattern in urls.urlpatterns if "password-reset" not in str(pattern.pattern)
+    )
+
+    assert urls.password_reset(sends_mail=False) == []
+    assertNotContains(Client().get(LOGIN), "password?")
+
+
+def test_password_reset(ada: User) -> None:
+    ada.email = "ada@example.com"
+    ada.set_password("an old password")
+    ada.save()
+    browser = Client()
+    assertContains(browser.get(LOGIN), f'<a href="{RESET}">Forgot your password?</a>', html=True)
+
+    sent = browser.post(RESET, {"email": "Ada@example.com"}, follow=True)
+
+    assertContains(sent, "<h1>Check your mail</h1>", html=True)
+    [message] = mail.outbox
+    assert message.to == ["ada@example.com"]
+    [link] = re.findall(r"http://testserver(\S+)", str(message.body))
+    form = browser.get(link, follow=True)
+    assertContains(form, "<h1>New password</h1>", html=True)
+    password = {"new_password1": "correct horse battery", "new_password2": "correct horse battery"}
+    saved = browser.post(form.redirect_chain[-1][0], password, follow=True)
+    assertContains(saved, "<h1>Password saved</h1>", html=True)
+    assert browser.login(username="ada", password="correct horse battery")
+    assertContains(browser.get(link), "<h1>This link has expired</h1>", html=True)
+
+
+def test_password_reset_does_not_reveal_accounts(db: None) -> None:
+    sent = Client().post(RESET, {"email": "nobody@example.com"}, follow=True)
+
+    assertContains(sent, "<h1>Check your mail</h1>", html=True)
+    assert mail.outbox == []
+
+
+def test_password_reset_survives_a_failure_of_mail(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada.email = "ada@example.com"
+    ada.set_password("an old password")
+    ada.save()
+
+    def fail(*_: object) -> NoReturn:
+        raise SMTPException("SES refused it")
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", fail)
+
+    sent = Client().post(RESET, {"email": "ada@example.com"}, follow=True)
+
+    assertContains(sent, "<h1>Check your mail</h1>", html=True)
 
 
 def test_only_staff_see_the_link_to_the_admin(client: Client, admin_client: Client) -> None:

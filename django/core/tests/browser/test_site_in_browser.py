@@ -1,5 +1,7 @@
 """The sample in a browser: styles, login, a note with an attachment, the admin."""
 
+import json
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -65,6 +67,41 @@ def test_wrong_password_is_reported(page: Page) -> None:
     page.get_by_role("main").get_by_role("button", name="Log in").click()
 
     expect(page.get_by_role("main")).to_contain_text("correct username and password")
+
+
+def test_forgotten_password_is_reset_with_the_link_in_the_mail(
+    page: Page, cloud: Cloud, screenshots: Path
+) -> None:
+    cloud.manage(
+        ["shell", "-c", "User.objects.create_user('ann', 'ann@example.org', 'forgotten 1234')"]
+    )
+
+    page.goto("accounts/login/")
+    page.screenshot(path=screenshots / "login.png", full_page=True)
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.screenshot(path=screenshots / "password-reset.png", full_page=True)
+    page.get_by_label("Email").fill("ann@example.org")
+    page.get_by_role("button", name="Send the link").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
+    page.screenshot(path=screenshots / "password-reset-sent.png", full_page=True)
+    mail = json.loads(cloud.djambda("mail show --json").stdout)
+    assert mail["to"] == ["ann@example.org"]
+    [link] = re.findall(r"https?://\S+", mail["text"])
+    assert link.startswith(cloud.site)
+
+    page.goto(link)
+    page.get_by_label("New password", exact=True).fill("new horse battery")
+    page.get_by_label("New password confirmation").fill("new horse battery")
+    page.screenshot(path=screenshots / "password-reset-form.png", full_page=True)
+    page.get_by_role("button", name="Save the password").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Password saved")
+
+    page.get_by_role("main").get_by_role("link", name="Log in").click()
+    page.get_by_label("Username").fill("ann")
+    page.get_by_label("Password").fill("new horse battery")
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/notes/")
 
 
 def test_admin_is_styled_and_lists_notes(page: Page, cloud: Cloud, screenshots: Path) -> None:
