@@ -1,11 +1,13 @@
 """The runtime as a Django app: its management commands and its checks."""
 
+import os
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, register
 
 from djambda.aws import is_deployed
+from djambda_common.names import SENDER_VARIABLE
 
 
 class DjambdaConfig(AppConfig):
@@ -16,6 +18,8 @@ class DjambdaConfig(AppConfig):
     def ready(self) -> None:
         if is_deployed():
             register(check_storages)
+            if os.environ.get(SENDER_VARIABLE):
+                register(check_senders)
 
 
 def check_storages(**_: Any) -> list[CheckMessage]:
@@ -23,3 +27,10 @@ def check_storages(**_: Any) -> list[CheckMessage]:
     from djambda.storage_checks import storage_messages  # noqa: PLC0415 (requests need none)
 
     return storage_messages()
+
+
+def check_senders(**_: Any) -> list[CheckMessage]:
+    """Return a message for each sender of mail that SES would refuse."""
+    from djambda.mail.checks import sender_messages  # noqa: PLC0415 (requests need none)
+
+    return sender_messages()

@@ -88,6 +88,10 @@ def plan(inventory: Inventory) -> tuple[list[str], list[str]]:
             kept.append(f"{secrets} (free)")
         else:
             deleted.append(secrets)
+    kept += [
+        f"The identity {escape(name)} in SES, which other deployments may use (free)"
+        for name in inventory.kept_identities
+    ]
     deleted.append(f"The site, its functions and their logs: {inventory.others} other resources")
     kept.append("The CDK's bootstrap stack, which all stacks of the account use")
     return deleted, kept

@@ -70,6 +70,7 @@ class Inventory:
     secrets_path: str = ""
     parameters: list[str] = field(default_factory=list)
     keeps_parameters: bool = False
+    kept_identities: list[str] = field(default_factory=list)
     others: int = 0
     vpc: str = ""
 
@@ -115,7 +116,16 @@ def take_inventory(
         keeps_buckets=any(bucket.get("DeletionPolicy") in RETAINING for _, bucket in buckets),
         secrets_path=secrets[0]["Path"] if secrets else "",
         keeps_parameters=any(properties.get("Keep") == "true" for properties in secrets),
-        others=sum(map(len, found.values())),
+        kept_identities=[
+            name
+            for name, identity in found.get("AWS::SES::EmailIdentity", [])
+            if identity.get("DeletionPolicy") in RETAINING
+        ],
+        others=sum(
+            resource.get("DeletionPolicy") not in RETAINING
+            for kind in found.values()
+            for _, resource in kind
+        ),
         vpc=next((vpc for vpc, _ in found.get("AWS::EC2::VPC", [])), ""),
     )
 
@@ -208,6 +218,15 @@ def load_kept_resources(deployment: Deployment, inventory: Inventory) -> list[Ke
                 ),
             )
         )
+    kept += [
+        KeptResource(
+            "Identity in SES, with its records in the hosted zone",
+            name,
+            "free",
+            f"aws sesv2 delete-email-identity --email-identity {name}",
+        )
+        for name in inventory.kept_identities
+    ]
     return kept
 
 

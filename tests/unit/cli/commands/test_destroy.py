@@ -22,11 +22,12 @@ def test_ephemeral_deployment_keeps_no_data() -> None:
 
 def test_protected_deployment_keeps_its_data() -> None:
     flags = {"keeps_snapshots": True, "keeps_buckets": True, "keeps_parameters": True}
+    identity = {"kept_identities": ["example.com"]}
 
-    deleted, kept = plan(Inventory(**vars(INVENTORY) | flags))
+    deleted, kept = plan(Inventory(**vars(INVENTORY) | flags | identity))
 
     assert "the-database" in "".join(deleted)
-    for name in ("snapshot", "the-bucket", "/path"):
+    for name in ("snapshot", "the-bucket", "/path", "example.com"):
         assert name in "".join(kept)
 
 

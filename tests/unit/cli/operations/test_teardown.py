@@ -28,6 +28,8 @@ TEMPLATE: dict[str, Any] = {
         "Deleted": {"Type": "AWS::Lambda::Function"},
         "NotCreated": {"Type": "AWS::Lambda::Function"},
         "Network": {"Type": "AWS::EC2::VPC"},
+        "Mail": {"Type": "AWS::SES::EmailIdentity", "DeletionPolicy": "RetainExceptOnCreate"},
+        "Dkim": {"Type": "AWS::Route53::RecordSet", "DeletionPolicy": "RetainExceptOnCreate"},
     }
 }
 RESOURCES = [
@@ -48,6 +50,7 @@ INVENTORY = Inventory(
     secrets_path="/djambda/prod/my-app",
     parameters=SECRETS,
     keeps_parameters=True,
+    kept_identities=["the-mail"],
     others=2,
     vpc="the-network",
 )
@@ -78,6 +81,7 @@ def test_kept_resources_come_with_the_command_to_delete_them() -> None:
         ),
         ("the-assets", "aws s3 rb --force s3://the-assets"),
         ("/djambda/prod/my-app", f"aws ssm delete-parameters --names {' '.join(SECRETS)}"),
+        ("the-mail", "aws sesv2 delete-email-identity --email-identity the-mail"),
     ]
 
 
