@@ -3,7 +3,8 @@
 import email.policy
 import logging
 from collections.abc import Iterator, Sequence
-from email.utils import getaddresses
+from contextlib import contextmanager
+from email.utils import getaddresses, make_msgid
 from smtplib import SMTPException
 from typing import Any
 
@@ -52,7 +53,9 @@ class EmailBackend(BaseEmailBackend):
         recipients = list(dict.fromkeys(_recipients(message)))
         if not recipients:
             return False
-        send(_mime(message), sender=ascii_address(message.from_email), recipients=recipients)
+        sender = ascii_address(message.from_email)
+        with _message_id(message, domain=sender.rpartition("@")[2]):
+            send(_mime(message), sender=sender, recipients=recipients)
         return True
 
 
@@ -77,6 +80,18 @@ def _recipients(message: EmailMessage) -> Iterator[tuple[str, str]]:
     for recipient in message.recipients():
         field = "To" if recipient in to else "Cc" if recipient in cc else "Bcc"
         yield field, ascii_address(recipient)
+
+
+@contextmanager
+def _message_id(message: EmailMessage, *, domain: str) -> Iterator[None]:
+    """Give a message its ID, for which Django would look up the machine's name in the DNS."""
+    headers = message.extra_headers
+    if "message-id" not in map(str.lower, headers):
+        message.extra_headers = {**headers, "Message-ID": make_msgid(domain=domain)}
+    try:
+        yield
+    finally:
+        message.extra_headers = headers
 
 
 def _mime(message: EmailMessage) -> bytes:

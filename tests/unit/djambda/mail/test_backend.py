@@ -173,6 +173,24 @@ class TestMessage:
         assert parsed["X-SES-CONFIGURATION-SET"] == "own"
         assert parsed["Reply-To"] == "desk@example.com"
 
+    def test_id_needs_no_lookup_of_the_machines_name(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(socket, "getfqdn", lambda *_: pytest.fail("a lookup in the DNS"))
+        monkeypatch.setattr(mail, "DNS_NAME", mail.CachedDnsName())
+        monkeypatch.setattr("django.core.mail.message.DNS_NAME", mail.DNS_NAME)
+        aws.will(ACCEPTED, ACCEPTED)
+        plain = message()
+
+        plain.send()
+
+        assert sent(aws)[0]["Message-ID"].endswith("@example.com>")
+        assert plain.extra_headers == {}
+
+        message(headers={"message-id": "<own@example.com>"}).send()
+
+        assert sent(aws)[0]["Message-ID"] == "<own@example.com>"
+
     def test_from_header_is_separate_from_the_sender(self, aws: FakeAws) -> None:
         aws.will(ACCEPTED)
 
