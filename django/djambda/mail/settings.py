@@ -38,11 +38,19 @@ def use_mail(settings: MutableMapping[str, Any], sender: str) -> None:
     for name, default in SENDERS.items():
         if settings.get(name, default) == default:
             settings[name] = sender
-    earlier = getattr(conf, "DEPRECATED_EMAIL_SETTINGS", ())
-    if django.VERSION >= (6, 1) and not any(name in settings for name in earlier):
+    if django.VERSION >= (6, 1) and not _has_earlier_settings(settings):
         _use_mailers(settings)
     elif _is_unusable(settings.get("EMAIL_BACKEND", SMTP), settings.get("EMAIL_HOST")):
         replace(settings, "EMAIL_BACKEND", BACKEND, WITH_SES)
+
+
+def _has_earlier_settings(settings: MutableMapping[str, Any]) -> bool:
+    """Return whether a project has settings that Django rejects beside MAILERS."""
+    names = getattr(conf, "DEPRECATED_EMAIL_SETTINGS", ())
+    handlers = (settings.get("LOGGING") or {}).get("handlers", {}).values()
+    return any(name in settings for name in names) or any(
+        "email_backend" in handler for handler in handlers
+    )
 
 
 def _use_mailers(settings: MutableMapping[str, Any]) -> None:

@@ -98,6 +98,7 @@ def test_default_is_added_to_other_mailers() -> None:
     [
         *({"EMAIL_BACKEND": CONSOLE}, {"EMAIL_BACKEND": SMTP}, {"EMAIL_HOST": "localhost"}),
         *({"EMAIL_HOST": ""}, {"EMAIL_PORT": 587, "EMAIL_USE_TLS": True}),
+        {"LOGGING": {"handlers": {"mail": {"email_backend": CONSOLE}, "other": {}}}},
     ],
     ids=str,
 )
