@@ -73,6 +73,9 @@ def use_events() -> None:
     """Replace the emulator's own queue of events, and its retries of messages."""
     lambda_svc.invoke_async_with_retry = invoke_later
     lambda_svc._run_sqs_batch = run_batch
+    # The emulator finds queues by their URLs, which must not change with this cloud's port.
+    sqs.DEFAULT_PORT = "4566"
+    sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}"
 
 
 def _submit(event: Event) -> None:
