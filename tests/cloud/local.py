@@ -210,10 +210,13 @@ def cloud_folder() -> Iterator[Path]:
 
 
 def run_up(folder: Path, *options: str, checkout: Checkout) -> subprocess.CompletedProcess[str]:
-    """Run `djambda up` on a folder; the cloud ends with this test session."""
+    """Run `djambda up` on a folder; the cloud ends with this test session.
+
+    Its deployment has an egress function, unlike those of `tests/installed`.
+    """
     return subprocess.run(
         [checkout.djambda, "up", "--folder", folder, "--owner", str(os.getpid()), *options],
-        env={**os.environ, **HOSTILE},
+        env={**os.environ, **HOSTILE, "EGRESS": "proxy"},
         capture_output=True,
         text=True,
         check=False,

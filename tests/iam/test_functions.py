@@ -9,6 +9,7 @@ import pytest
 
 from djambda_common.names import (
     DJANGO_SUFFIX,
+    EGRESS_SUFFIX,
     PROXY_SUFFIX,
     RELEASE_SUFFIX,
     SECRETS_SUFFIX,
@@ -43,12 +44,18 @@ default_storage.delete(name)
 from django.core.mail import send_mail
 
 send_mail("Hello", "Text", None, ["ann@example.org"])
+
+from contextlib import suppress
+from urllib.request import urlopen
+
+with suppress(OSError):
+    urlopen("http://127.0.0.2:9/")
 """
 SENDER = "shop@example.com"
 USES = {
     DJANGO_SUFFIX: {
         *("s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-        *("ses:SendRawEmail", "ssm:GetParameters"),
+        *("lambda:InvokeFunction", "ses:SendRawEmail", "ssm:GetParameters"),
     },
     PROXY_SUFFIX: {"lambda:InvokeFunction"},
     RELEASE_SUFFIX: {"lambda:GetAlias", "lambda:InvokeFunction"},
@@ -204,6 +211,10 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("s3:PutBucketPolicy", "BUCKET"),
         ("lambda:InvokeFunction", function_arn(STACK + DJANGO_SUFFIX, "live")),
         ("lambda:InvokeFunction", function_arn(OTHER + DJANGO_SUFFIX, "live")),
+        ("lambda:InvokeFunction", function_arn(OTHER + EGRESS_SUFFIX)),
+        ("lambda:InvokeFunction", function_arn(SIMILAR + EGRESS_SUFFIX)),
+        ("lambda:InvokeFunction", function_arn(STACK + PROXY_SUFFIX)),
+        ("lambda:UpdateFunctionConfiguration", function_arn(STACK + EGRESS_SUFFIX)),
         ("lambda:UpdateAlias", function_arn(STACK + DJANGO_SUFFIX)),
         ("ses:SendEmail", arn("ses", "identity/shop@example.com")),  # Without a sender.
         ("ses:DeleteEmailIdentity", arn("ses", "identity/shop@example.com")),
@@ -217,6 +228,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("lambda:InvokeFunction", function_arn(STACK + DJANGO_SUFFIX, "1")),
         ("lambda:InvokeFunction", function_arn(OTHER + DJANGO_SUFFIX, "live")),
         ("lambda:InvokeFunction", function_arn(SIMILAR + DJANGO_SUFFIX, "live")),
+        ("lambda:InvokeFunction", function_arn(STACK + EGRESS_SUFFIX)),
         ("s3:GetObject", "BUCKET/media/a"),
         ("s3:ListBucket", "BUCKET"),
         ("ssm:GetParametersByPath", parameter_arn("/djambda/local/djambda")),
@@ -365,3 +377,33 @@ def test_only_the_sites_api_may_invoke_the_proxy(cloud: Cloud) -> None:
     ]
 
     assert decide(requests) == [ALLOWED, DENIED, DENIED]
+
+
+def test_egress_function_may_only_write_its_log(cloud: Cloud, bucket: str) -> None:
+    """It makes no call to AWS, so that the recording has none of it."""
+    name = STACK + EGRESS_SUFFIX
+    configuration = cloud.call("lambda", "get_function_configuration", FunctionName=name)
+    role = configuration["Role"].rpartition("/")[2]
+    policies = [
+        cloud.call("iam", "get_role_policy", RoleName=role, PolicyName=policy)["PolicyDocument"]
+        for policy in cloud.call("iam", "list_role_policies", RoleName=role)["PolicyNames"]
+    ]
+    own, other = (arn("logs", f"log-group:/aws/lambda/{each}:log-stream:a") for each in (name, "x"))
+    calls = [
+        Call(principal(role), action, resource.replace("BUCKET", bucket))
+        for action, resource in (
+            ("logs:PutLogEvents", own),
+            ("logs:PutLogEvents", other),
+            ("ec2:CreateNetworkInterface", ANY),
+            *FORBIDDEN[PROXY_SUFFIX],
+            *FORBIDDEN[DJANGO_SUFFIX],
+        )
+    ]
+
+    assert refused(calls, *policies) == dict.fromkeys(calls[1:], DENIED)
+
+
+def test_no_other_principal_may_invoke_the_egress_function(cloud: Cloud) -> None:
+    policy = cloud.call("lambda", "get_policy", FunctionName=STACK + EGRESS_SUFFIX)["Policy"]
+
+    assert json.loads(policy)["Statement"] == []

@@ -80,6 +80,8 @@ if is_deployed():
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "catalog:product_list"
 
+EGRESS_PROXY_HOSTS = ["127.0.0.2"]  # Another address of this machine, for the tests.
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
