@@ -49,14 +49,22 @@ def run_messages(messages: list[dict[str, Any]], context: Any) -> dict[str, Any]
 
 def _run(message: dict[str, Any], context: Any) -> bool:
     """Run a message's task; return False if it is to be delivered again."""
+    try:
+        task = json.loads(message["body"])["task"]
+    except (KeyError, TypeError, ValueError):
+        logger.exception("Message %s is no task and is deleted", message["messageId"])
+        return True
     deliveries = int(message["attributes"]["ApproximateReceiveCount"])
     _hide(message, context.get_remaining_time_in_millis() // 1000 + MARGIN)
     try:
-        run_task(json.loads(message["body"])["task"], context, is_repeated=deliveries > 1)
-    except (BadTaskEvent, KeyError, TypeError, ValueError):
+        run_task(task, context, is_repeated=deliveries > 1)
+    except BadTaskEvent:
         logger.exception("Message %s is no task and is deleted", message["messageId"])
-    except (TaskAttemptFailed, store.StoreError) as error:
-        logger.warning("%s", error)
+    except Exception as error:
+        if isinstance(error, TaskAttemptFailed):
+            logger.warning("%s", error)
+        else:
+            logger.exception("Message %s is delivered again", message["messageId"])
         _hide(message, PAUSES[min(deliveries, len(PAUSES)) - 1])
         return False
     return True

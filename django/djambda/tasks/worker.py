@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import connections
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -68,30 +68,29 @@ def run_task(message: Any, context: Any, *, is_repeated: bool = False) -> dict[s
     if record["status"] == FAILED:
         record["limit"] = record["attempts"] + TASK_ATTEMPTS
         record["finished_at"] = None
-    attempt = Attempt(record, _backend(record), context)
+    attempt = Attempt(record, context)
     if is_repeated and not attempt.count_repetition():
         return {"task": task_id, "status": record["status"]}
     try:
         with _warning_before_timeout(record, context):
             attempt.run()
+        send_left_tasks()
     finally:
-        close_old_connections()
-    send_left_tasks()
+        connections.close_all()  # Their sessions may be idle for long, which keeps Aurora awake.
     return {"task": task_id, "status": record["status"]}
 
 
 class Attempt:
     """One attempt to run a task."""
 
-    def __init__(self, record: Record, backend: LambdaBackend, context: Any) -> None:
+    def __init__(self, record: Record, context: Any) -> None:
         self._record = record
-        self._backend = backend
         self._context = context
         self._had_failed = bool(record["errors"])
 
     def run(self) -> None:
         """Call the task's function, and store the outcome. Raises `TaskAttemptFailed`."""
-        record, base = self._record, self._backend.base
+        record = self._record
         now = iso(timezone.now())
         record["started_at"] = record["started_at"] or now
         record["last_attempted_at"] = now
@@ -99,31 +98,40 @@ class Attempt:
         record["attempts"] += 1
         record["version"] = self._context.function_version
         try:
-            task = self._backend.task_of(record)
+            backend = _backend(record)
+            task = backend.task_of(record)
         except TaskMissing as error:
             self._give_up(error)
-            return
+        except Exception as error:  # noqa: BLE001 (the task cannot be imported)
+            self._fail(error)
+            if record["status"] != FAILED:
+                raise self._retry(error) from None
+        else:
+            self._call(task, backend)
+
+    def _call(self, task: Any, backend: LambdaBackend) -> None:
+        record = self._record
         record["status"] = "RUNNING"
-        result = self._backend.result_of(record, task)
-        signals, sender = self._backend.signals, type(self._backend)
+        result = backend.result_of(record, task)
+        signals, sender = backend.signals, type(backend)
         signals.task_started.send(sender, task_result=result)
-        arguments = [base.TaskContext(task_result=result)] if task.takes_context else []
+        context = [backend.base.TaskContext(task_result=result)] if task.takes_context else []
         try:
-            value = task.call(*arguments, *result.args, **result.kwargs)
-            record["return_value"] = self._backend.normalize(value)
+            value = task.call(*context, *result.args, **result.kwargs)
+            record["return_value"] = backend.normalize(value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 (such as SystemExit, as in Django's backend)
             self._fail(error)
             if record["status"] == FAILED:
-                result = self._backend.result_of(record, task)
+                result = backend.result_of(record, task)
                 signals.task_finished.send(sender, task_result=result)
                 return
             raise self._retry(error) from None
         record["status"] = SUCCESSFUL
         record["finished_at"] = iso(timezone.now())
         self._save()
-        signals.task_finished.send(sender, task_result=self._backend.result_of(record, task))
+        signals.task_finished.send(sender, task_result=backend.result_of(record, task))
 
     def count_repetition(self) -> bool:
         """Store that this attempt begins, in case its worker is killed, as the last one may be.
@@ -132,6 +140,8 @@ class Attempt:
         """
         record = self._record
         record["attempts"] = max(1, record["attempts"])
+        unknown = record["attempts"] - len(record["worker_ids"])
+        record["worker_ids"] = [*record["worker_ids"], *["unknown"] * unknown]
         if record["attempts"] < record["limit"]:
             store.save({**record, "attempts": record["attempts"] + 1})
             return True
@@ -208,7 +218,6 @@ def _start() -> None:
     if not deadline.current.is_command:
         connections.close_all()  # Those of requests have other limits.
     deadline.start_command()
-    close_old_connections()
 
 
 def _record_of(message: Any, context: Any) -> tuple[str, Record]:
@@ -241,8 +250,8 @@ def _backend(record: Record) -> LambdaBackend:
             record["backend"] = alias
             instance: LambdaBackend = backend(alias, options)
             return instance
-    raise BadTaskEvent(
-        'TASKS["default"] is not a backend of djambda, so that nothing runs its tasks here.'
+    raise TaskMissing(
+        f'{record["task"]} cannot run: TASKS["default"] is not the deployment\'s backend any more'
     )
 
 

@@ -38,7 +38,7 @@ def test_enqueued_task_is_sent_and_has_a_record(tasks: Any, service: Lambda) -> 
 def test_result_before_and_after_the_run(tasks: Any, service: Lambda) -> None:
     result = tasks.echo.enqueue("żółć", number=1)
 
-    assert tasks.echo.get_result(result.id).status == "READY"
+    assert tasks.echo.get_result(result.id) == result
     with pytest.raises(ValueError, match="not finished"):
         _ = result.return_value
     service.run()

@@ -128,6 +128,25 @@ def test_unreadable_record_is_tried_later(
     assert deliver(body)["batchItemFailures"]
 
 
+def test_unexpected_error_deletes_no_message(
+    queue: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.echo.enqueue(1)
+    [body] = messages(service)
+
+    def fail(_path: str) -> None:
+        raise ValueError("in the module with the task")
+
+    monkeypatch.setattr("djambda.tasks.backend.import_string", fail)
+
+    assert deliver(body, 1)["batchItemFailures"]
+    assert deliver(body, 2)["batchItemFailures"]
+    assert deliver(body, 3) == NOTHING_FAILED
+    [key] = [key for key in service.aws.objects if key.startswith("tasks/failed/")]
+    error = service.record(key.rpartition("/")[2])["errors"][-1]
+    assert "in the module with the task" in error["traceback"]
+
+
 def test_dead_letters_are_recorded(queue: Any, service: Lambda) -> None:
     dead = {"id": "dead1", "task": "polls.tasks.count", "args": [1]}
     service.aws.dead_letters = [

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from djambda import deadline
 from djambda.awslambda import lambda_handler
@@ -112,6 +113,15 @@ def test_task_that_no_longer_exists_is_kept_and_not_retried(tasks: Any, service:
     assert "shop.tasks.removed does not exist" in error["traceback"]
     assert f"djambda tasks retry {result.id}" in error["traceback"]
     assert service.is_marked(result.id)
+
+
+def test_task_of_a_backend_that_the_project_no_longer_has(
+    tasks: Any, service: Lambda, settings: Settings
+) -> None:
+    tasks.echo.enqueue(1)
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+
+    assert service.run()["status"] == "FAILED"
 
 
 def test_function_that_is_not_a_task(tasks: Any, service: Lambda) -> None:
