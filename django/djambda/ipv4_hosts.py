@@ -7,16 +7,12 @@ each process, whatever library asks, and at no cost for hosts with IPv6.
 
 import logging
 import os
-import re
 import socket
 from typing import Any
 
 from djambda_common.names import IPV4_LOGGER
 
 log = logging.getLogger(IPV4_LOGGER)
-
-REACHABLE = re.compile(r"(.*\.)?s3[.-].*\.amazonaws\.com(\.cn)?")
-"""S3, which has an endpoint in the VPC."""
 
 look_up = socket.getaddrinfo
 """The function without reports."""
@@ -70,7 +66,7 @@ def _is_out_of_reach(name: str, addresses: list[str], family: int) -> bool:
     """Return whether a host with these IPv4 addresses is on the internet and has no others."""
     import ipaddress  # noqa: PLC0415 (rarely needed)
 
-    if REACHABLE.fullmatch(name.lower()):
+    if _is_s3(name.lower()):
         return False
     if not any(ipaddress.ip_address(address).is_global for address in addresses):
         return False
@@ -80,6 +76,12 @@ def _is_out_of_reach(name: str, addresses: list[str], family: int) -> bool:
         except OSError:
             return True
     return True
+
+
+def _is_s3(name: str) -> bool:
+    """Return whether a host belongs to S3, which has an endpoint in the VPC."""
+    is_aws = name.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return is_aws and any(f"{label}-".startswith("s3-") for label in name.split("."))
 
 
 def _report(name: str) -> None:

@@ -24,6 +24,8 @@ ADDRESSES = {
     "ipv6.example.com": ("2606:2800::1",),
     "private.example.com": ("10.0.1.2",),
     "bucket.s3.eu-west-1.amazonaws.com": ("52.218.0.1",),
+    "s3-eu-west-1.amazonaws.com": ("52.218.0.1",),
+    "s3.example.com": ("93.184.216.34",),
     "textract.eu-west-1.amazonaws.com": ("52.218.0.1",),
 }
 
@@ -73,6 +75,8 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
         ("ipv6.example.com", 0, False),
         ("private.example.com", 0, False),
         ("bucket.s3.eu-west-1.amazonaws.com", 0, False),
+        ("s3-eu-west-1.amazonaws.com", 0, False),
+        ("s3.example.com", 0, True),
     ],
 )
 def test_host_is_reported_once(
