@@ -71,7 +71,7 @@ def ascii_address(text: str) -> str:
         raise ValueError(f"Invalid address {text!r}: it is not a single email address.")
     if not local.isascii():
         raise ValueError(f"Invalid address {text!r}: SES supports only ASCII before the @.")
-    return f"{local}@{punycode(domain)}"
+    return f"{local}@{punycode(domain).lower()}"
 
 
 def _recipients(message: EmailMessage) -> Iterator[tuple[str, str]]:

@@ -35,5 +35,6 @@ def _uses_ses() -> bool:
 
 
 def _domain(sender: str) -> str:
+    """Return the domain of an address, in which IAM distinguishes uppercase letters."""
     _, at, domain = parseaddr(str(sender))[1].rpartition("@")
-    return domain.lower() if at else ""
+    return domain if at else ""

@@ -4,9 +4,6 @@ Django 6.1 has the setting MAILERS, and rejects it beside the EMAIL_BACKEND of e
 """
 
 from collections.abc import Mapping, MutableMapping
-from email.header import decode_header, make_header
-from email.headerregistry import Address
-from email.utils import parseaddr
 from typing import Any
 
 import django
@@ -31,10 +28,7 @@ WITH_SES = "MAIL_FROM is set, so mail is sent with Amazon SES"
 
 def use_mail(settings: MutableMapping[str, Any], sender: str) -> None:
     """Set the backend and the senders. `sender` has the form of a header."""
-    name, address = parseaddr(sender)
-    if name.startswith("=?"):
-        name = str(make_header(decode_header(name)))
-        sender = str(Address(name, addr_spec=address))
+    sender = _decoded(sender) if sender.startswith("=?") else sender
     for name, default in SENDERS.items():
         if settings.get(name, default) == default:
             settings[name] = sender
@@ -42,6 +36,16 @@ def use_mail(settings: MutableMapping[str, Any], sender: str) -> None:
         _use_mailers(settings)
     elif _is_unusable(settings.get("EMAIL_BACKEND", SMTP), settings.get("EMAIL_HOST")):
         replace(settings, "EMAIL_BACKEND", BACKEND, WITH_SES)
+
+
+def _decoded(sender: str) -> str:
+    """Return an address whose name is encoded as in a header (RFC 2047), with its name as text."""
+    from email.header import decode_header, make_header  # noqa: PLC0415 (slow to import)
+    from email.headerregistry import Address  # noqa: PLC0415
+    from email.utils import parseaddr  # noqa: PLC0415
+
+    name, address = parseaddr(sender)
+    return str(Address(str(make_header(decode_header(name))), addr_spec=address))
 
 
 def _has_earlier_settings(settings: MutableMapping[str, Any]) -> bool:

@@ -215,7 +215,7 @@ class TestMessage:
     ],
 )
 def test_address_is_converted_to_ascii(text: str, address: str) -> None:
-    assert ascii_address(text).lower() == address
+    assert ascii_address(text) == address
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def use(settings: Settings, backend: str) -> None:
         settings.EMAIL_BACKEND = backend
 
 
-@pytest.mark.parametrize("address", ["shop@example.com", "Desk <desk@Example.com>"])
+@pytest.mark.parametrize("address", ["shop@example.com", "Desk <desk@example.com>"])
 def test_senders_of_the_domain_are_accepted(address: str, settings: Settings) -> None:
     settings.DEFAULT_FROM_EMAIL = address
 
@@ -33,7 +33,11 @@ def test_senders_of_the_domain_are_accepted(address: str, settings: Settings) ->
 
 @pytest.mark.parametrize(
     ("address", "domain"),
-    [("Site <site@other.example>", "other.example"), ("webmaster", "no domain")],
+    [
+        ("Site <site@other.example>", "other.example"),
+        ("webmaster", "no domain"),
+        ("a@Example.com", "Example.com"),
+    ],
 )
 def test_sender_of_another_domain_is_named(address: str, domain: str, settings: Settings) -> None:
     settings.DEFAULT_FROM_EMAIL = address
