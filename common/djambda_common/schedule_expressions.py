@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 UNITS = ("minute", "hour", "day")
 FIELDS = 6
@@ -26,16 +26,6 @@ EXAMPLES = "cron(0 3 * * ? *) is every day at 03:00, rate(15 minutes) every quar
 
 class ExpressionError(ValueError):
     """The expression is invalid; the message says why and what to write."""
-
-
-class Expression(Protocol):
-    """A schedule: the times at which it occurs."""
-
-    def next_after(self, moment: datetime, zone: tzinfo, created: datetime) -> datetime | None:
-        """Return the first occurrence after `moment` in UTC, or None.
-
-        `created` is the time of the schedule's creation.
-        """
 
 
 @dataclass(frozen=True)
@@ -74,30 +64,24 @@ class Cron:
     day_of_week: str
     years: frozenset[int]
 
-    def next_after(
-        self,
-        moment: datetime,
-        zone: tzinfo,
-        created: datetime | None = None,  # noqa: ARG002
-    ) -> datetime | None:
+    def next_after(self, moment: datetime, zone: tzinfo, created: datetime) -> datetime | None:  # noqa: ARG002
         """Return the first occurrence after `moment` in UTC.
 
         Scheduler skips a time that does not exist because the clocks go forward, and does not
         repeat one that occurs twice because they go back.
         """
-        for day in self._days_from(moment.astimezone(zone).date()):
+        for day in self.days_from(moment.astimezone(zone).date()):
             for hour in self.hours:
                 for minute in self.minutes:
                     local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
                     time = local.astimezone(UTC)
-                    exists = time.astimezone(zone).replace(tzinfo=None) == local.replace(
-                        tzinfo=None
-                    )
+                    exists = time.astimezone(zone).time() == local.time()
                     if exists and time > moment:
                         return time
         return None
 
-    def _days_from(self, first: date) -> Iterator[date]:
+    def days_from(self, first: date) -> Iterator[date]:
+        """Yield the days on which it occurs, from the first one on."""
         day = max(first, date(min(self.years), 1, 1))
         end = day + LONGEST_PAUSE
         while day <= end and day.year <= max(self.years):
@@ -109,6 +93,10 @@ class Cron:
         if self.day_of_week == "?":
             return any(_is_day_of_month(day, part) for part in self.day_of_month.split(","))
         return any(_is_day_of_week(day, part) for part in self.day_of_week.split(","))
+
+
+type Expression = Cron | Once | Rate
+"""A schedule. `next_after` gets a time, the schedule's time zone, and the time of its creation."""
 
 
 class Field(NamedTuple):
@@ -221,7 +209,7 @@ def _parse_cron(text: str) -> Cron:
         day_of_week,
         frozenset(years),
     )
-    if parts[-1] == "*" and cron.next_after(datetime(2000, 1, 1, tzinfo=UTC), UTC) is None:
+    if parts[-1] == "*" and not any(cron.days_from(date(2000, 1, 1))):
         raise ExpressionError("no month has this day")
     return cron
 
