@@ -19,8 +19,10 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 from types import FrameType
+from zoneinfo import TZPATH
 
 import boto3
 import psutil
@@ -80,6 +82,8 @@ def emulator_environment(
         "FUNCTION_PYTHONS": str(folder / PYTHONS),
         "MAIL_FOLDER": str(folder / mailbox.FOLDER),
         "SCHEDULE_EXPRESSIONS": schedule_expressions.__file__,
+        # The emulator has no package with time zones, and small machines have none either.
+        "PYTHONTZPATH": os.pathsep.join([*TZPATH, str(files("tzdata") / "zoneinfo")]),
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": str(postgres_port),
         "PGSSLMODE": "require",

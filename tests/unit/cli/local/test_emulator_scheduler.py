@@ -3,12 +3,15 @@
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from djambda_cli.local import emulator_scheduler
+from djambda_cli.local.credentials import load_or_create
 from djambda_cli.local.emulator_scheduler import Clock, payload
+from djambda_cli.local.supervisor import emulator_environment
 from djambda_common import schedule_expressions
 
 START = datetime(2026, 11, 26, 10, 30, tzinfo=UTC)
@@ -97,3 +100,11 @@ def test_expressions_are_loaded_without_djambda(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(os.environ, "SCHEDULE_EXPRESSIONS", schedule_expressions.__file__)
 
     assert emulator_scheduler.load_expressions().parse("rate(1 minute)").interval.seconds == 60
+
+
+def test_emulator_needs_no_time_zones_of_the_machine(tmp_path: Path) -> None:
+    environment = emulator_environment(tmp_path, 1, 2, load_or_create(tmp_path))
+
+    own = environment["PYTHONTZPATH"].split(os.pathsep)[-1]
+
+    assert Path(own, "Europe", "Warsaw").is_file()
