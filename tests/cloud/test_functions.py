@@ -85,7 +85,7 @@ def test_environment_is_that_of_lambda(runner: Function) -> None:
             "_HANDLER": "module.handler",
         }.items()
     )
-    local = {"AWS_ENDPOINT_URL", "PGHOSTADDR", "PGPORT", "PGSSLMODE"}
+    local = {"AWS_ENDPOINT_URL", "EGRESS_ALLOWS_LOOPBACK", "PGHOSTADDR", "PGPORT", "PGSSLMODE"}
     lambdas = {"LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ", "_HANDLER"}
     assert {name for name in environment if not name.startswith(("AWS_", "LAMBDA_"))} == (
         lambdas | local - {"AWS_ENDPOINT_URL"}

@@ -46,12 +46,14 @@ class User:
             "UV_CACHE_DIR": self.uv_cache,  # Saves the downloads.
         }
 
-    def run(self, command: str, *, cwd: Path, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command line with `text` as its standard input."""
+    def run(
+        self, command: str, *, cwd: Path, text: str = "", variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line with `text` as its standard input and additional `variables`."""
         return subprocess.run(
             shlex.split(command),
             cwd=cwd,
-            env=self.environment,
+            env={**self.environment, **(variables or {})},
             input=text,
             capture_output=True,
             text=True,
@@ -59,9 +61,11 @@ class User:
             timeout=600,
         )
 
-    def require(self, command: str, *, cwd: Path, text: str = "") -> str:
-        """Run a command line that must succeed, and return its output."""
-        done = self.run(command, cwd=cwd, text=text)
+    def require(
+        self, command: str, *, cwd: Path, text: str = "", variables: Mapping[str, str] | None = None
+    ) -> str:
+        """Run a command line that must succeed, as `run` does, and return its output."""
+        done = self.run(command, cwd=cwd, text=text, variables=variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -89,12 +93,23 @@ class Repository:
     user: User
     folder: Path
 
-    def up(self) -> Site:
+    def up(self, **variables: str) -> Site:
         """Deploy it to a local cloud that ends with this session."""
-        output = self.user.require(f"djambda up --port 0 --owner {os.getpid()}", cwd=self.folder)
+        output = self.djambda(f"up --port 0 --owner {os.getpid()}", **variables)
         shown = re.sub(r"\x1b\[[0-9;]*m", "", output)
         lines = dict(re.findall(r"^  (Site|Admin|User|Password) +(\S+)$", shown, re.MULTILINE))
         return Site(lines["Site"], lines["Admin"], lines["User"], lines["Password"])
+
+    def djambda(self, command: str, **variables: str) -> str:
+        """Run a command of djambda that must succeed, and return its output."""
+        return self.user.require(f"djambda {command}", cwd=self.folder, variables=variables)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files of the project."""
+        for name, text in files.items():
+            file = self.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
 
     def changes(self) -> list[str]:
         """Return the files that differ from those that were added to git, and new files."""

@@ -1,5 +1,9 @@
-"""The project of Django's tutorial: `django-admin startproject` and the app polls."""
+"""The project of Django's tutorial: `django-admin startproject` and the app polls.
 
+At first it has nothing of djambda. Then its developer adds a task, a schedule and mail.
+"""
+
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.pages import has_background
 from tests.installed.conftest import Repository, Site, User, repository
+from tests.support.waiting import wait_until
 
 DJANGO = "django==6.1.3"
 FILES = {
@@ -122,6 +127,48 @@ urlpatterns = [path("polls/", include("polls.urls")), path("admin/", admin.site.
 }
 """What the tutorial's reader writes, https://docs.djangoproject.com/en/6.1/intro/tutorial01/"""
 
+ADDED_FILES = {
+    "djambda.toml": """
+tasks = "direct"
+
+[schedules]
+count-votes = {run = "count_votes", at = "cron(0 3 * * ? *)", zone = "Europe/Warsaw"}
+""",
+    "polls/tasks.py": """
+from django.core.mail import send_mail
+from django.tasks import task
+
+from .models import Choice
+
+
+@task
+def announce_vote(choice_id):
+    choice = Choice.objects.get(pk=choice_id)
+    send_mail(f"A vote for {choice}", f"{choice.votes} in all", None, ["ann@example.org"])
+""",
+    "polls/management/commands/count_votes.py": """
+from django.core.management.base import BaseCommand
+from django.db.models import Sum
+
+from polls.models import Choice
+
+
+class Command(BaseCommand):
+    def handle(self, **options):
+        self.stdout.write(f"Votes: {Choice.objects.aggregate(Sum('votes'))['votes__sum']}")
+""",
+}
+"""What the documentation of tasks, schedules and mail tells its reader to add."""
+
+SAVING = "    choice.save()\n"
+ENQUEUEING = f"""\
+{SAVING}\
+    announce_vote.enqueue(choice.pk)
+"""
+VIEWS_IMPORT = "from .models import Question\n"
+
+TASK_SECONDS = 60
+
 
 @pytest.fixture(scope="module")
 def project(user: User) -> Iterator[Repository]:
@@ -173,3 +220,26 @@ def test_question_is_added_and_answered(page: Page, site: Site) -> None:
 
 def test_project_is_unchanged(project: Repository, site: Site) -> None:
     assert project.changes() == []
+
+
+def test_task_schedule_and_mail_are_added(project: Repository, page: Page, site: Site) -> None:
+    project.write(ADDED_FILES)
+    views = FILES["polls/views.py"].replace(SAVING, ENQUEUEING)
+    views = views.replace(VIEWS_IMPORT, f"{VIEWS_IMPORT}from .tasks import announce_vote\n")
+    project.write({"polls/views.py": views})
+
+    project.up(MAIL_FROM="Polls <polls@example.com>")
+
+    page.goto("polls/1/")
+    page.get_by_label("The sky").check()
+    page.get_by_role("button", name="Vote").click()
+    page.wait_for_url("**/results/")
+    wait_until(lambda: bool(json.loads(project.djambda("mail --local --json"))), TASK_SECONDS)
+    mail = project.djambda("mail --local show 1")
+    assert "From: Polls <polls@example.com>" in mail
+    assert "Subject: A vote for The sky" in mail
+    assert "2 in all" in mail
+    assert json.loads(project.djambda("tasks list --local --json")) == []
+    [schedule] = json.loads(project.djambda("schedules list --local --json"))
+    assert schedule["name"] == "count-votes"
+    assert "Votes: 2" in project.djambda("schedules run --local count-votes")
