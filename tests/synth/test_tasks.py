@@ -1,6 +1,7 @@
 """The resources of background tasks, which only projects with tasks have."""
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cdk_nag import AwsSolutionsChecks
 from awscdk.project_file import ProjectFile
 from awscdk.stack import DjambdaStack
 from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
+from tests.synth.test_checks import CFN_LINT, IGNORED
 from tests.synth.test_stack import FREE_WHILE_IDLE, functions, statements
 
 
@@ -154,3 +156,18 @@ def test_workers_of_the_queue_are_limited_and_run_the_live_version(queue: Templa
 
 def test_direct_backend_has_no_queue(tasks: Template) -> None:
     assert resources(tasks, "AWS::SQS::Queue") == []
+
+
+@pytest.mark.parametrize("name", ["tasks", "queue"])
+def test_cfn_lint_finds_nothing(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(request.getfixturevalue(name)))
+
+    completed = subprocess.run(
+        [CFN_LINT, "--ignore-checks", *IGNORED, "--template", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert completed.stdout + completed.stderr == ""
