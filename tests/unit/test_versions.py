@@ -16,7 +16,8 @@ from awscdk.interpreters import find_interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    *("aws-wsgi", "awslambdaric", "boto3", "cryptography", "django-storages", "httpx"),
+    *("aws-wsgi", "awslambdaric", "boto3", "cryptography", "django-storages"),
+    *("django-tasks", "httpx"),
     *("hypothesis", "packaging", "pathspec", "platformdirs", "psutil", "psycopg2-binary"),
     *("pybase64", "pytest", "pytest-django", "requests", "uv"),
 )

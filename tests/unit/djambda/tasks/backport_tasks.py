@@ -7,8 +7,6 @@ from django_tasks import task
 
 from tests.unit.djambda.tasks import functions
 
-SECRET = "s3cret-argument"
-
 
 @task
 def echo(*args: Any, **kwargs: Any) -> Any:

@@ -2,18 +2,21 @@
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import pytest
+from django import VERSION
 from pytest_django import Settings
 
 from djambda.tasks import outbox, sending, store
+from djambda.tasks.task_settings import FIRST_WITH_TASKS
 from djambda.tasks.worker import TaskAttemptFailed, run_task
 from tests.unit.djambda.conftest import TASKS_ALIAS, FakeAws
-from tests.unit.djambda.tasks import backport_tasks, functions, native_tasks
+from tests.unit.djambda.tasks import functions
 
-FRAMEWORKS: dict[str, ModuleType] = {"native": native_tasks, "backport": backport_tasks}
+FRAMEWORKS = ("native", "backport") if VERSION >= FIRST_WITH_TASKS else ("backport",)
 
 
 class Context:
@@ -82,7 +85,13 @@ def tasks(
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "djambda.tasks"]
     settings.TASKS = {"default": {"BACKEND": f"djambda.tasks.{framework}.Backend"}}
     functions.calls.clear()
-    return FRAMEWORKS[framework]
+    return import_module(f"{functions.__package__}.{framework}_tasks")
+
+
+@pytest.fixture
+def backend(framework: str) -> ModuleType:
+    """Return the module with the backend of a framework."""
+    return import_module(f"djambda.tasks.{framework}")
 
 
 @pytest.fixture

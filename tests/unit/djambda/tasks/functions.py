@@ -2,6 +2,7 @@
 
 from typing import Any
 
+SECRET = "s3cret-argument"
 calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
 

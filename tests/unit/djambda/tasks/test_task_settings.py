@@ -5,13 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django import VERSION
 
 from djambda.replaced_settings import REPLACED
+from djambda.tasks.task_settings import FIRST_WITH_TASKS
 from tests.unit.djambda.conftest import configured
 
 IMMEDIATE = {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}
 OWN = {"BACKEND": "django_tasks_db.DatabaseBackend"}
 NATIVE, BACKPORT = (f"djambda.tasks.{name}.Backend" for name in ("native", "backport"))
+DEFAULT = NATIVE if VERSION >= FIRST_WITH_TASKS else BACKPORT
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
@@ -24,7 +27,7 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_project_without_the_setting() -> None:
     settings = configured()
 
-    assert settings["TASKS"] == {"default": {"BACKEND": NATIVE}}
+    assert settings["TASKS"] == {"default": {"BACKEND": DEFAULT}}
     assert settings["INSTALLED_APPS"][-1] == "djambda.tasks"
     assert 'TASKS["default"]' not in settings.get(REPLACED, {})
 
@@ -33,7 +36,7 @@ def test_backend_of_development_is_replaced_and_recorded() -> None:
     settings = configured(TASKS={"default": {**IMMEDIATE, "QUEUES": ["a"]}, "other": IMMEDIATE})
 
     assert settings["TASKS"] == {
-        "default": {"BACKEND": NATIVE, "QUEUES": ["a"]},
+        "default": {"BACKEND": DEFAULT, "QUEUES": ["a"]},
         "other": IMMEDIATE,
     }
     assert 'TASKS["default"]' in settings[REPLACED]

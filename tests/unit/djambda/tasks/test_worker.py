@@ -8,12 +8,11 @@ from pytest_django import Settings
 
 from djambda import deadline
 from djambda.awslambda import lambda_handler
-from djambda.tasks import backport, native, store, worker
+from djambda.tasks import store, worker
 from djambda.tasks.worker import BadTaskEvent, TaskAttemptFailed, run_task
 from tests.support.waiting import wait_until
 from tests.unit.djambda.tasks.conftest import Context, Lambda
-from tests.unit.djambda.tasks.functions import calls
-from tests.unit.djambda.tasks.native_tasks import SECRET
+from tests.unit.djambda.tasks.functions import SECRET, calls
 
 
 def test_handler_runs_a_task(tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +118,7 @@ def test_task_of_a_backend_that_the_project_no_longer_has(
     tasks: Any, service: Lambda, settings: Settings
 ) -> None:
     tasks.echo.enqueue(1)
-    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
 
     assert service.run()["status"] == "FAILED"
 
@@ -214,8 +213,8 @@ def wait_for_warning(caplog: pytest.LogCaptureFixture) -> None:
     wait_until(lambda: "will be stopped" in caplog.text)
 
 
-def test_signals(tasks: Any, framework: str, service: Lambda) -> None:
-    signals = {"native": native, "backport": backport}[framework].signals
+def test_signals(tasks: Any, backend: Any, service: Lambda) -> None:
+    signals = backend.signals
     received: list[tuple[str, str]] = []
 
     def started(task_result: Any, **_: Any) -> None:
