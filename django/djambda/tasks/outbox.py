@@ -14,10 +14,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import connections, router, transaction
-from django.db.utils import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DEFAULT_DB_ALIAS, Error, connections, router, transaction
 from django.utils import timezone
 
+from djambda.tasks import store
 from djambda.tasks.models import OutgoingTask
 from djambda.tasks.sending import TaskNotSent, send_task
 from djambda_common.task_record import Record
@@ -46,10 +46,10 @@ def deliver(record: Record) -> None:
         return
     using = _open_transaction()
     if using is None:
-        send_task(record)
+        _send_or_discard(record)
         return
     if not _has_table(using):
-        transaction.on_commit(partial(send_task, record), using=using)
+        transaction.on_commit(partial(_send_or_discard, record), using=using)
         return
     _add(record, using)
     if connections[using].in_atomic_block:
@@ -95,7 +95,7 @@ def send_left_tasks(**_: Any) -> None:
         try:
             if _has_table(connection.alias):
                 _send_batch(connection.alias)
-        except (DatabaseError, TaskNotSent):
+        except (Error, TaskNotSent):
             logger.exception("Tasks remain in the outbox; later work sends them")
 
 
@@ -111,6 +111,15 @@ def _open_transaction() -> str | None:
         if connection.in_atomic_block or (connection.connection and not connection.autocommit)
     ]
     return DEFAULT_DB_ALIAS if DEFAULT_DB_ALIAS in aliases else next(iter(aliases), None)
+
+
+def _send_or_discard(record: Record) -> None:
+    """Send a task of which nothing remains if AWS does not accept it. Raises `TaskNotSent`."""
+    try:
+        send_task(record)
+    except TaskNotSent:
+        store.discard(record["id"])
+        raise
 
 
 def _send_committed(record: Record, using: str) -> None:

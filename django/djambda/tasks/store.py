@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from contextlib import suppress
 from http import HTTPStatus
 
 from djambda.bucket import bucket_url
@@ -36,6 +37,12 @@ def save(record: Record) -> None:
 def mark_failed(task_id: str, *, failed: bool) -> None:
     """Create or delete the marker of a task that has failed. Raises `StoreError`."""
     _checked(_request("PUT" if failed else "DELETE", failed_key(task_id)), task_id)
+
+
+def discard(task_id: str) -> None:
+    """Delete the record of a task that was not sent, if S3 responds."""
+    with suppress(NotSent, OutcomeUnknown):
+        _send("DELETE", record_key(task_id), b"", {}).response()
 
 
 def begin_to_create(record: Record) -> Sent:

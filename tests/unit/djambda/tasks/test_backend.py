@@ -104,6 +104,8 @@ def test_refused_task_is_an_error_that_says_so(tasks: Any, service: Lambda) -> N
     with pytest.raises(TaskNotSent, match="403 not now"):
         tasks.echo.enqueue()
 
+    assert not [key for key in service.aws.objects if key.startswith("tasks/")]
+
 
 def test_unreachable_api_is_an_error_that_says_so(
     tasks: Any, monkeypatch: pytest.MonkeyPatch
