@@ -137,6 +137,14 @@ def rds_resources(name: str, parameters: Parameters) -> list[str]:
     return [arn("rds", f"cluster:{parameters['DBClusterIdentifier']}")]
 
 
+def ses_resources(name: str, parameters: Parameters) -> list[str]:
+    """Return the identity of a call to SES."""
+    if name == "GetAccount":
+        return [ANY]
+    identity = parameters.get("EmailIdentity") or parameters["FromEmailAddress"]
+    return [arn("ses", f"identity/{identity}")]
+
+
 RESOURCES: dict[str, Callable[[str, Parameters], list[str]]] = {
     "cloudformation": lambda _, parameters: [stack_arn(parameters["StackName"])],
     "cloudtrail": lambda *_: [ANY],  # `cdk deploy` looks for the cause of a failure.
@@ -150,7 +158,7 @@ RESOURCES: dict[str, Callable[[str, Parameters], list[str]]] = {
     "scheduler": lambda _, parameters: [
         arn("scheduler", f"schedule/{parameters['groupName']}/{parameters['Name']}")
     ],
-    "ses": lambda _, parameters: [arn("ses", f"identity/{parameters['FromEmailAddress']}")],
+    "ses": ses_resources,
     "servicequotas": lambda _, parameters: [
         arn("servicequotas", f"{parameters['ServiceCode']}/{parameters['QuotaCode']}")
     ],

@@ -66,8 +66,6 @@ NOT_RECORDED: dict[str, Pairs] = {
         ("s3:ListBucket", f"arn:aws:s3:::{STACK}-storageassets320d2163-abcdefghijkl"),
         ("s3:GetAccountPublicAccessBlock", ANY),
         ("servicequotas:GetServiceQuota", arn("servicequotas", "vpc/L-F678F1CE")),
-        ("ses:GetAccount", ANY),
-        ("ses:GetEmailIdentity", arn("ses", "identity/example.com")),
     ],
     # A command that ends without a result, and a deployment with tasks.
     "Operate": [

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.pages import is_loaded
 from tests.cloud.checkout import ROOT
+from tests.cloud.local import HOSTILE
 from tests.installed.conftest import Repository, Site, User, repository
 from tests.installed.test_wagtail import png
 
@@ -76,6 +77,16 @@ def test_visitor_signs_up(page: Page) -> None:
     expect(page.get_by_text("Signed in as reader@example.com")).to_be_visible()
     color = page.locator("h1").evaluate("element => getComputedStyle(element).color")
     assert color == "rgb(1, 2, 3)"
+
+
+def test_mail_is_captured(project: Repository, site: Site) -> None:
+    user, folder = project.user, project.folder
+    user.require("djambda manage --local sendtestemail reader@example.org", cwd=folder)
+
+    mail = json.loads(user.require("djambda mail --local show --json", cwd=folder))
+
+    assert mail["from"] == HOSTILE["MAIL_FROM"]
+    assert mail["to"] == ["reader@example.org"]
 
 
 def test_browsable_api_is_styled(page: Page) -> None:
