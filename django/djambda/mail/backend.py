@@ -13,7 +13,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.encoding import punycode
 
-from djambda.mail.ses import NotSentError, OutcomeUnknownError, send
+from djambda.mail.ses import OutcomeUnknownError, UnreachableError, send
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +42,7 @@ class EmailBackend(BaseEmailBackend):
                 if not self.fail_silently:
                     raise
                 logger.warning("%s", error)
-                if isinstance(error, OutcomeUnknownError) or (
-                    isinstance(error, NotSentError) and not error.code
-                ):
+                if isinstance(error, OutcomeUnknownError | UnreachableError):
                     break
         return sent
 

@@ -62,6 +62,10 @@ class NotSentError(smtplib.SMTPException):
         self.code = code
 
 
+class UnreachableError(NotSentError):
+    """SES cannot be reached in time, and other messages would not be sent either."""
+
+
 class OutcomeUnknownError(smtplib.SMTPException):
     """SES may have accepted the message: sending it again could deliver it twice."""
 
@@ -116,11 +120,11 @@ def _deliver(body: bytes) -> None:
     for pause in (*PAUSES, None):
         seconds = ends - time.monotonic()
         if seconds <= 0:
-            raise NotSentError("there is no time left in this request.")
+            raise UnreachableError("there is no time left in this request.")
         try:
             response = aws_api.call("ses", path=PATH, headers=JSON, body=body, timeout=seconds)
         except aws_api.NotSent as error:
-            failure: smtplib.SMTPException = NotSentError(f"SES cannot be reached ({error}).")
+            failure: smtplib.SMTPException = UnreachableError(f"SES cannot be reached ({error}).")
         except aws_api.OutcomeUnknown as error:
             raise OutcomeUnknownError(str(error)) from None
         else:

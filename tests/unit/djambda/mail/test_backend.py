@@ -434,6 +434,15 @@ class TestSilentFailure:
         assert EmailBackend(fail_silently=True).send_messages([message(), message()]) == 0
         assert len(aws.requests) == 1
 
+    def test_rest_is_tried_after_a_message_that_is_too_large(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ses, "MAX_BYTES", 10_000)
+        large = message(body="long\n" * 10_000)
+        aws.will(ACCEPTED)
+
+        assert EmailBackend(fail_silently=True).send_messages([large, message()]) == 1
+
     @pytest.mark.skipif(django.VERSION < (6, 1), reason="an option of MAILERS")
     def test_is_an_option_of_mailers(self, aws: FakeAws, settings: Settings) -> None:
         use_backend(settings, fail_silently=True)
