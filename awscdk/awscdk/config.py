@@ -186,9 +186,9 @@ VARIABLES = {
         optional(mailbox),
     ),
     "MAIL_IDENTITY": Variable(
-        "create or existing: the identity of MAIL_FROM in SES exists in the account already.",
-        one_of("create", "existing"),
-        "create",
+        "create or existing: whether SES has the identity of MAIL_FROM already. Empty: create, but "
+        "existing in ephemeral environments.",
+        optional(one_of("create", "existing")),
     ),
     "DJANGO_SUPERUSER_USERNAME": Variable(
         "The superuser that the first deploy creates; its password is generated.",
@@ -236,7 +236,7 @@ class Config:
     log_retention_days: int = 14
     egress: str = "ipv6"
     mail_from: Mailbox | None = None
-    mail_identity: str = "create"
+    mail_identity: str | None = None
     django_superuser_username: str = "admin"
     django_superuser_email: str | None = None
     ephemeral: bool = False
@@ -273,6 +273,11 @@ class Config:
             return None
         is_related = f".{domain}".endswith(f".{site}") or f".{site}".endswith(f".{domain}")
         return domain if is_related else None
+
+    @property
+    def creates_mail_identity(self) -> bool:
+        """Whether the stack creates the identity of MAIL_FROM, unique in an account and region."""
+        return self.mail_identity == "create" or not (self.mail_identity or self.ephemeral)
 
     @property
     def superuser_email(self) -> str:

@@ -1,7 +1,8 @@
 """The identity in Amazon SES from which Django sends mail, and the permission to do so.
 
 An identity is unique in an account and region. The stack creates it unless MAIL_IDENTITY says that
-it exists, and keeps it when the stack is deleted, because another deployment may use it.
+it exists, and it remains when the stack is deleted, because another deployment may use it.
+Ephemeral environments use what exists; one that creates an identity deletes it, too.
 """
 
 from aws_cdk import CfnResource, RemovalPolicy, Stack
@@ -30,7 +31,7 @@ class Mail(Construct):
     def __init__(self, scope: Construct, id: str, config: Config, *, sender: Mailbox) -> None:
         super().__init__(scope, id)
         domain = config.mail_domain
-        self.identity = None if config.mail_identity == "existing" else domain or sender.address
+        self.identity = (domain or sender.address) if config.creates_mail_identity else None
         self._senders = f"*@{domain}" if domain else sender.address
         if self.identity and domain and config.hosted_zone_id:
             self._verify_domain(domain, config.hosted_zone_id)

@@ -93,8 +93,9 @@ def test_address_is_verified_without_a_domain() -> None:
 
 
 @pytest.mark.parametrize("config", [SITE, WITHOUT_DOMAIN])
-def test_existing_identity_is_only_used(config: Config) -> None:
-    template = synthesize(replace(config, mail_identity="existing"))
+@pytest.mark.parametrize("choice", [{"mail_identity": "existing"}, {"ephemeral": True}], ids=str)
+def test_existing_identity_is_only_used(config: Config, choice: dict[str, Any]) -> None:
+    template = synthesize(replace(config, **choice))
 
     assert {each["Type"] for each in template["Resources"].values()} == {
         *("AWS::IAM::Role", "AWS::IAM::Policy")
@@ -105,7 +106,7 @@ def test_existing_identity_is_only_used(config: Config) -> None:
 def test_identity_is_kept_for_other_deployments_unless_ephemeral(
     ephemeral: bool, deletion: str | None
 ) -> None:
-    template = synthesize(replace(SITE, ephemeral=ephemeral))
+    template = synthesize(replace(SITE, ephemeral=ephemeral, mail_identity="create"))
     kinds = ("AWS::SES::EmailIdentity", "AWS::Route53::RecordSet")
     kept = [each for each in template["Resources"].values() if each["Type"] in kinds]
 

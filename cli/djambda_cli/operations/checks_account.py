@@ -113,7 +113,7 @@ def check_domain(deployment: Deployment) -> Iterator[Finding]:
     else:
         yield problem(f"{domain} is not in the zone {zone} ({zone_id})", "Correct HOSTED_ZONE_ID.")
     sender = deployment.config.mail_domain
-    creates = sender and deployment.config.mail_identity == "create"
+    creates = sender and deployment.config.creates_mail_identity
     if creates and not f".{sender}".endswith(f".{zone}"):
         yield problem(
             f"{sender}, the domain of MAIL_FROM, is not in the zone {zone} ({zone_id})",

@@ -94,9 +94,9 @@ def rate_identity(
 ) -> Finding:
     """Return the finding about the sender's identity. `created`: the deployed stack has done so."""
     if identity is None:
-        return _rate_missing(name, exists=config.mail_identity == "existing", created=created)
+        return _rate_missing(name, exists=not config.creates_mail_identity, created=created)
     own = config.mail_domain or (config.mail_from and config.mail_from.address)
-    if name == own and config.mail_identity == "create" and not created:
+    if name == own and config.creates_mail_identity and not created:
         return problem(
             f"the identity {name} exists already, so that the deploy cannot create it",
             "To use it, set MAIL_IDENTITY=existing.",
@@ -118,8 +118,8 @@ def _rate_missing(name: str, *, exists: bool, created: bool) -> Finding:
     create = f"aws sesv2 create-email-identity --email-identity {name}"
     if exists:
         return problem(
-            f"MAIL_IDENTITY is existing, but SES has no identity for {name}",
-            f"Leave MAIL_IDENTITY empty, or create it: {create}",
+            f"SES has no identity for {name}, which this deployment does not create",
+            f"Set MAIL_IDENTITY=create, or create it yourself: {create}",
         )
     if created:
         return problem(
