@@ -192,3 +192,27 @@ def test_migration_matches_the_model_and_accepts_the_existing_table(tasks: Any) 
     call_command("migrate", "djambda_tasks", verbosity=0)
     call_command("migrate", "djambda_tasks", "zero", verbosity=0)
     outbox._with_table.clear()
+
+
+@pytest.mark.parametrize(
+    ("in_transaction", "expected"),
+    [
+        ([], None),
+        (["other"], "other"),
+        (["other", "default"], "default"),
+        (["default"], "default"),
+    ],
+)
+def test_database_that_decides(
+    monkeypatch: pytest.MonkeyPatch, in_transaction: list[str], expected: str | None
+) -> None:
+    def all_connections(*, initialized_only: bool) -> list[SimpleNamespace]:
+        assert initialized_only
+        return [
+            SimpleNamespace(alias=alias, in_atomic_block=alias in in_transaction, connection=None)
+            for alias in ("other", "default")
+        ]
+
+    monkeypatch.setattr(outbox, "connections", SimpleNamespace(all=all_connections))
+
+    assert outbox._open_transaction() == expected
