@@ -130,6 +130,18 @@ def ssm_resources(name: str, parameters: Parameters) -> list[str]:
     return [parameter_arn(name) for name in names]
 
 
+def scheduler_resources(name: str, parameters: Parameters) -> list[str]:
+    """Return the schedule of a call to EventBridge Scheduler."""
+    group = parameters["GroupName" if name == "CreateSchedule" else "groupName"]
+    return [arn("scheduler", f"schedule/{group}/{parameters['Name']}")]
+
+
+def sqs_resources(_name: str, parameters: Parameters) -> list[str]:
+    """Return the queue of a call to SQS."""
+    queue = parameters.get("QueueName") or parameters["QueueUrl"].rpartition("/")[2]
+    return [arn("sqs", queue)]
+
+
 def rds_resources(name: str, parameters: Parameters) -> list[str]:
     """Return the cluster of a call to RDS."""
     if name in {"DescribeAccountAttributes", "DescribeEvents"}:
@@ -155,13 +167,12 @@ RESOURCES: dict[str, Callable[[str, Parameters], list[str]]] = {
     "logs": lambda _, parameters: [log_arn(parameters["logGroupName"])],
     "rds": rds_resources,
     "s3": s3_resources,
-    "scheduler": lambda _, parameters: [
-        arn("scheduler", f"schedule/{parameters['groupName']}/{parameters['Name']}")
-    ],
+    "scheduler": scheduler_resources,
     "ses": ses_resources,
     "servicequotas": lambda _, parameters: [
         arn("servicequotas", f"{parameters['ServiceCode']}/{parameters['QuotaCode']}")
     ],
+    "sqs": sqs_resources,
     "ssm": ssm_resources,
     "sts": lambda _, parameters: [parameters["RoleArn"]],
 }
