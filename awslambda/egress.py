@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 OWN_SECONDS = 1.0
 """Time to return a result before Lambda stops the function."""
 CHUNK = 65_536
+EARLY_HINTS = 102, 199
+"""The statuses that precede a response: https://www.rfc-editor.org/rfc/rfc9110#section-15.2"""
 PORTS = {"http": 80, "https": 443}
-NOT_FORWARDED = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
+NOT_FORWARDED = (
+    *("connection", "expect", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"),
+)
 """Headers about the connection, which is another one: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"""
 
 
@@ -38,6 +42,20 @@ class EgressError(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class FinalResponse(http.client.HTTPResponse):
+    """A response without those that precede it, such as 103 (Early Hints).
+
+    `http.client` leaves out only 100 (Continue).
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not EARLY_HINTS[0] <= status <= EARLY_HINTS[1]:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
 class Request:
@@ -82,6 +100,7 @@ def respond(request: Request, deadline: float) -> "dict[str, Any]":
     """Return the server's response. Raises `EgressError`."""
     connection = http.client.HTTPConnection(request.host, request.port)
     connection.auto_open = 0  # Nothing is sent twice.
+    connection.response_class = FinalResponse
     sock = connect(request, deadline)
     connection.sock = sock
     try:
@@ -185,7 +204,8 @@ def _result(
                 protocol.TOO_LARGE,
                 f"the response of {request.host} has more than {protocol.MAX_BODY} bytes",
             )
-        sock.settimeout(_remaining(request.timeouts[1], deadline))
+        if not response.isclosed():  # With "Connection: close", the end closes the socket, too.
+            sock.settimeout(_remaining(request.timeouts[1], deadline))
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
     return {

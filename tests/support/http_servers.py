@@ -129,6 +129,18 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
 
+    def reply_last(self, _argument: str) -> None:
+        """Send a body with its length, and announce the end of the connection."""
+        self.send(b"a body", headers=(("Connection", "close"),))
+
+    def reply_hints(self, _argument: str) -> None:
+        """Send two early responses before the final one."""
+        for status in (102, 103):
+            self.send_response_only(status)
+            self.send_header("Link", "</style.css>; rel=preload")
+            self.end_headers()
+        self.send(b"a body")
+
     def reply_hang(self, _argument: str) -> None:
         self.server_of_test.stopping.wait(SILENCE)
         self.close_connection = True

@@ -1,7 +1,8 @@
 """The hosts whose requests go through the egress function.
 
 By default, those that have public IPv4 addresses and no IPv6 address. A project can list them
-instead. AWS's own services never belong to them, because Django reaches those inside AWS's network.
+instead. AWS's own services belong to them only by their whole names, because Django reaches those
+inside AWS's network.
 """
 
 import ipaddress
@@ -21,8 +22,10 @@ EVERY = "*"
 PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]*:[0-9a-f:.]*")
 
 AWS = re.compile(r"(.*\.)?(amazonaws\.com(\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)")
-OF_CUSTOMERS = re.compile(r".*\.(execute-api|elb|compute|compute-1)\..*|.*\.elb\.[^.]+\..*")
-"""Hosts of AWS's customers below those domains: APIs, load balancers, machines."""
+OF_CUSTOMERS = re.compile(
+    r".*\.(execute-api|appsync-api|elb|compute|compute-1|es|aoss|s3-website[^.]*)\..*"
+)
+"""Hosts of AWS's customers below those domains: APIs, load balancers, machines and others."""
 
 MEMORY_SECONDS = 300
 """The time for which the addresses of a host are remembered."""
@@ -57,7 +60,11 @@ def read_patterns(setting: str, value: object) -> list[str]:
 def go_through_function(host: str, port: int) -> bool:
     """Return whether a request to this host goes through the function. This can look it up."""
     name = _ascii(host)
-    if _is_aws(name, port):
+    if _is_local_cloud(name, port):
+        return False
+    if _patterns and name in _patterns:
+        return True
+    if AWS.fullmatch(name) and not OF_CUSTOMERS.fullmatch(name):
         return False
     if _patterns is None or EVERY in _patterns:
         if _patterns and any(_matches(name, each) for each in _patterns if each != EVERY):
@@ -81,11 +88,9 @@ def _ascii(host: str) -> str:
         return name
 
 
-def _is_aws(name: str, port: int) -> bool:
-    if AWS.fullmatch(name):
-        return not OF_CUSTOMERS.fullmatch(name)
-    local = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
-    return (name, port) == (local.hostname, local.port)
+def _is_local_cloud(name: str, port: int) -> bool:
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    return (name, port) == (endpoint.hostname, endpoint.port)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -35,14 +35,26 @@ def verifies(context: ssl.SSLContext | None) -> bool:
     """Return whether a context verifies certificates. Raises `ssl.SSLError` if it is special."""
     if context is None:
         return True
-    loaded = _loaded.get(context, set())
-    if CLIENT in loaded:
-        raise unsupported("a client certificate")
     if context.verify_mode == ssl.CERT_NONE:
+        _require_no_certificate(context)
         return False
-    if loaded != {PUBLIC}:
-        raise unsupported("certificate authorities of your own")
+    require_public(context)
     return True
+
+
+def require_public(context: ssl.SSLContext, *, more: bool = False) -> None:
+    """Raise `ssl.SSLError` unless a context trusts the public authorities alone.
+
+    With `more`, these will be loaded when it connects.
+    """
+    _require_no_certificate(context)
+    if _loaded.get(context, set()) | ({PUBLIC} if more else set()) != {PUBLIC}:
+        raise unsupported("certificate authorities of your own")
+
+
+def _require_no_certificate(context: ssl.SSLContext) -> None:
+    if CLIENT in _loaded.get(context, set()):
+        raise unsupported("a client certificate")
 
 
 @cache

@@ -25,6 +25,9 @@ class Urllib3StandIn(StandIn):
             self._exchange.write(bytes(data))
         except RequestFailed as failure:
             raise failure.error from failure
+        if getattr(self._connection, "_expect_header_set", False):
+            # botocore would wait for the socket to be readable before it sends the body.
+            self._connection._expect_header_set = False
 
     def makefile(self, *_arguments: object, **_keywords: object) -> io.BufferedIOBase:
         """Return the response, whose reading fails if there is none."""
@@ -69,10 +72,12 @@ def _verifies(connection: Any) -> bool:
     verify = connection.cert_reqs not in {None, ssl.CERT_NONE, "CERT_NONE"}
     if not verify:
         return False
-    places = filter(None, (connection.ca_certs, connection.ca_cert_dir))
+    places = [place for place in (connection.ca_certs, connection.ca_cert_dir) if place]
     if not all(map(tls.is_public_bundle, places)) or connection.ca_cert_data:
         raise tls.unsupported("certificate authorities of your own")
-    return connection.ssl_context is None or tls.verifies(connection.ssl_context)
+    if connection.ssl_context is not None:  # Its `verify_mode` will be `cert_reqs`.
+        tls.require_public(connection.ssl_context, more=bool(places))
+    return True
 
 
 def _as_connect_error(connection: Any, error: OSError) -> Exception:

@@ -106,6 +106,9 @@ def test_duplicate_headers_of_the_response_keep_their_order(server: Server) -> N
         ("GET", "/status/304", b""),
         ("GET", "/status/404", b"a body"),
         ("GET", "/chunked", b"onetwo"),
+        ("GET", "/last", b"a body"),
+        ("HEAD", "/last", b""),
+        ("GET", "/hints", b"a body"),
         ("GET", f"/bytes/{protocol.MAX_BODY}", b"x" * protocol.MAX_BODY),
     ],
 )

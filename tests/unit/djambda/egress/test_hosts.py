@@ -101,6 +101,10 @@ def test_default_is_hosts_without_ipv6(host: str, expected: bool) -> None:
         (["*"], "lambda.eu-west-1.api.aws", False),
         (["*", "localhost"], "localhost", True),
         (["*.amazonaws.com"], "rekognition.eu-west-1.amazonaws.com", False),
+        (["cognito-idp.eu-west-1.amazonaws.com"], "cognito-idp.eu-west-1.amazonaws.com", True),
+        (["*.amazonaws.com"], "abc.appsync-api.eu-west-1.amazonaws.com", True),
+        (["*.amazonaws.com"], "www.s3-website-us-east-1.amazonaws.com", True),
+        (["*.amazonaws.com"], "search-x.us-east-1.es.amazonaws.com", True),
     ],
 )
 def test_setting_replaces_the_default(patterns: list[str], host: str, expected: bool) -> None:

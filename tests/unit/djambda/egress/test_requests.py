@@ -2,10 +2,14 @@
 
 import io
 import shutil
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
+import boto3
+import botocore.config
 import certifi
 import pytest
 import requests
@@ -184,6 +188,45 @@ def test_tls_settings_of_the_project_are_not_ignored(
         with pytest.raises(requests.exceptions.SSLError, match="EGRESS=proxy does not support"):
             session.get(url, **options)  # type: ignore[arg-type]
     assert invocations.events == []
+
+
+class TlsAdapter(HTTPAdapter):
+    """An adapter with TLS settings of its own, which themselves verify nothing."""
+
+    @override
+    def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        super().init_poolmanager(*arguments, ssl_context=context, **keywords)
+
+
+def test_verification_that_requests_adds_to_a_context_applies(
+    tls_server: Server, session: requests.Session, invocations: Egress
+) -> None:
+    session.mount("https://", TlsAdapter())
+
+    with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        session.get(f"https://127.0.0.1:{tls_server.port}/echo")
+    assert [event["verify"] for event in invocations.events] == [True]
+
+
+def test_boto3_with_the_endpoint_of_another_provider(server: Server, tls_server: Server) -> None:
+    for url in (server.url, f"https://localhost:{tls_server.port}"):
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="eu-west-1",
+            aws_access_key_id="a",
+            aws_secret_access_key="b",
+            config=botocore.config.Config(
+                retries={"max_attempts": 0}, s3={"addressing_style": "path"}
+            ),
+        )
+        with closing(client):
+            client.put_object(Bucket="bytes", Key="0", Body=b"content")  # An empty response.
+    for running in (server, tls_server):
+        assert b"content" in running.only.body
 
 
 def test_packages_copy_of_the_public_authorities_is_accepted(
