@@ -27,7 +27,9 @@ from djambda_common.names import (
     CORS_VARIABLE,
     DJANGO_SUFFIX,
     MAIL_FROM_VARIABLE,
+    PERMITTED_VARIABLE,
     PROXY_SUFFIX,
+    SENDER_VARIABLE,
 )
 
 LOG_RETENTION_DAYS = (
@@ -273,6 +275,19 @@ class Config:
             return None
         is_related = f".{domain}".endswith(f".{site}") or f".{site}".endswith(f".{domain}")
         return domain if is_related else None
+
+    @property
+    def mail_variables(self) -> dict[str, str]:
+        """The Django function's variables with MAIL_FROM and a pattern of permitted senders."""
+        if not self.mail_from:
+            return {}
+        return {SENDER_VARIABLE: self.mail_from.header, PERMITTED_VARIABLE: self.mail_senders}
+
+    @property
+    def mail_senders(self) -> str:
+        """A pattern of the addresses from which the site may send: MAIL_FROM, or its domain's."""
+        address = self.mail_from.address if self.mail_from else ""
+        return f"*@{self.mail_domain}" if self.mail_domain else address
 
     @property
     def creates_mail_identity(self) -> bool:

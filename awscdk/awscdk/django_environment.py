@@ -7,7 +7,7 @@ from awscdk import database
 from awscdk.api import STAGE
 from awscdk.config import Config
 from awscdk.discovery import Project
-from djambda_common.names import NAMES_VARIABLE, SENDER_VARIABLE, SNAPSHOT_VARIABLE
+from djambda_common.names import NAMES_VARIABLE, SNAPSHOT_VARIABLE
 
 IPV6_ONLY = ("ipv6", "proxy")
 """The values of `EGRESS` with which the VPC has no IPv4 to the internet."""
@@ -39,7 +39,7 @@ def django_environment(
         "SECRETS_PATH": config.secrets_path,
         # For URLs in management commands, which have no request with the stage.
         "SITE_PREFIX": "" if config.domain_name else f"/{STAGE}",
-        **({SENDER_VARIABLE: config.mail_from.header} if config.mail_from else {}),
+        **config.mail_variables,
         **({NAMES_VARIABLE: " ".join(names)} if (names := project.file.variables) else {}),
         **({SNAPSHOT_VARIABLE: variables} if variables else {}),
     }

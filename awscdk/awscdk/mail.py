@@ -19,7 +19,8 @@ SEND = ["ses:SendEmail", "ses:SendRawEmail"]
 """SES requires the second for a message in MIME, whatever the name of the API's operation."""
 
 BOUNCES = "djambda-bounces"
-"""The subdomain of the MAIL FROM domain, where SES receives bounces. It must have no other use."""
+"""The beginning of the MAIL FROM domain, where a region's SES receives bounces. It must have no
+other use, and each region has an identity, and so records, of its own."""
 
 
 class Mail(Construct):
@@ -32,7 +33,7 @@ class Mail(Construct):
         super().__init__(scope, id)
         domain = config.mail_domain
         self.identity = (domain or sender.address) if config.creates_mail_identity else None
-        self._senders = f"*@{domain}" if domain else sender.address
+        self._senders = config.mail_senders
         if self.identity and domain and config.hosted_zone_id:
             self._verify_domain(domain, config.hosted_zone_id)
         elif self.identity:
@@ -72,5 +73,5 @@ class Mail(Construct):
             self,
             "Identity",
             identity=ses.Identity.public_hosted_zone(zone),
-            mail_from_domain=f"{BOUNCES}.{domain}",
+            mail_from_domain=f"{BOUNCES}-{Stack.of(self).region}.{domain}",
         )

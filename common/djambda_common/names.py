@@ -83,6 +83,8 @@ SENDER_VARIABLE = "DJAMBDA_MAIL_FROM"
 
 A project may have a variable MAIL_FROM of its own.
 """
+PERMITTED_VARIABLE = "DJAMBDA_MAIL_SENDERS"
+"""The one with a pattern of the addresses from which the site may send: "*@example.com"."""
 MAIL_IDENTITY = "MailIdentity"
 """The stack's output with the identity in SES that it has created: a domain or an address."""
 

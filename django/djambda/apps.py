@@ -19,7 +19,10 @@ class DjambdaConfig(AppConfig):
         if is_deployed():
             register(check_storages)
             if os.environ.get(SENDER_VARIABLE):
+                from djambda.mail.admins import survive_failures  # noqa: PLC0415 (few send mail)
+
                 register(check_senders)
+                survive_failures()
 
 
 def check_storages(**_: Any) -> list[CheckMessage]:

@@ -68,11 +68,12 @@ def test_domain_has_records_for_dkim_and_spf() -> None:
 
     [identity] = resources(template, "AWS::SES::EmailIdentity")
     assert identity["EmailIdentity"] == "example.com"
-    assert identity["MailFromAttributes"]["MailFromDomain"] == "djambda-bounces.example.com"
+    bounces = identity["MailFromAttributes"]["MailFromDomain"]
+    assert bounces == "djambda-bounces-us-east-1.example.com"
     found = records(template)
     assert {kind: len(each) for kind, each in found.items()} == {"CNAME": 3, "MX": 1, "TXT": 1}
     [mx], [txt] = found["MX"], found["TXT"]
-    assert mx["Name"] == txt["Name"] == "djambda-bounces.example.com."
+    assert mx["Name"] == txt["Name"] == f"{bounces}."
     assert mx["ResourceRecords"] == ["10 feedback-smtp.us-east-1.amazonses.com"]
     assert "v=spf1 include:amazonses.com" in txt["ResourceRecords"][0]
 

@@ -5,10 +5,13 @@ It runs with the emulator's interpreter and imports nothing of djambda. `mailbox
 
 import base64
 import binascii
+import email.policy
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from email.message import EmailMessage
+from email.parser import BytesParser
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,7 @@ def mime_of(request: Mapping[str, Any]) -> bytes:
     """Return the message of a request to SendEmail, in MIME."""
     content = request["Content"]
     if "Raw" in content:
-        return base64.b64decode(content["Raw"]["Data"])
+        return with_sender(base64.b64decode(content["Raw"]["Data"]), request)
     simple, message = content["Simple"], EmailMessage()
     message["From"] = request["FromEmailAddress"]
     for field in FIELDS[:2]:
@@ -61,6 +64,22 @@ def mime_of(request: Mapping[str, Any]) -> bytes:
     if "Html" in bodies:
         message.add_alternative(bodies["Html"]["Data"], subtype="html")
     return message.as_bytes()
+
+
+def with_sender(message: bytes, request: Mapping[str, Any]) -> bytes:
+    """Return a message with the sender that a request has, if it has one: it replaces From."""
+    if not (sender := request.get("FromEmailAddress")):
+        return message
+    parsed = email.message_from_bytes(message, policy=email.policy.default)
+    del parsed["From"]
+    parsed["From"] = sender
+    return parsed.as_bytes()
+
+
+def sender_of(message: bytes) -> str:
+    """Return the address in the header From."""
+    headers = BytesParser().parsebytes(message, headersonly=True)
+    return parseaddr(str(headers["From"]))[1]
 
 
 def recipients_of(request: Mapping[str, Any]) -> list[str]:
@@ -93,7 +112,7 @@ def save(folder: Path, request: Mapping[str, Any], message: bytes) -> None:
     number = 1 + max((int(file.stem) for file in folder.glob("[0-9]*.eml")), default=0)
     envelope = {
         "X-Captured-At": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "X-Envelope-From": request.get("FromEmailAddress", ""),
+        "X-Envelope-From": sender_of(message),
         "X-Envelope-To": ",\r\n ".join(recipients_of(request)),
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in envelope.items())

@@ -17,7 +17,6 @@ from djambda_cli.operations.findings import Finding, Level, Report, ok, problem,
 from djambda_cli.project.inspection import Inspection, Missing, inspect, obstacle
 from djambda_cli.project.layer import measure
 from djambda_cli.project.site_paths import find_site_paths
-from djambda_common.names import SENDER_VARIABLE
 from djambda_common.variables import KINDS, encode
 
 DJANGO = ("5.2", "6.0", "6.1")
@@ -71,7 +70,7 @@ def function_variables(deployment: Deployment) -> dict[str, str]:
         "DJANGO_SUPERUSER_EMAIL": config.superuser_email,
         "DJANGO_SUPERUSER_USERNAME": config.django_superuser_username,
         "ENVIRONMENT": config.environment,
-        **({SENDER_VARIABLE: config.mail_from.header} if config.mail_from else {}),
+        **config.mail_variables,
     }
 
 

@@ -4,6 +4,8 @@ import email.policy
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from email.encoders import encode_quopri
+from email.message import Message
 from email.utils import getaddresses, make_msgid
 from smtplib import SMTPException
 from typing import Any
@@ -16,6 +18,8 @@ from django.utils.encoding import punycode
 from djambda.mail.ses import OutcomeUnknownError, UnreachableError, send
 
 logger = logging.getLogger(__name__)
+
+ASCII = email.policy.SMTP.clone(cte_type="7bit")
 
 
 class EmailBackend(BaseEmailBackend):
@@ -48,9 +52,12 @@ class EmailBackend(BaseEmailBackend):
 
     def _send(self, message: EmailMessage) -> bool:
         """Send a message, unless it has no recipients. Raises `SMTPException`, `ValueError`."""
-        recipients = list(dict.fromkeys(_recipients(message)))
-        if not recipients:
+        fields: dict[str, str] = {}
+        for field, address in _recipients(message):
+            fields.setdefault(address, field)  # A recipient gets one copy.
+        if not fields:
             return False
+        recipients = [(field, address) for address, field in fields.items()]
         sender = ascii_address(message.from_email)
         with _message_id(message, domain=sender.rpartition("@")[2]):
             send(_mime(message), sender=sender, recipients=recipients)
@@ -93,7 +100,17 @@ def _message_id(message: EmailMessage, *, domain: str) -> Iterator[None]:
 
 
 def _mime(message: EmailMessage) -> bytes:
+    """Return the message in ASCII, as SES requires.
+
+    https://docs.aws.amazon.com/ses/latest/APIReference/API_RawMessage.html
+    """
     if django.VERSION >= (6, 0):
-        return bytes(message.message(policy=email.policy.SMTP).as_bytes())
+        return bytes(message.message(policy=ASCII).as_bytes())
     mime: Any = message.message()
+    for part in mime.walk():
+        if part["Content-Transfer-Encoding"] == "8bit":
+            text = part.get_payload(decode=True)
+            del part["Content-Transfer-Encoding"]
+            Message.set_payload(part, text)
+            encode_quopri(part)
     return bytes(mime.as_bytes(linesep="\r\n"))

@@ -2,28 +2,30 @@
 
 import os
 from email.utils import parseaddr
+from fnmatch import fnmatchcase
 
 from django.conf import settings
 from django.core import checks
 
 from djambda.mail.settings import BACKEND, SENDERS
-from djambda_common.names import SENDER_VARIABLE
+from djambda_common.names import PERMITTED_VARIABLE
 
 
 def sender_messages() -> list[checks.CheckMessage]:
-    """Return a warning for each sender from which SES does not send, because of its domain."""
+    """Return a warning for each sender from which IAM does not let the site send."""
     if not _uses_ses():
         return []
-    domain = _domain(os.environ[SENDER_VARIABLE])
+    permitted = os.environ[PERMITTED_VARIABLE]
     return [
         checks.Warning(
-            f"{name} is an address at {found or 'no domain'}, but MAIL_FROM permits the site to "
-            f"send from {domain} only.",
+            f"{name} is an address from which the site may not send: MAIL_FROM permits only "
+            f"{permitted}.",
             hint=f"Remove {name} from the settings, or change it or MAIL_FROM.",
             id="djambda.W003",
         )
         for name in SENDERS
-        if (found := _domain(getattr(settings, name))) != domain
+        # IAM distinguishes uppercase letters, too.
+        if not fnmatchcase(parseaddr(str(getattr(settings, name)))[1], permitted)
     ]
 
 
@@ -32,9 +34,3 @@ def _uses_ses() -> bool:
     if mailers is None:
         return settings.EMAIL_BACKEND == BACKEND
     return bool(mailers.get("default", {}).get("BACKEND") == BACKEND)
-
-
-def _domain(sender: str) -> str:
-    """Return the domain of an address, in which IAM distinguishes uppercase letters."""
-    _, at, domain = parseaddr(str(sender))[1].rpartition("@")
-    return domain if at else ""

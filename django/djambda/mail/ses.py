@@ -66,6 +66,10 @@ class UnreachableError(NotSentError):
     """SES cannot be reached in time, and other messages would not be sent either."""
 
 
+class PartlySentError(smtplib.SMTPException):
+    """SES has accepted the message for some recipients. Sending it again would deliver it twice."""
+
+
 class OutcomeUnknownError(smtplib.SMTPException):
     """SES may have accepted the message: sending it again could deliver it twice."""
 
@@ -79,8 +83,8 @@ class OutcomeUnknownError(smtplib.SMTPException):
 def send(message: bytes, *, sender: str, recipients: Recipients) -> None:
     """Send a MIME message to the recipients, whatever its headers say.
 
-    More recipients than SES permits take several requests. Raises `NotSentError` or
-    `OutcomeUnknownError`, whose text has none of the recipients.
+    More recipients than SES permits take several requests. Raises `NotSentError`,
+    `OutcomeUnknownError` or `PartlySentError`, whose text has none of the recipients.
     """
     if len(message) > MAX_BYTES:
         raise NotSentError(
@@ -90,24 +94,27 @@ def send(message: bytes, *, sender: str, recipients: Recipients) -> None:
     sent = 0
     for batch in batched(recipients, MAX_RECIPIENTS):  # noqa: B911 (Python 3.12 lacks it)
         try:
-            _deliver(_request(message, sender, batch))
+            _deliver(_request(message, batch))
         except smtplib.SMTPException as error:
             text = str(error)
             for address in {address for _, address in batch} - {sender}:
                 text = text.replace(address, "a recipient")
             if sent:
-                text += f" It was sent to the first {sent} of {len(recipients)} recipients."
+                raise PartlySentError(
+                    f"The message was sent to the first {sent} of {len(recipients)} recipients, "
+                    f"but not to all others. {text}"
+                ) from None
             error.args = (text,)
             raise
         sent += len(batch)
 
 
-def _request(message: bytes, sender: str, recipients: Recipients) -> bytes:
+def _request(message: bytes, recipients: Recipients) -> bytes:
     destination: dict[str, list[str]] = {}
     for field, address in recipients:
         destination.setdefault(f"{field}Addresses", []).append(address)
     request: dict[str, Any] = {
-        "FromEmailAddress": sender,
+        # Without FromEmailAddress, which would replace the message's From, and so its name.
         "Destination": destination,
         "Content": {"Raw": {"Data": base64.b64encode(message).decode()}},
     }
