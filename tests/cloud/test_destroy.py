@@ -92,7 +92,7 @@ def test_protected_deployment_from_a_failed_first_deploy_to_its_end(
     snapshot, *others = [item["name"] for item in kept]
     assert summary["destroyed"] == "trial-kept"
     assert snapshot.startswith("trial-kept-databasecluster")
-    assert others == [bucket, "/djambda/trial/kept"]
+    assert others == [bucket, "/djambda/trial/kept", "shop@example.com"]
     assert functions(cloud, "trial-kept") == []
     assert buckets(cloud, "trial-kept") == [bucket]
     assert parameters(cloud, "/djambda/trial/kept") == secrets
