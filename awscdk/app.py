@@ -36,7 +36,9 @@ def main(*folders: str) -> None:
             *layer.problems(project, architecture),
             *selection.problems(project),
         ]
-        config = Config.from_environment(os.environ, list(dict.fromkeys(problems)))
+        config = Config.from_environment(
+            os.environ, list(dict.fromkeys(problems)), tasks=project.file.tasks
+        )
     except (ConfigurationError, ProjectError) as error:
         sys.exit(f"Cannot deploy:\n{error}")
     for warning in deprecations(os.environ):

@@ -3,24 +3,21 @@
 CloudFormation deletes only empty buckets. The function is `awslambda/bucket_cleanup.py`.
 """
 
-from collections.abc import Sequence
-
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from awscdk.config import Config
+from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
 from djambda_common.names import BUCKET_CLEANUP_SUFFIX
 
 TIMEOUT = Duration.minutes(15)
 
 
-def add_bucket_cleanup(
-    scope: Construct, config: Config, bucket: s3.Bucket, prefixes: Sequence[str]
-) -> HelperFunction:
-    """Delete the bucket's objects with these prefixes when the stack is deleted."""
+def add_bucket_cleanup(scope: Construct, config: Config, bucket: s3.Bucket) -> None:
+    """Delete the bucket's objects when the stack is deleted."""
     cleanup = HelperFunction(
         scope,
         "Emptier",
@@ -32,12 +29,17 @@ def add_bucket_cleanup(
     )
     for action, resources in {
         "s3:ListBucket": [bucket.bucket_arn],
-        "s3:DeleteObject": [bucket.arn_for_objects(prefix) for prefix in prefixes],
+        "s3:DeleteObject": [bucket.arn_for_objects("*")],
         "cloudformation:DescribeStacks": [Stack.of(scope).stack_id],
     }.items():
         cleanup.function.add_to_role_policy(
             iam.PolicyStatement(actions=[action], resources=resources)
         )
+    acknowledge_wildcard(
+        cleanup,
+        f"{arn_of(bucket)}/*",
+        "The bucket may have the records of features that the project does not use any more.",
+    )
     content = CustomResource(
         scope,
         "Content",
@@ -47,4 +49,3 @@ def add_bucket_cleanup(
         service_timeout=TIMEOUT.plus(Duration.minutes(1)),
     )
     content.node.add_dependency(cleanup)  # So that its policy is deleted after the content.
-    return cleanup

@@ -29,6 +29,7 @@ from djambda_common.names import (
     MAIL_FROM_VARIABLE,
     PERMITTED_VARIABLE,
     PROXY_SUFFIX,
+    QUEUE,
     SENDER_VARIABLE,
 )
 
@@ -40,6 +41,9 @@ LOG_RETENTION_DAYS = (
 
 ZONES = 2
 """The minimum of an Aurora subnet group."""
+
+LEAST_TASKS = 2
+"""https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
 
 FUNCTION_NAME_LIMIT = 64
 """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
@@ -157,7 +161,7 @@ VARIABLES = {
     ),
     "TASKS_CONCURRENCY": Variable(
         'The tasks that run at once, if the project has tasks = "queue".',
-        number(2, 1000, unit="tasks"),
+        number(LEAST_TASKS, 1000, unit="tasks"),
         "5",
     ),
     "API_RATE": Variable(
@@ -302,9 +306,13 @@ class Config:
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str], other_problems: Sequence[str] = ()
+        cls,
+        environment: Mapping[str, str],
+        other_problems: Sequence[str] = (),
+        *,
+        tasks: str | None = None,
     ) -> Self:
-        """Read and validate every variable.
+        """Read and validate every variable, for a project with this backend of tasks.
 
         Raises `ConfigurationError` with all problems, including `other_problems`.
         """
@@ -320,6 +328,8 @@ class Config:
             except ValueError as error:
                 problems.append(f"{name}={text}: {error}")
         problems += _invalid_combinations(values)
+        if tasks == QUEUE:
+            problems += _too_many_tasks(values)
         if problems:
             raise ConfigurationError(problems)
         return cls(**values)  # type: ignore[arg-type]  # Each reader returns its field's type.
@@ -360,6 +370,19 @@ def _invalid_combinations(values: Mapping[str, object]) -> list[str]:
             f"{limit}, so that the functions' names are short enough for Lambda"
         )
     return problems
+
+
+def _too_many_tasks(values: Mapping[str, object]) -> list[str]:
+    """Return the problem of a queue whose tasks leave no capacity for requests."""
+    total, tasks = (values.get(name) for name in ("lambda_concurrency", "tasks_concurrency"))
+    if not isinstance(total, int) or not isinstance(tasks, int) or total > tasks:
+        return []
+    return [
+        f"LAMBDA_CONCURRENCY={total} leaves no capacity for requests beside the "
+        f"TASKS_CONCURRENCY={tasks} of the queue, and Lambda would throttle tasks until they fail: "
+        f"set LAMBDA_CONCURRENCY to more than {tasks}, or leave it empty"
+        + (f", or set TASKS_CONCURRENCY to less than {total}" if total > LEAST_TASKS else "")
+    ]
 
 
 def _misspelled_names(environment: Mapping[str, str]) -> list[str]:

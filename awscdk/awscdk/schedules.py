@@ -20,6 +20,8 @@ from djambda_common.names import ALIAS
 MAX_DESCRIPTION = 512
 DELIVERY_HOURS = 1
 """The time that Scheduler has to deliver a run to Lambda, e.g. while the function is `Inactive`."""
+RESERVED_IDS = {"Default", "Group", "Role"}
+"""Those of the other constructs, and one that CDK interprets. Names of schedules have no dot."""
 DELIVERY_ATTEMPTS = 185
 """https://docs.aws.amazon.com/scheduler/latest/APIReference/API_RetryPolicy.html (the maximum)"""
 
@@ -60,7 +62,7 @@ class Schedules(Construct):
         for each in schedules:
             schedule = scheduler.CfnSchedule(
                 self,
-                each.name,
+                f"Schedule.{each.name}" if each.name in RESERVED_IDS else each.name,
                 name=each.name,
                 group_name=group.ref,
                 description=each.command[:MAX_DESCRIPTION],

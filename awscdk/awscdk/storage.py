@@ -27,7 +27,6 @@ STATIC, PUBLIC, MEDIA, RUNS = (
     f"{prefix}*" for prefix in (STATIC_PREFIX, PUBLIC_PREFIX, MEDIA_PREFIX, RUNS_PREFIX)
 )
 FILES = (STATIC, PUBLIC, MEDIA)
-PREFIXES = (*FILES, RUNS)
 RETENTION = {RUNS_PREFIX: Duration.days(7), TASKS_PREFIX: Duration.days(30)}
 """The prefixes whose objects S3 deletes after some time."""
 
@@ -40,7 +39,6 @@ class Storage(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._records = [f"{prefix}*" for prefix in records]
-        self._prefixes = [*PREFIXES, *self._records]
         self.bucket = s3.Bucket(
             self,
             "Assets",
@@ -87,8 +85,7 @@ class Storage(Construct):
             "Only static/* and the media that the project publishes are public.",
         )
         if config.ephemeral:
-            cleanup = add_bucket_cleanup(self, config, self.bucket, self._prefixes)
-            self._acknowledge_file_names(cleanup)
+            add_bucket_cleanup(self, config, self.bucket)
 
     def grant_use(self, role: iam.Role) -> None:
         """Allow Django to list the bucket, to use files and records, and to write `runs/`."""
@@ -105,10 +102,7 @@ class Storage(Construct):
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
         ):
             role.add_to_policy(statement)
-        self._acknowledge_file_names(role)
-
-    def _acknowledge_file_names(self, user: Construct) -> None:
-        for prefix in self._prefixes:
+        for prefix in [*FILES, RUNS, *self._records]:
             acknowledge_wildcard(
-                user, f"{arn_of(self.bucket)}/{prefix}", "Django chooses the files' names."
+                role, f"{arn_of(self.bucket)}/{prefix}", "Django chooses the files' names."
             )

@@ -29,7 +29,7 @@ DELIVERIES = 10
 
 
 class TaskQueue(Construct):
-    """The queue, whose `arn` others send to, and the mapping that invokes the alias."""
+    """The queue, and the mapping that invokes the alias."""
 
     def __init__(
         self,
@@ -57,7 +57,6 @@ class TaskQueue(Construct):
             visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * config.lambda_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=DELIVERIES),
         )
-        self.arn = queue.queue_arn
         for each, actions in (
             (
                 queue,

@@ -57,7 +57,7 @@ class Tasks(Construct):
             version=django.version,
             description="The live version, for tasks",
         )
-        lambda_.CfnEventInvokeConfig(
+        retries = lambda_.CfnEventInvokeConfig(
             self,
             "Retries",
             function_name=django.function.function_name,
@@ -70,6 +70,7 @@ class Tasks(Construct):
                 )
             ),
         )
+        retries.node.add_dependency(self.alias)  # The qualifier is a text, not a reference.
         # Not by reference to the alias: the function needs the policy, and the alias the function.
         alias_arn = self._arn("lambda", f"function:{config.django_function_name}:{TASKS_ALIAS}")
         django.role.add_to_policy(
@@ -78,15 +79,12 @@ class Tasks(Construct):
             )
         )
         if backend == QUEUE:
-            queue = TaskQueue(self, "Queue", config, django=django, alias=self.alias)
-            target, send = queue.arn, "sqs:SendMessage"
-        else:
-            target, send = alias_arn, "lambda:InvokeFunction"
-        role = self._add_scheduler(config, iam.PolicyStatement(actions=[send], resources=[target]))
+            TaskQueue(self, "Queue", config, django=django, alias=self.alias)
+        role = self._add_scheduler(config, alias_arn)
         self._allow_scheduling(config, django.role, role)
         for name, value in {
             TASKS_VARIABLE: backend,
-            TASKS_TARGET_VARIABLE: target,
+            TASKS_TARGET_VARIABLE: alias_arn,
             TASKS_ROLE_VARIABLE: role.role_arn,
         }.items():
             django.function.add_environment(name, value)
@@ -116,8 +114,11 @@ class Tasks(Construct):
         )
         return failed.function
 
-    def _add_scheduler(self, config: Config, statement: iam.PolicyStatement) -> iam.Role:
-        """Add the group of the tasks for later, and the role that sends them."""
+    def _add_scheduler(self, config: Config, alias_arn: str) -> iam.Role:
+        """Add the group of the tasks for later, and the role that sends them.
+
+        They invoke the alias with both backends: a schedule remains when the backend changes.
+        """
         group = scheduler.CfnScheduleGroup(self, "Later", name=config.name + TASKS_SUFFIX)
         role = iam.Role(
             self,
@@ -131,7 +132,9 @@ class Tasks(Construct):
                 },
             ),
         )
-        role.add_to_policy(statement)
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[alias_arn])
+        )
         return role
 
     def _allow_scheduling(self, config: Config, django: iam.Role, sender: iam.Role) -> None:

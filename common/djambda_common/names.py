@@ -53,8 +53,8 @@ TASKS_VARIABLE = "DJAMBDA_TASKS"
 """The Django function's environment variable with the backend of the project's tasks."""
 TASKS_TARGET_VARIABLE = "DJAMBDA_TASKS_TARGET"
 TASKS_ROLE_VARIABLE = "DJAMBDA_TASKS_ROLE"
-"""Those with the ARNs of the alias or queue that tasks are sent to, and of the role with which
-EventBridge Scheduler sends those with `run_after`."""
+"""Those with the ARNs of the alias that runs tasks, and of the role with which EventBridge
+Scheduler invokes it for tasks with `run_after`."""
 TASKS_QUEUE_VARIABLE = "DJAMBDA_TASKS_QUEUE"
 DEAD_TASKS_VARIABLE = "DJAMBDA_TASKS_DEAD_LETTERS"
 """Those with the URLs of the queue and of its dead-letter queue, if the backend is the queue."""

@@ -281,3 +281,27 @@ def test_sender_of_mail(text: str, header: str) -> None:
 
     assert mail_from is not None
     assert mail_from.header == header
+
+
+@pytest.mark.parametrize(
+    ("total", "tasks", "names"),
+    [
+        ("5", "", ["LAMBDA_CONCURRENCY=5", "more than 5", "less than 5"]),
+        ("3", "7", ["LAMBDA_CONCURRENCY=3", "TASKS_CONCURRENCY=7", "more than 7"]),
+        ("6", "", []),
+        ("", "1000", []),
+    ],
+)
+def test_queue_leaves_capacity_for_requests(total: str, tasks: str, names: list[str]) -> None:
+    environment = MINIMAL | {"LAMBDA_CONCURRENCY": total, "TASKS_CONCURRENCY": tasks}
+
+    Config.from_environment(environment, tasks="direct")
+    Config.from_environment(environment)
+    try:
+        Config.from_environment(environment, tasks="queue")
+        message = ""
+    except ConfigurationError as error:
+        [message] = error.problems
+
+    assert bool(message) == bool(names)
+    assert all(name in message for name in names)

@@ -46,7 +46,4 @@ def test_output_is_deleted_after_a_week(template: Templates) -> None:
 
 def test_only_django_writes_output_and_no_function_reads_it(template: Templates) -> None:
     assert allowed(template("default"), "runs/*") == {"Django": {"s3:PutObject"}}
-    assert allowed(template("ephemeral"), "runs/*") == {
-        "Django": {"s3:PutObject"},
-        "StorageEmptier": {"s3:DeleteObject"},
-    }
+    assert allowed(template("ephemeral"), "runs/*") == {"Django": {"s3:PutObject"}}

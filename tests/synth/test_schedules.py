@@ -4,7 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.synth.conftest import Template, only, resources
+from aws_cdk import App, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Template as Assertions
+
+from awscdk.project_schedules import ProjectSchedule
+from awscdk.schedules import Schedules
+from tests.synth.conftest import CONFIGURATIONS, Template, only, resources
 
 type Templates = Callable[[str], Template]
 
@@ -54,6 +60,31 @@ def test_schedules_have_the_expressions_of_the_project(template: Templates) -> N
     assert clear["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert only(template("everything"), GROUP)["Name"] == "prod-mysite"
     assert template("everything")["Outputs"]["ScheduleNames"]["Value"] == "clear close-polls"
+
+
+def test_schedules_can_have_the_names_of_other_constructs() -> None:
+    """Such as those of the group and the role, in any position."""
+    stack = Stack(App(), "Test")
+    function = lambda_.Function(
+        stack,
+        "Function",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="x.y",
+        code=lambda_.Code.from_inline("pass"),
+    )
+    names = ["Role", "Group", "Default", "Resource", "Schedule-Role", "Schedule_Role", "role"]
+
+    Schedules(
+        stack,
+        "Schedules",
+        CONFIGURATIONS["default"],
+        function=function,
+        alias=function.add_alias("live"),
+        schedules=[ProjectSchedule(name, "rate(1 day)", run="check") for name in names],
+    )
+
+    template = dict(Assertions.from_stack(stack).to_json())
+    assert [each["Name"] for each in resources(template, SCHEDULE)] == names
 
 
 def test_input_names_the_command_and_the_scheduled_time(template: Templates) -> None:

@@ -14,6 +14,7 @@ from awscdk.project_file import ProjectFile
 from awscdk.stack import DjambdaStack
 from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources
 from tests.synth.test_checks import CFN_LINT, IGNORED
+from tests.synth.test_schedules import named
 from tests.synth.test_stack import FREE_WHILE_IDLE, functions, statements
 
 
@@ -78,6 +79,40 @@ def test_lambda_retries_tasks_but_not_management_commands(tasks: Template) -> No
     assert of_live["MaximumRetryAttempts"] == 0
 
 
+@pytest.mark.parametrize("name", ["tasks", "queue"])
+def test_retries_are_set_after_the_alias_exists(request: pytest.FixtureRequest, name: str) -> None:
+    template = request.getfixturevalue(name)
+    [alias] = [
+        id_
+        for id_, each in named(template, "AWS::Lambda::Alias").items()
+        if each["Properties"]["Name"] == "tasks"
+    ]
+    [of_tasks] = [
+        each
+        for each in named(template, "AWS::Lambda::EventInvokeConfig").values()
+        if each["Properties"]["Qualifier"] == "tasks"
+    ]
+
+    assert alias in of_tasks["DependsOn"]
+
+
+@pytest.mark.parametrize("name", ["tasks", "queue"])
+def test_tasks_for_later_are_sent_to_the_alias(request: pytest.FixtureRequest, name: str) -> None:
+    """Else a change of the backend would lose those that exist."""
+    template = request.getfixturevalue(name)
+    variables = functions(template)["djambda-lambda"]["Environment"]["Variables"]
+    [policy] = [
+        policy
+        for policy in resources(template, "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("TasksSender")
+    ]
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Resource"] == variables["DJAMBDA_TASKS_TARGET"]
+    assert "djambda-lambda:tasks" in json.dumps(statement["Resource"])
+
+
 def test_django_may_invoke_the_alias_for_tasks_and_the_destination_only(tasks: Template) -> None:
     invocations = [
         json.dumps(statement["Resource"])
@@ -93,14 +128,25 @@ def test_django_may_invoke_the_alias_for_tasks_and_the_destination_only(tasks: T
     assert "*" not in resource
 
 
-def test_records_expire_and_are_deleted_with_an_ephemeral_stack(tasks: Template) -> None:
-    rules = only(tasks, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+def may_delete_everything(template: Template) -> bool:
+    """Return whether the function that empties the bucket may delete every object."""
+    [bucket] = named(template, "AWS::S3::Bucket")
     [deleting] = [
-        statement for statement in statements(tasks) if statement["Action"] == "s3:DeleteObject"
+        statement for statement in statements(template) if statement["Action"] == "s3:DeleteObject"
     ]
+    everything = {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, "/*"]]}
+    return bool(deleting["Resource"] == everything)
+
+
+def test_records_expire_and_are_deleted_with_an_ephemeral_stack(
+    tasks: Template, template: Any
+) -> None:
+    rules = only(tasks, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
 
     assert {"ExpirationInDays": 30, "Prefix": "tasks/", "Status": "Enabled"} in rules
-    assert "/tasks/*" in json.dumps(deleting)
+    assert may_delete_everything(tasks)
+    # Or the stack could not be deleted after the project has stopped using tasks.
+    assert may_delete_everything(template("ephemeral"))
 
 
 def test_the_function_knows_the_backend(tasks: Template) -> None:
