@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.signals import request_finished
+from django.db.backends.signals import connection_created
 from django.db.models.signals import pre_migrate
 
 from djambda.aws import is_deployed
@@ -19,6 +20,7 @@ class TasksConfig(AppConfig):
         if is_deployed():
             from djambda.tasks import outbox  # noqa: PLC0415 (needs the loaded apps)
 
+            connection_created.connect(outbox.remember_connection)
             request_finished.connect(outbox.send_left_tasks)
             pre_migrate.connect(create_outbox, sender=self)
 

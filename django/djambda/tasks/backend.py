@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from djambda.tasks import store
 from djambda.tasks.outbox import deliver
+from djambda.tasks.sending import check_record_remains
 from djambda_common.task_record import Record, new_record
 
 TASK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -73,6 +74,7 @@ class LambdaBackend:
                 f"{error}. The arguments of {task.module_path} must be JSON: pass the primary "
                 "key of a model instance, and dates as text."
             ) from None
+        check_record_remains(record)
         deliver(record)
         self.signals.task_enqueued.send(type(self), task_result=result)
         return result

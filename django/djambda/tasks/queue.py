@@ -107,8 +107,9 @@ def _record_dead_letter(task: dict[str, Any], message_id: str) -> None:
         return
     error: dict[str, str | None] = {
         "exception_class": "NotStarted",
-        "traceback": "The task could not be started, because Django could not. The function's log "
-        "has the reason. Deploy a version that starts, then run: "
+        "traceback": "The task could not be started: Django did not start, or Lambda throttled the "
+        "task. The function's log has the reason. Deploy a version that starts, or raise "
+        "LAMBDA_CONCURRENCY or the account's limit of concurrent executions, then run: "
         f"djambda tasks retry {task_id}",
         "at": datetime.now(UTC).isoformat(),
         "request_id": None,

@@ -50,8 +50,17 @@ ALMOST_A_SECOND = timedelta(microseconds=999_999)
 LEAST_DELAY = timedelta(seconds=10)
 """Tasks that begin sooner are sent at once; Scheduler refuses times in the past."""
 
+SCHEDULE_EXISTS = "ConflictException"
+"""Scheduler's error type. Lambda's, for a function that is being changed, has another name.
+
+https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html#API_CreateSchedule_Errors"""
+BUSY = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+
 TIMEOUT = 5.0
 PAUSES = (0.1, 0.5)
+
+RECORD_DAYS = 29
+"""The days that a record certainly remains in the bucket, which deletes it after 30."""
 
 EVENT_FIELDS = (
     *("id", "task", "args", "kwargs", "queue", "priority", "backend"),
@@ -66,7 +75,7 @@ class TaskNotSent(Exception):  # noqa: N818 (an outcome)
 def send_task(record: Record) -> None:
     """Send a task. Raises `TaskNotSent` if AWS did not accept it."""
     begin = _begin_later(record)
-    event = json.dumps({"task": {name: record[name] for name in EVENT_FIELDS}})
+    event = _event(record)
     deliver = partial(_schedule, record, begin) if begin else _deliver_now
     if len(event) > (MAX_LATER if begin else MAX_EVENT):
         try:
@@ -81,6 +90,23 @@ def send_task(record: Record) -> None:
     finally:
         if creation is not None:
             _finish_creation(record, creation)
+
+
+def check_record_remains(record: Record) -> None:
+    """Raise `ValueError` if the bucket deletes the record of a task before the task needs it."""
+    begin = _begin_later(record)
+    if begin is None or begin - datetime.now(UTC) < timedelta(days=RECORD_DAYS):
+        return
+    if len(_event(record)) > MAX_LATER:
+        raise ValueError(
+            f"A task of more than {MAX_LATER // 1000} KB can begin in {RECORD_DAYS} days at most, "
+            "because its arguments are in the bucket for 30 days. Store the data yourself, and "
+            "pass its primary key."
+        )
+
+
+def _event(record: Record) -> str:
+    return json.dumps({"task": {name: record[name] for name in EVENT_FIELDS}})
 
 
 def _begin_later(record: Record) -> datetime | None:
@@ -126,12 +152,13 @@ def _repeat(record: Record, deliver: Callable[[str], Response], event: str) -> N
         except (NotSent, OutcomeUnknown) as failure:
             error = failure
             continue
-        if response.status < HTTPStatus.BAD_REQUEST or response.status == HTTPStatus.CONFLICT:
-            return  # The schedule may exist already.
-        error = f"HTTP {response.status} {': '.join(filter(None, error_of(response)))}"
-        if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and (
-            response.status != HTTPStatus.TOO_MANY_REQUESTS
-        ):
+        if response.status < HTTPStatus.BAD_REQUEST:
+            return
+        reason = error_of(response)
+        if reason[0] == SCHEDULE_EXISTS:
+            return
+        error = f"HTTP {response.status} {': '.join(filter(None, reason))}"
+        if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and response.status not in BUSY:
             break
     raise _not_sent(record, error)
 

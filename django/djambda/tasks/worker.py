@@ -66,8 +66,7 @@ def run_task(message: Any, context: Any, *, is_repeated: bool = False) -> dict[s
         logger.info("Task %s has run before (%s) and is not run again", task_id, record["status"])
         return {"task": task_id, "status": record["status"]}
     if record["status"] == FAILED:
-        record["limit"] = record["attempts"] + TASK_ATTEMPTS
-        record["finished_at"] = None
+        _begin_retry(record)
     attempt = Attempt(record, context)
     if is_repeated and not attempt.count_repetition():
         return {"task": task_id, "status": record["status"]}
@@ -78,6 +77,15 @@ def run_task(message: Any, context: Any, *, is_repeated: bool = False) -> dict[s
     finally:
         connections.close_all()  # Their sessions may be idle for long, which keeps Aurora awake.
     return {"task": task_id, "status": record["status"]}
+
+
+def _begin_retry(record: Record) -> None:
+    """Store that a task that has failed is being retried, so that nobody retries it again."""
+    record["status"] = READY
+    record["limit"] = record["attempts"] + TASK_ATTEMPTS
+    record["finished_at"] = None
+    store.save(record)
+    store.mark_failed(record["id"], failed=False)
 
 
 class Attempt:

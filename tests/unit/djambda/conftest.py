@@ -45,7 +45,8 @@ class FakeAws:
     It stores `parameters` and `objects` (key -> content and headers), and records `requests`, such
     as "GetParameters" and "GET static/x.css", asynchronous `invocations`,
     one-time `schedules` and `sqs_calls`. `ssm_errors` and
-    `lambda_errors` are the statuses of the next responses, and `throttled` is the number of
+    `lambda_errors` are the statuses of the next responses, `scheduler_errors` those and the types
+    of errors, and `throttled` is the number of
     requests that SSM throttles before.
     """
 
@@ -56,6 +57,7 @@ class FakeAws:
         self.requests: list[str] = []
         self.ssm_errors: list[int] = []
         self.lambda_errors: list[int] = []
+        self.scheduler_errors: list[tuple[int, str]] = []
         self.invocations: list[dict[str, Any]] = []
         self.schedules: dict[str, dict[str, Any]] = {}
         self.sqs_calls: list[tuple[str, dict[str, Any]]] = []
@@ -116,7 +118,12 @@ class Handler(BaseHTTPRequestHandler):
             self._invoke()
             return
         if self.path.startswith("/schedules/"):
-            self.aws.schedules[self.path.removeprefix("/schedules/")] = json.loads(self._body())
+            schedule = json.loads(self._body())
+            if self.aws.scheduler_errors:
+                status, kind = self.aws.scheduler_errors.pop(0)
+                self._respond(status, b'{"Message": "not now"}', {"x-amzn-ErrorType": kind})
+                return
+            self.aws.schedules[self.path.removeprefix("/schedules/")] = schedule
             self._respond(200, b"{}")
             return
         if self.headers["X-Amz-Target"].startswith("AmazonSQS."):
@@ -184,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name in ("Content-Type", "Cache-Control", "ETag"):
+        for name in ("Content-Type", "Cache-Control", "ETag", "x-amzn-ErrorType"):
             if headers and name in headers:
                 self.send_header(name, headers[name])
         self.send_header("Content-Length", str(len(body)))
@@ -221,6 +228,7 @@ def environment(aws: FakeAws) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_LAMBDA_FUNCTION_NAME": "dev-mysite-djambda-lambda",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
         "AWS_REGION": "eu-west-1",
         "AWS_SECRET_ACCESS_KEY": "the-secret-access-key",
         "AWS_STORAGE_BUCKET_NAME": "bucket",

@@ -82,6 +82,7 @@ def tasks(
     monkeypatch.setattr(sending, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(outbox, "_with_table", set())
     monkeypatch.setattr(outbox, "_checked_at", 0.0)
+    monkeypatch.setattr(outbox, "_connected_at", {})
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "djambda.tasks"]
     settings.TASKS = {"default": {"BACKEND": f"djambda.tasks.{framework}.Backend"}}
     functions.calls.clear()

@@ -98,6 +98,22 @@ def test_sending_is_tried_again(tasks: Any, service: Lambda) -> None:
     assert len(service.events) == 1
 
 
+def test_function_that_is_being_changed_is_invoked_again(tasks: Any, service: Lambda) -> None:
+    """Lambda's status for a `ResourceConflictException` is that of an existing schedule."""
+    service.aws.lambda_errors = [409]
+
+    tasks.echo.enqueue()
+
+    assert len(service.events) == 1
+
+
+def test_task_that_stays_in_conflict_is_not_sent(tasks: Any, service: Lambda) -> None:
+    service.aws.lambda_errors = [409, 409, 409]
+
+    with pytest.raises(TaskNotSent, match="409"):
+        tasks.echo.enqueue()
+
+
 def test_refused_task_is_an_error_that_says_so(tasks: Any, service: Lambda) -> None:
     service.aws.lambda_errors = [403]
 

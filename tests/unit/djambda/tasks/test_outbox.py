@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.signals import request_finished
 from django.db import connection, transaction
 from django.test import TestCase
 from django.utils import timezone
@@ -29,6 +30,16 @@ def left() -> list[str]:
     """Return the arguments of the tasks in the outbox, the oldest first."""
     rows = OutgoingTask.objects.order_by("created_at")
     return [str(row.record["args"][0]) for row in rows]
+
+
+def leave(tasks: Any, *arguments: Any) -> None:
+    """Leave tasks in the outbox, as a process that was killed after the commit a while ago."""
+    for argument in arguments:
+        with transaction.atomic():
+            tasks.echo.enqueue(argument)
+            transaction.get_connection().run_on_commit.clear()
+        old = timezone.now() - timedelta(seconds=outbox.LEFT_SECONDS + 1)
+        OutgoingTask.objects.filter(record__args=[argument]).update(created_at=old)
 
 
 def sent(service: Lambda) -> list[Any]:
@@ -93,12 +104,8 @@ def test_refused_task_remains_and_does_not_break_the_request(
 
 
 def test_later_work_sends_what_a_killed_process_has_left(tasks: Any, service: Lambda) -> None:
-    with transaction.atomic():
-        tasks.echo.enqueue(1)
-        transaction.get_connection().run_on_commit.clear()  # As if the process ended here.
+    leave(tasks, 1)
     assert left() == ["1"]
-    old = timezone.now() - timedelta(seconds=outbox.LEFT_SECONDS + 1)
-    OutgoingTask.objects.update(created_at=old)
 
     outbox.send_left_tasks()
 
@@ -114,6 +121,89 @@ def test_rows_that_are_being_sent_are_left_alone(tasks: Any, service: Lambda) ->
     outbox.send_left_tasks()
 
     assert service.events == []
+    assert left() == ["1"]
+
+
+def test_request_that_closes_its_connection_sends_left_tasks(tasks: Any, service: Lambda) -> None:
+    """With `CONN_MAX_AGE = 0`, Django closes it before the tasks are sent."""
+    leave(tasks, 1)
+    connection.close()
+    connection.ensure_connection()
+    assert connection.settings_dict["CONN_MAX_AGE"] == 0
+
+    request_finished.send(sender=None)
+
+    assert sent(service) == [1]
+    assert connection.connection is None
+
+
+def test_closed_connection_is_used_for_one_check_only(
+    tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.close()
+    connection.ensure_connection()
+    request_finished.send(sender=None)
+    monkeypatch.setattr(outbox, "_checked_at", 0.0)
+    monkeypatch.setattr(outbox, "_send_batch", pytest.fail)
+
+    request_finished.send(sender=None)
+
+    assert connection.connection is None
+
+
+def test_refused_task_does_not_hold_up_the_others(tasks: Any, service: Lambda) -> None:
+    leave(tasks, 1, 2, 3)
+    service.aws.lambda_errors = [403]
+
+    outbox.send_left_tasks()
+
+    assert sent(service) == [2, 3]
+    assert left() == ["1"]
+    assert OutgoingTask.objects.get().created_at > timezone.now() - timedelta(seconds=30)
+
+
+def test_full_batch_lets_the_next_request_send_more(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    leave(tasks, 1, 2, 3)
+
+    outbox.send_left_tasks()
+    assert sent(service) == [1, 2]
+    outbox.send_left_tasks()
+
+    assert sent(service) == [1, 2, 3]
+
+
+def test_task_is_not_sent_twice_if_its_transaction_was_long(tasks: Any, service: Lambda) -> None:
+    """Another process takes the row for one that was left."""
+
+    def send_as_another_process() -> None:
+        OutgoingTask.objects.update(created_at=timezone.now() - timedelta(hours=1))
+        outbox.send_left_tasks()
+
+    with transaction.atomic():
+        transaction.on_commit(send_as_another_process)
+        tasks.echo.enqueue(1)
+
+    assert sent(service) == [1]
+
+
+def test_row_that_another_process_sends_is_skipped(tasks: Any, service: Lambda) -> None:
+    leave(tasks, 1, 2)
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM djambda_tasks_outgoingtask WHERE record->'args' = '[1]'::jsonb"
+            )
+        outbox.send_left_tasks()
+        other.rollback()
+    finally:
+        other.close()
+
+    assert sent(service) == [2]
     assert left() == ["1"]
 
 
@@ -143,6 +233,7 @@ def test_during_a_release_tasks_wait_in_the_outbox(
         "echo.enqueue(1)\nwith transaction.atomic(): echo.enqueue(2)"
     )
     for qualifier in ("8", "live"):
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "8")
         context = SimpleNamespace(**vars(CONTEXT))
         context.invoked_function_arn = f"arn:aws:lambda:eu-west-1:1:function:f:{qualifier}"
         lambda_handler({"manage": ["shell", "--no-imports", "-c", code]}, context)
@@ -151,6 +242,31 @@ def test_during_a_release_tasks_wait_in_the_outbox(
             assert left() == ["1", "2"]
 
     assert sent(service) == [1, 2]
+
+
+@pytest.mark.parametrize(("version", "expected"), [("9", [2]), ("10", [1, 2]), ("11", [1, 2])])
+def test_tasks_of_a_release_wait_for_its_version(
+    tasks: Any,
+    service: Lambda,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    expected: list[int],
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", version)
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    with outbox.hold(
+        SimpleNamespace(invoked_function_arn="arn:aws:lambda:eu-west-1:1:function:f:10")
+    ):
+        tasks.echo.enqueue(1)
+        tasks.echo.enqueue(1)
+    leave(tasks, 2)
+    OutgoingTask.objects.update(created_at=timezone.now() - timedelta(hours=1))
+
+    outbox.send_left_tasks()
+    outbox.send_left_tasks()
+
+    assert sorted(set(sent(service))) == expected
+    assert left() == ([] if 1 in expected else ["1", "1"])
 
 
 def test_without_the_table_the_commit_sends_the_task(tasks: Any, service: Lambda) -> None:

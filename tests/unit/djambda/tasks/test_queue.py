@@ -1,6 +1,7 @@
 """Tasks that SQS delivers, and tasks for later."""
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from djambda.awslambda import lambda_handler
 from djambda.tasks import queue as queue_module
 from djambda.tasks import sending, store
+from tests.unit.djambda.conftest import TASKS_ALIAS
 from tests.unit.djambda.tasks.conftest import Context, Lambda
 from tests.unit.djambda.tasks.functions import calls
 
@@ -21,7 +23,6 @@ NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
 def queue(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the tasks of a deployment with the queue."""
     monkeypatch.setenv("DJAMBDA_TASKS", "queue")
-    monkeypatch.setenv("DJAMBDA_TASKS_TARGET", "arn:aws:sqs:eu-west-1:123456789012:q")
     monkeypatch.setenv("DJAMBDA_TASKS_QUEUE", QUEUE)
     monkeypatch.setenv("DJAMBDA_TASKS_DEAD_LETTERS", f"{QUEUE}-dead")
     monkeypatch.setattr(queue_module, "_checked_at", 0.0)
@@ -176,6 +177,46 @@ def test_task_for_later_is_a_schedule(tasks: Any, service: Lambda) -> None:
     assert service.events == []
     assert json.loads(schedule["Target"]["Input"])["task"]["id"] == result.id
     assert tasks.echo.get_result(result.id).task.run_after == begin
+
+
+@pytest.mark.parametrize("backend_name", ["direct", "queue"])
+def test_schedule_invokes_the_alias_with_both_backends(
+    queue: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch, backend_name: str
+) -> None:
+    monkeypatch.setenv("DJAMBDA_TASKS", backend_name)
+
+    result = queue.echo.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(1)
+
+    assert service.aws.schedules[result.id]["Target"]["Arn"] == TASKS_ALIAS
+    assert messages(service) == []
+
+
+def test_schedule_that_exists_is_a_success(tasks: Any, service: Lambda) -> None:
+    service.aws.scheduler_errors = [(409, "ConflictException")]
+
+    tasks.echo.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(1)
+
+
+def test_scheduler_is_asked_again_if_it_is_busy(tasks: Any, service: Lambda) -> None:
+    service.aws.scheduler_errors = [(429, "ThrottlingException")]
+
+    tasks.echo.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(1)
+
+    assert len(service.aws.schedules) == 1
+
+
+@pytest.mark.parametrize(("days", "refused"), [(28, False), (40, True)])
+def test_large_task_is_refused_if_its_record_would_be_deleted(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch, days: int, refused: bool
+) -> None:
+    monkeypatch.setattr(sending, "MAX_LATER", 1000)
+    later = tasks.echo.using(run_after=timezone.now() + timedelta(days=days))
+
+    later.enqueue("small")
+    with pytest.raises(ValueError, match="29 days") if refused else nullcontext():
+        later.enqueue("x" * 2000)
+
+    assert len(service.aws.schedules) == (1 if refused else 2)
 
 
 def test_task_whose_time_has_come_is_sent_at_once(tasks: Any, service: Lambda) -> None:

@@ -69,9 +69,32 @@ def test_retry_of_a_failed_task(tasks: Any, service: Lambda) -> None:
         with pytest.raises(TaskAttemptFailed):
             run_task(event, Context())
     assert service.record(result.id)["status"] == "READY"
+    assert not service.is_marked(result.id)  # Else it would be retried by --all-failed, too.
     run_task({"retry": result.id}, Context())
     assert service.record(result.id)["attempts"] == 6
     assert service.record(result.id)["status"] == "FAILED"
+
+
+def test_retry_is_recorded_before_the_task_runs(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(_attempt: object) -> None:
+        raise Killed
+
+    result = tasks.fail.enqueue()
+    service.run_to_the_end()
+    monkeypatch.setattr("djambda.tasks.worker.Attempt.run", kill)
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run_task({"retry": result.id}, Context())
+
+    record = service.record(result.id)
+    assert (record["status"], record["limit"], record["finished_at"]) == ("READY", 6, None)
+    assert not service.is_marked(result.id)
 
 
 def test_retry_that_succeeds_removes_the_marker(
