@@ -95,7 +95,7 @@ def payload(schedule: Schedule, scheduled: datetime) -> bytes:
 
 
 def invoke(schedule: Schedule, scheduled: datetime) -> None:
-    """Send a schedule's input to its Lambda function or SQS queue, with the schedule's role."""
+    """Send a schedule's input to its Lambda function, with the schedule's role."""
     import boto3  # noqa: PLC0415 (djambda's own environment imports this file in tests)
 
     target = schedule["Target"]
@@ -103,18 +103,13 @@ def invoke(schedule: Schedule, scheduled: datetime) -> None:
     role = boto3.client("sts", region_name=region).assume_role(
         RoleArn=target["RoleArn"], RoleSessionName=schedule["Name"]
     )["Credentials"]
-    service, account, name = (target["Arn"].split(":")[part] for part in (2, 4, 5))
     client: Any = boto3.client(
-        service,
+        "lambda",
         region_name=region,
         aws_access_key_id=role["AccessKeyId"],
         aws_secret_access_key=role["SecretAccessKey"],
         aws_session_token=role["SessionToken"],
     )
-    if service == "sqs":
-        url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-        client.send_message(QueueUrl=url, MessageBody=payload(schedule, scheduled).decode())
-        return
     client.invoke(
         FunctionName=target["Arn"], InvocationType="Event", Payload=payload(schedule, scheduled)
     )
