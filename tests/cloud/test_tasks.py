@@ -40,6 +40,11 @@ def create(name):
 @task
 def die():
     os._exit(1)
+
+
+@task
+def fail(number):
+    raise ValueError(f"no {number}")
 """
 OF_QUEUE, OF_EVENTS = 600, 400
 STACK = "local-djambda"
@@ -211,6 +216,18 @@ def test_task_that_kills_its_worker_is_kept_as_failed(site: Cloud) -> None:
     assert record(site, "killer")["status"] == "FAILED"
     assert record(site, "killer")["attempts"] == 3
     assert record(site, "killer")["errors"][0]["exception_class"] == "Runtime.ExitError"
+
+
+def test_task_of_the_queue_that_raises_is_retried_and_kept_as_failed(site: Cloud) -> None:
+    enqueue = "from catalog.tasks import fail; print(fail.enqueue(3).id)"
+    task_id = shell(site, enqueue).split()[-1]
+
+    wait_until(lambda: task_id in records(site, "failed/"), 30)
+
+    listed = site.djambda("tasks list --json")
+    assert task_id in {task["id"] for task in json.loads(listed.stdout)}
+    shown = site.djambda(f"tasks show {task_id}")
+    assert shown.stdout.count("ValueError: no 3") == 3
 
 
 def test_task_for_later_has_run(site: Cloud) -> None:

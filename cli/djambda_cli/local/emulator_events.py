@@ -22,7 +22,6 @@ from typing import Any
 from emulator_request_ids import request_id
 from ministack.services import lambda_svc, sqs
 
-RUN_SQS_BATCH = lambda_svc._run_sqs_batch
 RETRIES, EVENT_AGE = 2, 21_600
 """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html"""
 RETRY_SECONDS = (1, 2)
@@ -58,15 +57,28 @@ def invoke_later(function: dict[str, Any], payload: Any) -> None:
     _submit(Event(arn, payload, request_id.get() or str(uuid.uuid4()), settings))
 
 
-def run_batch(*arguments: Any) -> None:
-    """Invoke a function with messages, and deliver those that have failed again soon."""
-    RUN_SQS_BATCH(*arguments)
-    batch, url = arguments[3:5]
+def run_batch(
+    _mapping: Any, function: Any, event: Any, batch: list[dict[str, Any]], url: str, _name: str
+) -> None:
+    """Invoke a function with messages. Delete them, and deliver those that have failed again soon.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    result = lambda_svc._execute_function(function, event)
     delivered = {message["id"] for message in batch}
+    failed = delivered if result.get("error") else _failures(result["body"])
+    handles = {message["receipt_handle"] for message in batch if message["id"] not in failed}
+    sqs._delete_messages_for_esm(url, handles)
     with sqs._queues_lock:
         for message in sqs._get_q(url)["messages"]:
             if message["id"] in delivered:
                 message["visible_at"] = time.time() + RETRY_SECONDS[0]
+
+
+def _failures(response: bytes) -> set[str]:
+    """Return the ids of the messages that a function has reported as failed."""
+    body = json.loads(response or b"null") or {}
+    return {failure["itemIdentifier"] for failure in body.get("batchItemFailures", ())}
 
 
 def use_events() -> None:
