@@ -33,7 +33,7 @@ sent it again. `djambda manage` relies on this limit."""
 
 
 class Release(Construct):
-    """`alias`, which points to the live version. The commands run after `dependencies` exist.
+    """`commands`, which run after `dependencies` exist, and `alias`, which then moves.
 
     `superuser`, `admin_path` and `replaced_settings` are facts about the released site, for the
     stack's outputs.
@@ -74,7 +74,7 @@ class Release(Construct):
             "All versions of one function. Naming one would change the policy at each deploy, "
             "and IAM takes a while to apply changes.",
         )
-        release = CustomResource(
+        self.commands = CustomResource(
             self,
             "Run",
             service_token=releaser.function.function_arn,
@@ -87,10 +87,10 @@ class Release(Construct):
             },
             service_timeout=TIMEOUT.plus(Duration.minutes(1)),
         )
-        release.node.add_dependency(*dependencies)
-        self.superuser = release.get_att_string(SUPERUSER)
-        self.admin_path = release.get_att_string(ADMIN_PATH)
-        self.replaced_settings = release.get_att_string(REPLACED_SETTINGS)
+        self.commands.node.add_dependency(*dependencies)
+        self.superuser = self.commands.get_att_string(SUPERUSER)
+        self.admin_path = self.commands.get_att_string(ADMIN_PATH)
+        self.replaced_settings = self.commands.get_att_string(REPLACED_SETTINGS)
         self.alias = lambda_.Alias(
             self,
             "Live",
@@ -98,5 +98,5 @@ class Release(Construct):
             version=django.version,
             description="The live version",
         )
-        self.alias.node.add_dependency(release)
+        self.alias.node.add_dependency(self.commands)
         self.alias.configure_async_invoke(retry_attempts=0, max_event_age=START_TIMEOUT)

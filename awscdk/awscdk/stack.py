@@ -103,7 +103,9 @@ class DjambdaStack(Stack):
                 django=django,
                 bucket=storage.bucket,
             )
-            tasks.alias.node.add_dependency(release.alias)
+            # The live version enqueues tasks at once, and they must run in it.
+            tasks.alias.node.add_dependency(release.commands)
+            release.alias.node.add_dependency(tasks)
         proxy = Proxy(self, "FrontDoor", config, django=django, alias=release.alias)
         api = Api(self, "Api", config, proxy=proxy.function)
         # The API itself needs no function, so the function can depend on it.

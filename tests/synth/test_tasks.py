@@ -53,19 +53,17 @@ def test_nothing_is_billed_by_the_hour_while_idle(tasks: Template) -> None:
     }
 
 
-def test_the_alias_points_to_the_live_version_after_the_release(tasks: Template) -> None:
+def test_the_alias_moves_after_the_release_and_before_the_site(tasks: Template) -> None:
+    """The live version enqueues tasks that the version before may not have."""
     both = aliases(tasks)
-    [resource] = [
-        resource
-        for resource in tasks["Resources"].values()
-        if resource["Type"] == "AWS::Lambda::Alias" and resource["Properties"]["Name"] == "tasks"
-    ]
-    live = next(
-        name for name, each in tasks["Resources"].items() if each.get("Properties") == both["live"]
-    )
+    ids = {
+        each["Properties"]["Name"]: id_ for id_, each in named(tasks, "AWS::Lambda::Alias").items()
+    }
+    [release] = named(tasks, "Custom::DjangoRelease")
 
     assert both["tasks"]["FunctionVersion"] == both["live"]["FunctionVersion"]
-    assert live in resource["DependsOn"]
+    assert release in tasks["Resources"][ids["tasks"]]["DependsOn"]
+    assert ids["tasks"] in tasks["Resources"][ids["live"]]["DependsOn"]
 
 
 def test_lambda_retries_tasks_but_not_management_commands(tasks: Template) -> None:
