@@ -1,6 +1,7 @@
 """Fixtures: a deployed function with tasks, whose events tests deliver themselves."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 from django import VERSION
+from django.core.signals import request_finished
+from django.db.backends.signals import connection_created
 from pytest_django import Settings
 
 from djambda.tasks import outbox, sending, store
@@ -73,8 +76,8 @@ def framework(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def tasks(
     framework: str, deployed: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    """Return the module with the tasks of a framework, for a deployed function with tasks."""
+) -> Iterator[Any]:
+    """Yield the module with the tasks of a framework, for a deployed function with tasks."""
     monkeypatch.setenv("DJAMBDA_TASKS", "direct")
     monkeypatch.setenv("DJAMBDA_TASKS_TARGET", TASKS_ALIAS)
     monkeypatch.setenv("DJAMBDA_TASKS_ROLE", "arn:aws:iam::123456789012:role/sender")
@@ -86,7 +89,9 @@ def tasks(
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "djambda.tasks"]
     settings.TASKS = {"default": {"BACKEND": f"djambda.tasks.{framework}.Backend"}}
     functions.calls.clear()
-    return import_module(f"{functions.__package__}.{framework}_tasks")
+    yield import_module(f"{functions.__package__}.{framework}_tasks")
+    connection_created.disconnect(outbox.remember_connection)
+    request_finished.disconnect(outbox.send_left_tasks)
 
 
 @pytest.fixture
