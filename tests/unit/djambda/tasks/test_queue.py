@@ -159,6 +159,7 @@ def test_dead_letters_are_recorded(queue: Any, service: Lambda) -> None:
 
     assert service.record("dead1")["status"] == "FAILED"
     assert service.is_marked("dead1")
+    assert "LAMBDA_CONCURRENCY" in service.record("dead1")["errors"][0]["traceback"]
     assert ("DeleteMessage", {"QueueUrl": f"{QUEUE}-dead", "ReceiptHandle": "r0"}) in (
         service.aws.sqs_calls
     )
