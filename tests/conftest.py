@@ -26,8 +26,11 @@ remove_deployment_variables()
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-LONGEST = ("cloud", "test_product_boundary", "installed", "pipeline", "browser", "iam", "synth")
-"""The folders and modules that `make test`, which runs two modules at a time, starts first."""
+LONGEST = ("cloud", "iam", "test_product_boundary", "installed", "pipeline", "browser", "synth")
+"""The folders and modules that `make test`, which runs two modules at a time, starts first.
+
+The pipeline deploys other configurations to the session's cloud than the modules before need.
+"""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -21,6 +21,8 @@ from tests.iam.recorder import CALLS
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 ANY = "*"
+SENDER = "shop@example.com"
+"""The sender of the test clouds."""
 
 SIGNED_AS = {"monitoring": "cloudwatch", "ses": "sesv2"}
 """The names of services in signatures, where botocore's differ."""
@@ -150,10 +152,10 @@ def rds_resources(name: str, parameters: Parameters) -> list[str]:
 
 
 def ses_resources(name: str, parameters: Parameters) -> list[str]:
-    """Return the identity of a call to SES."""
+    """Return the identity of a call to SES; for a message, that of the test clouds' sender."""
     if name == "GetAccount":
         return [ANY]
-    identity = parameters.get("EmailIdentity") or parameters["FromEmailAddress"]
+    identity = parameters.get("EmailIdentity", SENDER)
     return [arn("ses", f"identity/{identity}")]
 
 

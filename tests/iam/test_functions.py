@@ -19,6 +19,7 @@ from tests.cloud.schedules import NAME as SCHEDULE
 from tests.cloud.schedules import fire
 from tests.iam.calls import (
     ANY,
+    SENDER,
     Call,
     Recording,
     arn,
@@ -51,7 +52,6 @@ from urllib.request import urlopen
 with suppress(OSError):
     urlopen("http://127.0.0.2:9/")
 """
-SENDER = "shop@example.com"
 USES = {
     DJANGO_SUFFIX: {
         *("s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
