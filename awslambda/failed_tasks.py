@@ -12,8 +12,8 @@ import os
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
+from djambda_common.stored_object import find_object
 from djambda_common.task_record import (
     FINISHED,
     Record,
@@ -25,7 +25,6 @@ from djambda_common.task_record import (
 )
 
 EXPIRED = "EventAgeExceeded"
-MISSING = {"NoSuchKey", "404"}
 
 log = logging.getLogger("djambda")
 log.setLevel(logging.INFO)
@@ -80,11 +79,6 @@ def describe(event: dict[str, Any]) -> dict[str, str | None]:
 
 
 def _load(s3: Any, bucket: str, task_id: str) -> Record | None:
-    try:
-        response = s3.get_object(Bucket=bucket, Key=record_key(task_id))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING:
-            return None
-        raise
-    record: Record = json.loads(response["Body"].read())
+    found = find_object(s3, bucket, record_key(task_id))
+    record: Record | None = json.loads(found["Body"].read()) if found else None
     return record

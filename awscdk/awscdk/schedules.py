@@ -7,14 +7,13 @@ Lambda does not repeat a command that fails there; the next run comes with the s
 import json
 from collections.abc import Sequence
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from awscdk.config import Config
 from awscdk.project_schedules import ProjectSchedule
+from awscdk.scheduler_role import create_scheduler_role
 from djambda_common.names import ALIAS
 
 MAX_DESCRIPTION = 512
@@ -41,24 +40,8 @@ class Schedules(Construct):
     ) -> None:
         super().__init__(scope, id)
         group = scheduler.CfnScheduleGroup(self, "Group", name=config.name)
-        role = iam.Role(
-            self,
-            "Role",
-            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
-                    "ArnEquals": {"aws:SourceArn": group.attr_arn},
-                },
-            ),
-        )
-        # Not the alias itself: IAM applies the policy while the release runs.
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["lambda:InvokeFunction"], resources=[f"{function.function_arn}:{ALIAS}"]
-            )
-        )
+        # Not by reference to the alias: IAM applies the policy while the release runs.
+        role = create_scheduler_role(self, "Role", group, f"{function.function_arn}:{ALIAS}")
         for each in schedules:
             schedule = scheduler.CfnSchedule(
                 self,

@@ -17,6 +17,7 @@ from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, arn_of
 from awscdk.functions import HelperFunction
+from awscdk.scheduler_role import create_scheduler_role
 from awscdk.task_queue import TaskQueue
 from djambda_common.names import (
     FAILED_TASKS_SUFFIX,
@@ -120,22 +121,7 @@ class Tasks(Construct):
         They invoke the alias with both backends: a schedule remains when the backend changes.
         """
         group = scheduler.CfnScheduleGroup(self, "Later", name=config.name + TASKS_SUFFIX)
-        role = iam.Role(
-            self,
-            "Sender",
-            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
-                    "ArnEquals": {"aws:SourceArn": group.attr_arn},
-                },
-            ),
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[alias_arn])
-        )
-        return role
+        return create_scheduler_role(self, "Sender", group, alias_arn)
 
     def _allow_scheduling(self, config: Config, django: iam.Role, sender: iam.Role) -> None:
         """Allow Django to create one-time schedules, which nothing but the sender's role runs."""

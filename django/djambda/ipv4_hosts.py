@@ -20,7 +20,7 @@ look_up = socket.getaddrinfo
 reported: list[str] = []
 """The hosts that the log has."""
 
-_known: set[object] = set()
+_known: set[str] = set()
 
 
 def watch_lookups() -> None:
@@ -54,9 +54,11 @@ def hint(error: BaseException) -> str:
 
 def _look_up_and_report(host: Any, port: Any, family: int = 0, *options: Any, **named: Any) -> Any:
     found = look_up(host, port, family, *options, **named)
-    if host and host not in _known and all(each[0] == socket.AF_INET for each in found):
-        _known.add(host)
-        name = host.decode() if isinstance(host, bytes | bytearray) else str(host)
+    if host and all(each[0] == socket.AF_INET for each in found):
+        name = host if isinstance(host, str) else host.decode()
+        if name in _known:
+            return found
+        _known.add(name)
         if _is_out_of_reach(name, [str(each[4][0]) for each in found], family):
             _report(name)
     return found

@@ -33,13 +33,13 @@ from djambda.management_command import (
 )
 from djambda.recorded_run import run_recorded
 from djambda_common.names import SCHEDULES_PREFIX
+from djambda_common.stored_object import MISSING, find_object
 
 SHOWN_BYTES = 10_000
 """The beginning and the end of a failed command's output that its error contains, each."""
 
 CONFLICT_PAUSE = 0.2
 
-MISSING = {"404", "NoSuchKey"}
 CHANGED = {"PreconditionFailed", "ConditionalRequestConflict"}
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
@@ -175,14 +175,11 @@ class LastRun:
             _log(self.name, "ended after its time; another run has begun since")
 
     def _load(self) -> tuple[Run, str]:
-        try:
-            response = self._s3.get_object(**self._object)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in MISSING:
-                return {}, ""
-            raise
-        run: Run = json.loads(response["Body"].read())
-        return run, response["ETag"]
+        found = find_object(self._s3, self._object["Bucket"], self._object["Key"])
+        if found is None:
+            return {}, ""
+        run: Run = json.loads(found["Body"].read())
+        return run, found["ETag"]
 
     def _store(self, run: Run, condition: dict[str, str]) -> bool:
         """Store the run; return False if the condition is not met."""

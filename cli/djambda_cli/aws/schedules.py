@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from djambda_cli.aws.errors import aws_errors
 from djambda_common.names import SCHEDULES_PREFIX
+from djambda_common.stored_object import find_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MISSING = {"404", "NoSuchKey"}
 
 
 @dataclass(frozen=True)
@@ -66,13 +63,10 @@ def load_schedules(
 
 
 def _load_last_run(s3: "S3Client", bucket: str, name: str) -> LastRun | None:
-    try:
-        response = s3.get_object(Bucket=bucket, Key=f"{SCHEDULES_PREFIX}{name}.json")
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING:
-            return None
-        raise
-    run = json.loads(response["Body"].read())
+    found = find_object(s3, bucket, f"{SCHEDULES_PREFIX}{name}.json")
+    if found is None:
+        return None
+    run = json.loads(found["Body"].read())
     finished = run.get("finished_at")
     return LastRun(
         started=datetime.fromisoformat(run["started_at"]),

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from djambda_cli.aws.errors import aws_errors
 from djambda_common.names import FAILED_TASKS_PREFIX, TASKS_ALIAS, TASKS_PREFIX
+from djambda_common.stored_object import find_object
 from djambda_common.task_record import Record, record_key
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
-MISSING = {"404", "NoSuchKey"}
 SUFFIX = ".json"
 LISTED = 100
 """The number of tasks whose records are loaded for a list."""
@@ -91,11 +89,6 @@ def _newest(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
 
 
 def _load(s3: "S3Client", bucket: str, task_id: str) -> Record | None:
-    try:
-        response = s3.get_object(Bucket=bucket, Key=record_key(task_id))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING:
-            return None
-        raise
-    record: Record = json.loads(response["Body"].read())
+    found = find_object(s3, bucket, record_key(task_id))
+    record: Record | None = json.loads(found["Body"].read()) if found else None
     return record

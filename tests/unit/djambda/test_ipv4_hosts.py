@@ -32,7 +32,7 @@ ADDRESSES = {
 
 def look_up(host: Any, port: Any, family: int = 0, *_: Any, **__: Any) -> list[Any]:
     """Stand in for `socket.getaddrinfo`."""
-    name = host.decode() if isinstance(host, bytes) else host
+    name = host if isinstance(host, str) else host.decode()
     entries = [
         (socket.AF_INET6 if ":" in address else socket.AF_INET, 1, 6, "", (address, port))
         for address in ADDRESSES.get(name, ())
@@ -67,6 +67,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     [
         ("ipv4.example.com", 0, True),
         (b"ipv4.example.com", 0, True),
+        (bytearray(b"ipv4.example.com"), 0, True),
         ("smtp.example.com", 0, True),
         ("textract.eu-west-1.amazonaws.com", 0, True),
         ("ipv4.example.com", socket.AF_INET, True),
@@ -85,7 +86,7 @@ def test_host_is_reported_once(
     for _ in range(3):
         assert socket.getaddrinfo(host, 443, family) == look_up(host, 443, family)
 
-    name = host.decode() if isinstance(host, bytes) else host
+    name = host if isinstance(host, str) else host.decode()
     assert (
         messages(caplog)
         == [f"Host {name} has no IPv6 address; see EGRESS in docs/how-to/egress.md"] * is_reported
