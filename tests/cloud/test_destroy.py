@@ -5,8 +5,8 @@ import json
 from tests.cloud.checkout import Checkout
 from tests.cloud.local import Cloud
 
-EPHEMERAL = "ENVIRONMENT=trial APP_NAME=gone"
-PROTECTED = "ENVIRONMENT=trial APP_NAME=kept EPHEMERAL=false"
+EPHEMERAL = "ENVIRONMENT=trial APP_NAME=gone MAIL_FROM=gone@example.com"
+PROTECTED = "ENVIRONMENT=trial APP_NAME=kept MAIL_FROM=kept@example.com EPHEMERAL=false"
 BROKEN_MIGRATION = """
 from django.db import migrations
 
@@ -92,7 +92,7 @@ def test_protected_deployment_from_a_failed_first_deploy_to_its_end(
     snapshot, *others = [item["name"] for item in kept]
     assert summary["destroyed"] == "trial-kept"
     assert snapshot.startswith("trial-kept-databasecluster")
-    assert others == [bucket, "/djambda/trial/kept", "shop@example.com"]
+    assert others == [bucket, "/djambda/trial/kept", "kept@example.com"]
     assert functions(cloud, "trial-kept") == []
     assert buckets(cloud, "trial-kept") == [bucket]
     assert parameters(cloud, "/djambda/trial/kept") == secrets
