@@ -1,5 +1,5 @@
 """Benchmarks of djambda and its peers: the WSGI adapter, cold starts, memory, package sizes, the
-proxy.
+proxy, background tasks.
 
 `make bench` runs `python -m bench` with the project's own Python. The peers are installed in their
 own environment, which `environment` creates. Each benchmark module has a function `run(rounds)`

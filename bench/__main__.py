@@ -22,6 +22,7 @@ BENCHMARKS = {
     "memory": "bench.memory",
     "sizes": "bench.packages",
     "proxy": "bench.proxy",
+    "tasks": "bench.tasks",
 }
 ROUNDS = 7
 

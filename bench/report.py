@@ -105,8 +105,8 @@ def markdown(tables: Iterable[Table], machine: str, versions: str) -> str:
 # Benchmarks
 
 djambda and its peers, measured on one machine in one run. `make bench` writes this page and its
-chart in about ten minutes. `python -m bench adapters` (or `cold-start`, `memory`, `sizes`, `proxy`)
-runs and prints one benchmark.
+chart in about ten minutes. `python -m bench adapters` (or `cold-start`, `memory`, `sizes`, `proxy`,
+`tasks`) runs and prints one benchmark.
 
 Lower is better in every table. In brackets: our figure divided by this one.
 
