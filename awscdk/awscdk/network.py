@@ -9,9 +9,9 @@ gateway, and S3 through a free gateway endpoint. `EGRESS` can add a NAT for host
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from awscdk.config import ZONES
 from awscdk.findings import acknowledge
 from awscdk.nat_instance import nat_instance_provider, wait_for_nat_instances
+from awscdk.variables import ZONES
 
 NAT_INSTANCE_FINDINGS = {
     "EC26": "The NAT instance stores nothing: its volume is the operating system's.",

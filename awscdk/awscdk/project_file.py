@@ -14,9 +14,9 @@ from typing import Any, get_type_hints
 
 from pathspec import GitIgnoreSpec
 
-from awscdk.config import VARIABLES
 from awscdk.management_command import command_problem
 from awscdk.project_schedules import ProjectSchedule, parse_schedules
+from awscdk.variables import VARIABLES
 from djambda_common.names import RELEASE_COMMANDS, TASK_BACKENDS
 from djambda_common.variables import FACTS, problem_of
 

@@ -4,7 +4,7 @@ from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
 from constructs import Construct
 
 from awscdk.api import Api
-from awscdk.config import ZONES, Config
+from awscdk.config import Config
 from awscdk.database import Database
 from awscdk.discovery import Project
 from awscdk.django_environment import django_environment
@@ -18,6 +18,7 @@ from awscdk.schedules import Schedules
 from awscdk.secrets import Secrets
 from awscdk.storage import Storage
 from awscdk.tasks import Tasks
+from awscdk.variables import ZONES
 from djambda_common.names import (
     ADMIN_PATH,
     MAIL_IDENTITY,

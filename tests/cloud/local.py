@@ -22,7 +22,7 @@ import httpx
 import psutil
 import pytest
 
-from awscdk.config import VARIABLES
+from awscdk.variables import VARIABLES
 from tests.cloud.checkout import WORKING_TREE, Checkout, copy_with_shop
 from tests.iam import recorder
 

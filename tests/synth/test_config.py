@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from awscdk.config import VARIABLES, Config, ConfigurationError, deprecations
+from awscdk.config import Config, ConfigurationError, deprecations
+from awscdk.variables import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = {"APP_NAME": "mysite", "ENVIRONMENT": "dev", "AWS_DEFAULT_REGION": "us-east-1"}

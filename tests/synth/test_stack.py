@@ -11,9 +11,9 @@ import pytest
 from aws_cdk import Stack, assertions
 from aws_cdk import aws_apigateway as apigateway
 
-from awscdk.config import BLOCKED_PATHS
 from awscdk.cors import share_errors
 from awscdk.stack import DjambdaStack
+from awscdk.variables import BLOCKED_PATHS
 from djambda_common.variables import RESERVED
 from tests.cloud.checkout import ROOT
 from tests.synth.conftest import CONFIGURATIONS, PROJECT, Template, new_app, only, resources

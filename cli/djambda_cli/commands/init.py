@@ -16,10 +16,10 @@ import botocore.session
 import typer
 from rich.prompt import Confirm, Prompt
 
-from awscdk.config import VARIABLES
 from awscdk.discovery import MANAGE, find_home, project_in, projects_below, settings_modules
 from awscdk.product import PRODUCT
 from awscdk.project_file import FILE, ProjectError, ProjectFile, read_project_file
+from awscdk.variables import VARIABLES
 from djambda_cli.errors import CliError
 from djambda_cli.paths import find_checkout
 from djambda_cli.project import pipeline

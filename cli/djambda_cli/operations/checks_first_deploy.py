@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from botocore.exceptions import ClientError
 
-from awscdk.config import ZONES
+from awscdk.variables import ZONES
 from djambda_cli.deployment import Deployment
 from djambda_cli.operations.findings import Finding, ok, problem, warning
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from awscdk.config import BLOCKED_PATHS
 from awscdk.readers import patterns
+from awscdk.variables import BLOCKED_PATHS
 from proxy import lambda_handler
 from tests.support.fake_aws import FakeAws, FakeContext, lambda_environment, responds
 from tests.unit.awslambda.test_proxy import FUNCTION, HELLO, make_event

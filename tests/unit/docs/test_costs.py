@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from awscdk.config import VARIABLES
+from awscdk.variables import VARIABLES
 from djambda_cli.aws import usage
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "costs.md").read_text()

@@ -19,8 +19,8 @@ import typer.main
 from packaging.requirements import Requirement
 from typer.core import TyperGroup
 
-from awscdk.config import RENAMED, VARIABLES
 from awscdk.project_file import ProjectFile, read_project_file
+from awscdk.variables import RENAMED, VARIABLES
 from djambda_cli.main import app
 
 ROOT = Path(__file__).resolve().parents[3]
