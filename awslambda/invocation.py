@@ -9,7 +9,8 @@ pass through.
 import json
 import time
 
-from djambda_common.aws_api import NotSent, OutcomeUnknown, call, encoded, error_of
+from djambda_common.aws_api import NotSent, OutcomeUnknown, call, error_of
+from djambda_common.aws_signature import encoded
 from djambda_common.http_connection import Response
 from djambda_common.names import DATABASE_ASLEEP
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from custom_resource import Request, ResourceFailedError, Result, handle_event, log
-from djambda_common.aws_api import NotSent, OutcomeUnknown, encoded
+from djambda_common.aws_api import NotSent, OutcomeUnknown
+from djambda_common.aws_signature import encoded
 from djambda_common.names import (
     ADMIN_PATH,
     NONE,

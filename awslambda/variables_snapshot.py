@@ -5,7 +5,7 @@ deleted when no version is left that reads it.
 """
 
 from custom_resource import Request, Result, log
-from djambda_common.aws_api import encoded
+from djambda_common.aws_signature import encoded
 from djambda_common.names import SNAPSHOT_VARIABLE
 from djambda_common.variables import KINDS, SNAPSHOTS, pack
 from retry import ApiError, request_json

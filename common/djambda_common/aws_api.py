@@ -10,8 +10,6 @@ again is safe, and `OutcomeUnknown` if the service may have.
 """
 # ruff: noqa: N818 (each name describes an outcome)
 
-import hashlib
-import hmac
 import json
 import os
 import socket
@@ -20,6 +18,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
+from djambda_common.aws_signature import Request, required_variable, sign
 from djambda_common.http_connection import Connection, Response
 
 CONNECT_TIMEOUT = 3.0
@@ -31,9 +30,6 @@ MAX_IDLE = 10.0
 A frozen function does not notice that its peer, or a NAT on the way, has closed the connection, and
 a request written into a dead connection ends as `OutcomeUnknown`.
 """
-
-UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
-"""The bytes that SigV4 does not encode (RFC 3986, section 2.3)."""
 
 HOSTS = {"ses": "email"}
 """The first part of a service's host, if it differs from the service's name in signatures."""
@@ -48,18 +44,6 @@ class NotSent(OSError):
 
 class OutcomeUnknown(OSError):
     """The request was sent, but there was no response: the service may have acted on it."""
-
-
-class Request:
-    """An HTTP request. `path` is percent-encoded and has the query string."""
-
-    __slots__ = ("body", "headers", "method", "path")
-
-    def __init__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = body
 
 
 class Sent:
@@ -158,12 +142,6 @@ def error_of(response: Response) -> tuple[str, str]:
     return name.partition(":")[0].rpartition("#")[2], message
 
 
-def encoded(text: str) -> str:
-    """Percent-encode one path segment or query value as AWS does, including ":" and "/"."""
-    # Importing `urllib.parse` takes a tenth of the proxy's cold start.
-    return "".join(chr(byte) if byte in UNRESERVED else f"%{byte:02X}" for byte in text.encode())
-
-
 def endpoint_url(service: str) -> str:
     """Return the base URL of a service: AWS_ENDPOINT_URL, or AWS's own host in AWS_REGION.
 
@@ -171,7 +149,7 @@ def endpoint_url(service: str) -> str:
     """
     if local := os.environ.get("AWS_ENDPOINT_URL"):
         return local.rstrip("/")
-    region = _required("AWS_REGION")
+    region = required_variable("AWS_REGION")
     china = region.startswith("cn-")
     if os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true":
         domain = "api.amazonwebservices.com.cn" if china else "api.aws"
@@ -186,49 +164,6 @@ def http_connection(url: str, *, timeout: float) -> Connection:
     All share one TLS context: reading the certificate authorities takes longer than most requests.
     """
     return Connection(url, timeout=timeout, tls=_tls)
-
-
-def sign(request: Request, service: str, endpoint: str, *, at: float) -> dict[str, str]:
-    """Return the headers to send: those of the request plus Host, date and Authorization.
-
-    Signature Version 4, https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
-    `at` is the time to sign for, in seconds since the epoch.
-    """
-    region = _required("AWS_REGION")
-    timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
-    signed = {name.lower(): value for name, value in request.headers.items()}
-    signed |= {"host": endpoint.partition("://")[2].partition("/")[0], "x-amz-date": timestamp}
-    if token := os.environ.get("AWS_SESSION_TOKEN"):
-        signed["x-amz-security-token"] = token
-
-    names = ";".join(sorted(signed))
-    resource, _, query = request.path.partition("?")
-    canonical = "\n".join(
-        [
-            request.method,
-            "/".join(map(encoded, resource.split("/"))),  # Encoded twice everywhere but in S3.
-            "&".join("=".join(pair) for pair in sorted(_pairs(query))),
-            *(f"{name}:{' '.join(signed[name].split())}" for name in sorted(signed)),
-            "",
-            names,
-            hashlib.sha256(request.body).hexdigest(),
-        ]
-    )
-    scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
-    to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{_sha256(canonical)}"
-    signed["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={_required('AWS_ACCESS_KEY_ID')}/{scope}, "
-        f"SignedHeaders={names}, Signature={signature(scope, to_sign)}"
-    )
-    return signed
-
-
-def signature(scope: str, to_sign: str) -> str:
-    """Return a Signature Version 4 by the environment's credentials, in hexadecimal digits."""
-    key = f"AWS4{_required('AWS_SECRET_ACCESS_KEY')}".encode()
-    for part in (*scope.split("/"), to_sign):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key.hex()
 
 
 def _transmit(connection: Connection, request: Request, target: str, deadline: float) -> None:
@@ -308,18 +243,3 @@ def _is_silent(sock: socket.socket) -> bool:
 @cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    parts = (pair.partition("=") for pair in query.split("&") if pair)
-    return [(name, value) for name, _, value in parts]
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _required(name: str) -> str:
-    if value := os.environ.get(name):
-        return value
-    raise LookupError(f"{name} is not set. Lambda sets it; elsewhere, export it first.")

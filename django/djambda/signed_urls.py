@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from djambda_common.aws_api import encoded, signature
+from djambda_common.aws_signature import encoded, signature
 
 MAX_SECONDS = 7 * 24 * 60 * 60
 """https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"""

@@ -15,7 +15,8 @@ from typing import Any
 
 from djambda import deadline
 from djambda_common import egress as protocol
-from djambda_common.aws_api import NotSent, OutcomeUnknown, call, encoded, error_of
+from djambda_common.aws_api import NotSent, OutcomeUnknown, call, error_of
+from djambda_common.aws_signature import encoded
 from djambda_common.http_connection import Response
 from djambda_common.names import EGRESS_VARIABLE
 

@@ -16,15 +16,8 @@ from http import HTTPStatus
 from typing import Any
 
 from djambda.tasks import store
-from djambda_common.aws_api import (
-    NotSent,
-    OutcomeUnknown,
-    Request,
-    Sent,
-    encoded,
-    error_of,
-    send,
-)
+from djambda_common.aws_api import NotSent, OutcomeUnknown, Sent, error_of, send
+from djambda_common.aws_signature import Request, encoded
 from djambda_common.http_connection import Response
 from djambda_common.names import (
     DJANGO_SUFFIX,

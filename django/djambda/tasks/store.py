@@ -7,7 +7,8 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from djambda.bucket import bucket_url
-from djambda_common.aws_api import NotSent, OutcomeUnknown, Request, Sent, send
+from djambda_common.aws_api import NotSent, OutcomeUnknown, Sent, send
+from djambda_common.aws_signature import Request
 from djambda_common.http_connection import Response
 from djambda_common.task_record import Record, failed_key, record_key
 

@@ -1,4 +1,4 @@
-"""Signed requests to AWS: the same signature as botocore's, and never sent twice."""
+"""Requests to AWS, which are never sent twice."""
 
 import os
 import shutil
@@ -11,22 +11,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote
 
 import boto3
 import pytest
 from botocore.config import Config
-from hypothesis import given
-from hypothesis import strategies as st
 
 from djambda_common import aws_api
-from djambda_common.aws_api import NotSent, OutcomeUnknown, Request, call, encoded, sign
+from djambda_common.aws_api import NotSent, OutcomeUnknown, call
+from djambda_common.aws_signature import encoded
 from djambda_common.http_connection import Response
 from tests.support.fake_aws import (
     REGION,
     FakeAws,
     Reply,
-    botocore_authorization,
     fails,
     forget_connections,
     hangs_up,
@@ -52,60 +49,11 @@ def invoke(timeout: float = 5, body: bytes = b'{"a": 1}') -> Response:
     return call("lambda", path=INVOCATION, body=body, timeout=timeout)
 
 
-class TestSignature:
-    @pytest.mark.parametrize(
-        "path",
-        [
-            "/",
-            INVOCATION,
-            f"/2015-03-31/functions/{ARN}/invocations",
-            "/caf%C3%A9/a%20b/%7Btilde~%2A%7D",
-            "/functions?Marker=b&MaxItems=2&Marker=a",
-            "/functions?MaxItems",
-            "/functions?MaxItems=&Z=1&A=%2F%3D",
-            f"{INVOCATION}?Qualifier=%24LATEST",
-        ],
-    )
-    @pytest.mark.parametrize("token", ["", "a/session+token=="])
-    @pytest.mark.usefixtures("aws")
-    def test_equals_botocores(self, path: str, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
-        self.assert_same("POST", path, {"X-Amz-Target": "  two   blanks "}, b'{"a": 1}')
-
-    @given(
-        segments=st.lists(st.text(min_size=1).filter(lambda text: text not in {".", ".."})),
-        query=st.lists(st.tuples(st.text(min_size=1), st.text())),
-        body=st.binary(),
-    )
-    def test_equals_botocores_for_any_request(
-        self, segments: list[str], query: list[tuple[str, str]], body: bytes
-    ) -> None:
-        path = "/" + "/".join(map(encoded, segments))
-        if query:
-            path += "?" + "&".join(f"{encoded(name)}={encoded(value)}" for name, value in query)
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("AWS_REGION", REGION)
-            environment.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-            environment.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-            self.assert_same("GET", path, {}, body)
-
-    @staticmethod
-    def assert_same(method: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        endpoint = "http://[::1]:4566"
-        signed = sign(Request(method, path, headers, body), "lambda", endpoint, at=1_800_000_000)
-        assert signed["x-amz-date"] == "20270115T080000Z"
-        authorization = signed.pop("authorization")
-        assert authorization == botocore_authorization(
-            method, endpoint + path, signed, body, service="lambda", region=REGION
-        )
-
-    def test_missing_credentials_are_named(
-        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-        with pytest.raises(LookupError, match="AWS_SECRET_ACCESS_KEY is not set"):
-            invoke()
-        assert aws.connections == 0
+def test_missing_credentials_are_named(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(LookupError, match="AWS_SECRET_ACCESS_KEY is not set"):
+        invoke()
+    assert aws.connections == 0
 
 
 class TestEndpoint:
@@ -404,11 +352,6 @@ def test_error_of_reads_all_formats(
     headers: dict[str, str], body: bytes, expected: tuple[str, str]
 ) -> None:
     assert aws_api.error_of(Response(400, headers, body)) == expected
-
-
-@given(st.text(st.characters(codec="utf-8")))
-def test_encoded_is_percent_encoded(text: str) -> None:
-    assert aws_api.encoded(text) == quote(text, safe="")
 
 
 def test_imports_no_heavy_modules() -> None:
