@@ -177,15 +177,16 @@ def chart(tables: Iterable[Table]) -> str:
         parts.append(f'<text class="title" x="20" y="{top + 34}">{escape(table.title)}</text>')
         top += HEADING
         height = PANEL_HEADING + ROW * len(table.rows) + GAP
-        for number, title in enumerate(table.columns):
+        columns = _comparisons(table)
+        for number, column in enumerate(columns):
             left = 20 + PANEL * (number % PANELS)
             place = top + height * (number // PANELS)
             parts.append(
-                f'<text class="panel" x="{left}" y="{place + 18}">{escape(title)}, '
-                f"{escape(table.unit)}</text>"
+                f'<text class="panel" x="{left}" y="{place + 18}">'
+                f"{escape(table.columns[column])}, {escape(table.unit)}</text>"
             )
-            parts += _bars(table, number, left, place + PANEL_HEADING)
-        top += height * -(-len(table.columns) // PANELS)
+            parts += _bars(table, column, left, place + PANEL_HEADING)
+        top += height * -(-len(columns) // PANELS)
     width = 20 + PANEL * PANELS
     body = "\n  ".join(parts)
     return f"""\
@@ -196,6 +197,15 @@ def chart(tables: Iterable[Table]) -> str:
   {body}
 </svg>
 """  # noqa: E501 (a tag)
+
+
+def _comparisons(table: Table) -> list[int]:
+    """Return the columns with figures of more than one row."""
+    return [
+        column
+        for column in range(len(table.columns))
+        if sum(row[column] is not None for row in table.rows.values()) > 1
+    ]
 
 
 def _bars(table: Table, column: int, left: int, top: int) -> Sequence[str]:
