@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,10 @@ def in_environment(module: str, *arguments: str) -> Any:
         check=True,
     )
     return json.loads(completed.stdout)
+
+
+def in_turns(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """Yield each name in each round; each round begins with another."""
+    for turn in range(rounds):
+        first = turn % len(names)
+        yield from (*names[first:], *names[:first])

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table as Grid
 
+from bench import in_turns
 from bench.functions import (
     NAMES,
     WITH_VARIABLES,
@@ -129,20 +129,13 @@ def take_times(names: list[str], rounds: int, ssm_ms: int = 0) -> dict[str, Figu
                 if html != expected.setdefault(page, html):
                     raise WrongResponseError(f"{name}: {path} is another page:\n{html}")
             figures[name] = Figures({column: [] for column in COLUMNS}, _modules(api, name))
-        for name in _in_turns(names, rounds):
+        for name in in_turns(names, rounds):
             for page, path in PAGES.items():
                 figures[name].starts[page].append(_start(api, name, path)[0])
-        for name in _in_turns(names, rounds):
+        for name in in_turns(names, rounds):
             if drop_page_cache():
                 figures[name].starts[COLD].append(_start(api, name, PAGES[FIRST_PAGE])[0])
     return figures
-
-
-def _in_turns(names: list[str], rounds: int) -> Iterator[str]:
-    """Yield each name in each round; each round begins with another."""
-    for turn in range(rounds):
-        first = turn % len(names)
-        yield from names[first:] + names[:first]
 
 
 def drop_page_cache() -> bool:

@@ -22,7 +22,7 @@ from py_compile import PycInvalidationMode
 from statistics import median
 
 from awscdk import code
-from bench import environment
+from bench import environment, in_turns
 from bench.events import CHROME, rest
 from bench.report import Table
 
@@ -90,16 +90,13 @@ def run(rounds: int) -> list[Table]:
     with lambda_api() as api:
         for path in folders.values():  # Compiles every module.
             _start(api, path)
-        names = list(cold)
-        for number in range(rounds * STARTS):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                if name == FLOOR:
-                    cold[name].append(_start_of_python())
-                    continue
-                to_request, per_call = _start(api, folders[name])
-                cold[name].append(to_request)
-                warm[name].append(per_call)
+        for name in in_turns(list(cold), rounds * STARTS):
+            if name == FLOOR:
+                cold[name].append(_start_of_python())
+                continue
+            to_request, per_call = _start(api, folders[name])
+            cold[name].append(to_request)
+            warm[name].append(per_call)
     return [
         Table(
             title="The proxy",

@@ -13,7 +13,7 @@ from statistics import median
 from threading import Thread
 from unittest.mock import patch
 
-from bench import ROOT, in_environment
+from bench import ROOT, in_environment, in_turns
 from bench.packages import CREDENTIALS
 from bench.report import Table
 from bench.task_senders import DIRECT, NAMES
@@ -28,10 +28,8 @@ def run(rounds: int) -> list[Table]:
     """Return a table of the milliseconds to enqueue a task. A round takes about 10 s."""
     figures: dict[str, list[list[float]]] = {name: [] for name in NAMES}
     with fake_aws() as url, patch.dict(os.environ, variables(url)):
-        for number in range(rounds):
-            first = number % len(NAMES)
-            for name in NAMES[first:] + NAMES[:first]:
-                figures[name].append(in_environment("bench.task_senders", name, str(COUNT)))
+        for name in in_turns(NAMES, rounds):
+            figures[name].append(in_environment("bench.task_senders", name, str(COUNT)))
     return [
         Table(
             title="Background tasks",
