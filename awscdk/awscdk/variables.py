@@ -73,7 +73,7 @@ VARIABLES = {
         None,
     ),
     "AWS_ACCOUNT_ID": Variable(
-        "The account to deploy to; credentials of others are rejected. Empty: any account.",
+        "The account to deploy to; credentials for others are refused. Empty: any account.",
         optional(matching(r"[0-9]{12}", "the account's 12 digits")),
     ),
     "AVAILABILITY_ZONES": Variable(
@@ -95,7 +95,7 @@ VARIABLES = {
         optional(matching(r"Z[A-Z0-9]{5,31}", "the ID of a hosted zone, e.g. Z2FDTNDATAQYW2")),
     ),
     CORS_VARIABLE: Variable(
-        "Origins whose pages may read the proxy's errors, or * for all. Empty: the site's only.",
+        "Origins whose pages may read the proxy's errors, or * for all. Empty: only the site's own.",
         origins,
     ),
     "DB_MAX_ACU": Variable(
@@ -124,7 +124,7 @@ VARIABLES = {
         "x86_64",
     ),
     "LAMBDA_CONCURRENCY": Variable(
-        "The requests that Django can handle at once (reserved). Empty: the account's limit.",
+        "The requests that Django can handle at once, reserved. Empty: the account's limit.",
         optional(number(1, 1000, unit="requests")),
     ),
     "TASKS_CONCURRENCY": Variable(
@@ -133,18 +133,18 @@ VARIABLES = {
         "5",
     ),
     "API_RATE": Variable(
-        "Requests per second that the site accepts; API Gateway answers others with 429.",
+        "Requests per second that the site accepts; API Gateway responds to others with 429.",
         number(1, API_RATE_QUOTA, unit="requests per second"),
         "100",
     ),
     "API_BURST": Variable(
-        "Requests that the site accepts at once, above API_RATE, after a quiet moment.",
+        "Requests that the site accepts at once above API_RATE, after a quiet moment.",
         number(1, API_BURST_QUOTA, unit="requests"),
         "200",
     ),
     BLOCKED_PATHS_VARIABLE: Variable(
-        "Paths that the proxy answers with 404, without waking the site: patterns with * at the "
-        "beginning or end, or none.",
+        "Paths to which the proxy responds with 404, without waking the site: patterns with * at "
+        "the beginning or end, or none.",
         patterns,
         BLOCKED_PATHS,
     ),
@@ -156,12 +156,12 @@ VARIABLES = {
         "ipv6",
     ),
     MAIL_FROM_VARIABLE: Variable(
-        "The sender of the site's mail, with quotes: 'My site <site@example.com>'. Empty: no mail.",
+        "The sender of the site's mail, in quotes: 'My site <site@example.com>'. Empty: no mail.",
         optional(mailbox),
     ),
     "MAIL_IDENTITY": Variable(
-        "create or existing: whether SES has the identity of MAIL_FROM already. Empty: create, but "
-        "existing in ephemeral environments.",
+        "create or existing: whether the deploy creates the identity of MAIL_FROM in SES. Empty: "
+        "create, but existing in ephemeral environments.",
         optional(one_of("create", "existing")),
     ),
     "DJANGO_SUPERUSER_USERNAME": Variable(
@@ -178,7 +178,9 @@ VARIABLES = {
         flag,
         "false",
     ),
-    "DEBUG": Variable("true: Django shows its debug pages. Never in production.", flag, "false"),
+    "DEBUG": Variable(
+        "true: Django shows its debug pages. Never use it in production.", flag, "false"
+    ),
 }
 
 RENAMED = {"THROW_AWAY": "EPHEMERAL"}
