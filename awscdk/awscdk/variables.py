@@ -95,7 +95,7 @@ VARIABLES = {
         optional(matching(r"Z[A-Z0-9]{5,31}", "the ID of a hosted zone, e.g. Z2FDTNDATAQYW2")),
     ),
     CORS_VARIABLE: Variable(
-        "Origins whose pages may read the proxy's errors, or * for all. Empty: only the site's own.",
+        "Origins whose pages may read the proxy's errors; * for all. Empty: only the site's own.",
         origins,
     ),
     "DB_MAX_ACU": Variable(
