@@ -9,13 +9,17 @@ https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.htm
 import json
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
 
+from djambda_common.names import TASK_ATTEMPTS
 from djambda_common.stored_object import find_object
 from djambda_common.task_record import (
+    FAILED,
     FINISHED,
+    SUCCESSFUL,
     Record,
     add_error,
     event_task_id,
@@ -32,28 +36,39 @@ log.setLevel(logging.INFO)
 
 def lambda_handler(event: dict[str, Any], _context: object) -> None:
     """Handle the invocation record of an asynchronous invocation that has failed."""
-    task = event["requestPayload"].get("task")
-    if task is None:  # Another event that was sent to the alias.
-        log.error("Not a task: an event with %s", ", ".join(sorted(event["requestPayload"])))
+    context, error = event["requestContext"], describe(event)
+    payload = event.get("requestPayload")
+    task = payload.get("task") if isinstance(payload, dict) else None
+    if not isinstance(task, dict):  # Another event that was sent to the alias.
+        log.error("Request %s was no task: %s", context["requestId"], error["traceback"])
         return
-    task_id = event_task_id(task, event["requestContext"]["requestId"])
+    task_id = event_task_id(task, context["requestId"])
     s3, bucket = boto3.client("s3"), os.environ["BUCKET"]
     record = _load(s3, bucket, task_id) or new_record(task_id, task)
-    if record["status"] in FINISHED and "retry" not in task:
+    if _is_recorded(record, error, is_retry="retry" in task):
         return
-    error = describe(event)
+    has_begun = record["status"] not in FINISHED
+    before = record["limit"] - TASK_ATTEMPTS if has_begun else record["attempts"]
     add_error(record, error, is_last=True)
-    killed = event["requestContext"].get("approximateInvokeCount", 0) - record["attempts"]
-    record["worker_ids"] += [error["request_id"]] * killed
+    attempts = before + context.get("approximateInvokeCount", 0)
+    record["worker_ids"] += [error["request_id"]] * (attempts - len(record["worker_ids"]))
     record["attempts"] = len(record["worker_ids"])
+    # First, because Lambda repeats this function if the second request fails.
+    s3.put_object(Bucket=bucket, Key=failed_key(task_id), Body=b"")
     s3.put_object(
         Bucket=bucket,
         Key=record_key(task_id),
         Body=json.dumps(record).encode(),
         ContentType="application/json",
     )
-    s3.put_object(Bucket=bucket, Key=failed_key(task_id), Body=b"")
     log.error("Task %s (%s) has failed: %s", task_id, record["task"], error["exception_class"])
+
+
+def _is_recorded(record: Record, error: Mapping[str, str | None], *, is_retry: bool) -> bool:
+    """Return whether the record has the task's outcome: Lambda may send an error twice."""
+    if record["status"] == FAILED:
+        return not is_retry or error in record["errors"]
+    return bool(record["status"] == SUCCESSFUL)
 
 
 def describe(event: dict[str, Any]) -> dict[str, str | None]:

@@ -25,6 +25,9 @@ HOLDS_DATA = {
 }
 """The data in resources of these types, which a replacement or a deletion loses."""
 
+TASKS_FOR_LATER = ("AWS::Scheduler::ScheduleGroup", "TasksLater")
+"""The group of the schedules that Django creates. Those of the project are in its configuration."""
+
 EFFECTS = {
     "add": "added",
     "change": "changed",
@@ -45,9 +48,16 @@ class Change:
     name: str
 
     @property
+    def data(self) -> str:
+        """The data in the resource, "" if there is none."""
+        if (self.type, self.name) == TASKS_FOR_LATER:
+            return "tasks for later, and tasks that wait"
+        return HOLDS_DATA.get(self.type, "")
+
+    @property
     def endangers_data(self) -> bool:
         """True if the resource's data is lost, or no longer managed by the stack."""
-        return self.kind in {"replace", "risk", "remove", "leave"} and self.type in HOLDS_DATA
+        return self.kind in {"replace", "risk", "remove", "leave"} and bool(self.data)
 
 
 def summarize(changes: Sequence[Change]) -> str:

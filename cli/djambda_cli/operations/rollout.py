@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from djambda_cli.aws import maintenance, stacks, versions
 from djambda_cli.aws.cdk import Cdk
-from djambda_cli.aws.change_sets import EFFECTS, HOLDS_DATA, Change, load_changes, summarize
+from djambda_cli.aws.change_sets import EFFECTS, Change, load_changes, summarize
 from djambda_cli.aws.errors import aws_errors
 from djambda_cli.aws.failures import failure_reason
 from djambda_cli.deployment import Deployment, verify_target
@@ -229,7 +229,7 @@ class Rollout:
         dangers = [change for change in changes if change.endangers_data]
         for change in dangers:
             self.steps.console.print(
-                f"    [bold red]{EFFECTS[change.kind]}: {HOLDS_DATA[change.type]}[/bold red] "
+                f"    [bold red]{EFFECTS[change.kind]}: {change.data}[/bold red] "
                 f"[red]({change.type} {escape(change.name)})[/red]",
                 highlight=False,
                 soft_wrap=True,

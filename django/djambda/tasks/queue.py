@@ -115,8 +115,8 @@ def _record_dead_letter(task: dict[str, Any], message_id: str) -> None:
         "request_id": None,
     }
     add_error(record, error, is_last=True)
-    store.save(record)
     store.mark_failed(task_id, failed=True)
+    store.save(record)  # The last, because it says that this message has been recorded.
     logger.error("Task %s (%s) has failed: it could not be started", task_id, record["task"])
 
 

@@ -192,9 +192,10 @@ class Attempt:
         }
 
     def _store_failure(self) -> None:
-        store.save(self._record)
+        """Store an error; the record last, because a task with an outcome is not repeated."""
         if self._record["status"] == FAILED:
             store.mark_failed(self._record["id"], failed=True)
+        store.save(self._record)
 
     def _retry(self, error: BaseException) -> TaskAttemptFailed:
         record = self._record

@@ -18,6 +18,7 @@ class FakeS3:
 
     def __init__(self, *records: dict[str, Any]) -> None:
         self.objects = {f"tasks/{record['id']}.json": json.dumps(record) for record in records}
+        self.refused: list[str] = []
 
     def get_object(self, *, Key: str, **_: str) -> dict[str, Any]:  # noqa: N803 (as boto3)
         if Key not in self.objects:
@@ -25,6 +26,9 @@ class FakeS3:
         return {"Body": io.BytesIO(self.objects[Key].encode())}
 
     def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:  # noqa: N803 (as boto3)
+        if Key in self.refused:
+            self.refused.remove(Key)
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
         self.objects[Key] = Body.decode()
 
     @property
@@ -33,9 +37,8 @@ class FakeS3:
         return record
 
 
-def handle(
-    monkeypatch: pytest.MonkeyPatch, s3: FakeS3, task: object, **context: object
-) -> dict[str, Any]:
+def send(monkeypatch: pytest.MonkeyPatch, s3: FakeS3, payload: object, **context: object) -> None:
+    """Send the record of an invocation, as Lambda does; `payload` is its event."""
     monkeypatch.setattr("boto3.client", lambda _service: s3)
     monkeypatch.setenv("BUCKET", "bucket")
     failed_tasks.lambda_handler(
@@ -47,7 +50,7 @@ def handle(
                 "approximateInvokeCount": 3,
                 **context,
             },
-            "requestPayload": {"task": task},
+            **({} if payload is None else {"requestPayload": payload}),
             "responsePayload": {
                 "errorType": "Runtime.OutOfMemory",
                 "errorMessage": "RequestId: 1 Error: Runtime exited",
@@ -55,6 +58,12 @@ def handle(
         },
         None,
     )
+
+
+def handle(
+    monkeypatch: pytest.MonkeyPatch, s3: FakeS3, task: object, **context: object
+) -> dict[str, Any]:
+    send(monkeypatch, s3, {"task": task}, **context)
     return s3.record
 
 
@@ -107,8 +116,83 @@ def test_task_that_did_not_start_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "LAMBDA_CONCURRENCY" in record["errors"][0]["traceback"]
 
 
-def test_other_events_are_only_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+def retry(monkeypatch: pytest.MonkeyPatch, s3: FakeS3) -> dict[str, Any]:
+    send(monkeypatch, s3, {"task": {"retry": "abc"}})
+    return s3.record
+
+
+FAILED_BEFORE = {
+    "status": "FAILED",
+    "attempts": 3,
+    "worker_ids": ["a", "b", "c"],
+    "errors": [{"exception_class": "ValueError", "traceback": "t", "at": None, "request_id": "c"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("stored", "attempts"),
+    [
+        (FAILED_BEFORE, 6),  # Django did not start.
+        (FAILED_BEFORE | {"status": "READY", "limit": 6}, 6),
+        (
+            FAILED_BEFORE
+            | {"status": "READY", "limit": 6, "attempts": 4, "worker_ids": ["a", "b", "c", "d"]},
+            6,
+        ),
+    ],
+)
+def test_attempts_of_a_retry_are_added(
+    monkeypatch: pytest.MonkeyPatch, stored: dict[str, Any], attempts: int
+) -> None:
+    s3 = FakeS3(new_record("abc", TASK | stored))
+
+    record = retry(monkeypatch, s3)
+
+    assert (record["status"], record["attempts"]) == ("FAILED", attempts)
+    assert len(record["worker_ids"]) == attempts
+    assert len(record["errors"]) == 2
+
+
+def test_failure_of_a_retry_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda may send the record twice."""
+    s3 = FakeS3(new_record("abc", TASK | FAILED_BEFORE))
+
+    first = retry(monkeypatch, s3)
+
+    assert retry(monkeypatch, s3) == first
+
+
+def test_success_of_a_retry_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = new_record("abc", TASK | FAILED_BEFORE | {"status": "SUCCESSFUL"})
+    s3 = FakeS3(stored)
+
+    assert retry(monkeypatch, s3) == stored
+    assert "tasks/failed/abc" not in s3.objects
+
+
+@pytest.mark.parametrize("key", ["tasks/abc.json", "tasks/failed/abc"])
+def test_failure_that_could_not_be_stored_is_stored_by_the_next_attempt(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    s3 = FakeS3(new_record("abc", TASK))
+    s3.refused = [key]
+    with pytest.raises(ClientError):
+        handle(monkeypatch, s3, TASK)
+
+    record = handle(monkeypatch, s3, TASK)
+
+    assert record["status"] == "FAILED"
+    assert record["attempts"] == 3
+    assert "tasks/failed/abc" in s3.objects
+
+
+@pytest.mark.parametrize("payload", [None, {}, [], "text", {"task": None}, {"task": "a.b"}])
+def test_other_events_are_only_logged(
+    monkeypatch: pytest.MonkeyPatch, payload: object, caplog: pytest.LogCaptureFixture
+) -> None:
     s3 = FakeS3()
 
-    with pytest.raises(KeyError):
-        handle(monkeypatch, s3, None)
+    send(monkeypatch, s3, payload)
+
+    assert s3.objects == {}
+    assert "11111111-2222" in caplog.text

@@ -165,6 +165,28 @@ def test_dead_letters_are_recorded(queue: Any, service: Lambda) -> None:
     )
 
 
+def test_dead_letter_is_listed_although_the_bucket_failed(
+    queue: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = {"task": {"id": "dead1", "task": "polls.tasks.count"}}
+    service.aws.dead_letters = [
+        {"MessageId": "m0", "ReceiptHandle": "r0", "Body": json.dumps(letter)}
+    ]
+    queue.echo.enqueue(1)
+
+    def unreachable_bucket(*_: object, **__: object) -> None:
+        raise store.StoreError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "mark_failed", unreachable_bucket)
+        deliver(messages(service)[0])
+    monkeypatch.setattr(queue_module, "_checked_at", 0.0)
+    deliver(messages(service)[0])
+
+    assert service.record("dead1")["status"] == "FAILED"
+    assert service.is_marked("dead1")
+
+
 def test_task_for_later_is_a_schedule(tasks: Any, service: Lambda) -> None:
     begin = timezone.now() + timedelta(hours=1)
 

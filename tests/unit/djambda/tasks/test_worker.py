@@ -195,6 +195,29 @@ def test_lost_record_of_a_success_does_not_run_the_task_again(
     assert service.run()["status"] == "SUCCESSFUL"
 
 
+def test_failure_is_listed_although_the_bucket_failed(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = tasks.fail.enqueue().id
+    event = service.events.pop()["task"]
+    for _ in (1, 2):
+        with pytest.raises(TaskAttemptFailed):
+            run_task(event, Context())
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "mark_failed", unreachable_bucket)
+        with pytest.raises(store.StoreError):
+            run_task(event, Context())
+
+    run_task(event, Context())
+
+    assert service.record(task_id)["status"] == "FAILED"
+    assert service.is_marked(task_id)
+
+
+def unreachable_bucket(*_: object, **__: object) -> None:
+    raise store.StoreError
+
+
 def test_log_has_no_arguments(
     tasks: Any, service: Lambda, caplog: pytest.LogCaptureFixture
 ) -> None:
