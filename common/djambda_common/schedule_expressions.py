@@ -127,6 +127,7 @@ CRON_FIELDS = (
     DAY_OF_WEEK,
     Field("year", 1970, 2199),
 )
+UNIX_DAYS = re.compile(r"(?:\*|(?P<first>[0-7])(?:-(?P<last>[0-7]))?)(?:/(?P<step>[1-7]))?")
 SHORTCUTS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -233,8 +234,18 @@ def _from_unix(fields: list[str]) -> str:
         day_of_month, day_of_week = day_of_month.replace("?", "*"), "?"
     else:
         day_of_month = "?"
-        day_of_week = re.sub(r"\d+", lambda day: DAYS_OF_WEEK[int(day[0]) % 7], day_of_week)
+        day_of_week = ",".join(map(_unix_days, day_of_week.split(",")))
     return f"cron({minutes} {hours} {day_of_month} {month} {day_of_week} *)"
+
+
+def _unix_days(part: str) -> str:
+    """Return days of the week of Unix by their names, one by one where Scheduler has no range."""
+    match = UNIX_DAYS.fullmatch(part)
+    if not match or not (match["step"] or match["last"] == "7"):
+        return re.sub(r"\d+", lambda day: DAYS_OF_WEEK[int(day[0]) % 7], part)
+    first, last = int(match["first"] or 0), int(match["last"] or 6)
+    days = range(first, last + 1, int(match["step"] or 1))
+    return ",".join(dict.fromkeys(DAYS_OF_WEEK[day % 7] for day in days))
 
 
 def _values(text: str, field: Field) -> tuple[int, ...]:
