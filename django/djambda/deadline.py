@@ -31,6 +31,9 @@ COMMAND_SECONDS = 120.0
 """The time that a command waits for the database, which can take more than 30 s to resume after a
 day: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html"""
 
+LATE_SECONDS = 0.5
+"""The time for a call of another service that reports a request that has been stopped."""
+
 CONNECT_RESERVE = 2.0
 """libpq waits at least this long for a connection, which no signal interrupts."""
 
@@ -58,7 +61,8 @@ own_threads: set[threading.Thread] = set()
 class Deadline:
     """The limits of a request, a command, or INIT; the times are those of `time.monotonic`.
 
-    `ends` is None if nothing stops it. `asleep` becomes true when connecting to the database has
+    `ends` is None if nothing stops it. `is_late` becomes true when a request has been stopped, and
+    its visitor waits for the response that says so, `asleep` when connecting to the database has
     been given up, and `connected` when a connection has worked. While `required` is true, giving up
     raises `DatabaseNeeded`.
     """
@@ -76,6 +80,7 @@ class Deadline:
         self.received = now - waited
         self.connect_by = now + connect_seconds
         self.ends = None if seconds is None else now + seconds
+        self.is_late = False
         self.asleep = False
         self.connected = False
         self.required = False
@@ -146,6 +151,9 @@ def limited_request(event: dict[str, Any], context: object) -> Iterator[None]:
     signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     try:
         yield
+    except RequestTimedOut:
+        deadline.is_late = True
+        raise
     finally:
         stop.enabled = False
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -25,7 +25,7 @@ LONGEST_SECONDS = 880.0
 RESERVE_SECONDS = 0.5
 """The time that a web request has left to handle a timeout."""
 START_SECONDS = 5.0
-"""The time that the function may need to start."""
+"""The time that the function may need to start, which a web request may not have."""
 TRIES_TO_SEND = 2
 ERROR = 400
 SERVER_ERROR = 500
@@ -56,7 +56,7 @@ def seconds_left() -> float:
     """Return the seconds that a request may take, at most until its visitor's time is over."""
     ends = deadline.current.ends
     if ends is None:
-        return LONGEST_SECONDS
+        return deadline.LATE_SECONDS if deadline.current.is_late else LONGEST_SECONDS
     return max(0.1, ends - time.monotonic() - RESERVE_SECONDS)
 
 
@@ -68,7 +68,9 @@ def invoke(event: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     if len(payload) > protocol.MAX_PAYLOAD:
         # Nothing is sent, but another attempt would fail, too.
         raise too_large()
-    result = _result(_send(payload, seconds + START_SECONDS))
+    # In a web request, before it is stopped, so that its code gets the library's exception.
+    reserve = START_SECONDS if seconds == LONGEST_SECONDS else RESERVE_SECONDS / 2
+    result = _result(_send(payload, seconds + reserve))
     if "error" in result:
         raise RequestFailed(str(result["error"]), str(result.get("message", "")))
     return result, base64.b64decode(result["body"])

@@ -148,7 +148,7 @@ def _deliver(body: bytes) -> None:
 def _seconds() -> float:
     ends = deadline.current.ends
     if ends is None:
-        return COMMAND_SECONDS
+        return deadline.LATE_SECONDS if deadline.current.is_late else COMMAND_SECONDS
     return min(REQUEST_SECONDS, ends - time.monotonic() - RESPONSE_SECONDS)
 
 

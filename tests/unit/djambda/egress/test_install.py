@@ -10,6 +10,7 @@ import pytest
 
 from djambda import deadline
 from djambda.egress import function
+from djambda_common.aws_api import OutcomeUnknown
 from tests.support.http_servers import Server
 from tests.unit.djambda.egress.conftest import Egress
 from tests.unit.djambda.egress.test_urllib import urlopen
@@ -78,6 +79,34 @@ def test_request_ends_before_its_visitor_is_told(
         urlopen(f"{server.url}/hang")
     assert time.monotonic() < limit.ends  # type: ignore[operator]
     assert invocations.events[0]["seconds"] < 0.8
+
+
+def test_function_that_does_not_start_is_an_error_of_the_library(
+    invocations: Egress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the request would be stopped, and its code could not handle the failure."""
+    limit = deadline.Deadline(connect_seconds=1, seconds=3)
+    monkeypatch.setattr(deadline, "current", limit)
+    invocations.error = OutcomeUnknown("silent")
+
+    with pytest.raises(ConnectionResetError):
+        urlopen("http://127.0.0.1/")
+
+    assert invocations.timeouts[0] < 3
+
+
+def test_request_that_has_been_stopped_has_no_time(
+    server: Server, invocations: Egress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler of log records may report it to a service."""
+    stopped = deadline.Deadline(connect_seconds=1)
+    stopped.is_late = True
+    monkeypatch.setattr(deadline, "current", stopped)
+
+    with urlopen(f"{server.url}/status/200"):
+        pass
+
+    assert invocations.timeouts[0] < deadline.RESPONSE_SECONDS
 
 
 def test_command_waits_longer(server: Server, invocations: Egress) -> None:

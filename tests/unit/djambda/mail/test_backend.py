@@ -412,6 +412,18 @@ class TestTime:
         with pytest.raises(OutcomeUnknownError, match="no response within"):
             message().send()
 
+    def test_page_that_has_been_stopped_does_not_wait_for_mail_to_admins(
+        self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stopped = deadline.Deadline(connect_seconds=25)
+        stopped.is_late = True
+        monkeypatch.setattr(deadline, "current", stopped)
+        monkeypatch.setattr(ses, "COMMAND_SECONDS", 60)
+        aws.will(keeps_silent)
+
+        with pytest.raises(OutcomeUnknownError, match=r"no response within 0\.[0-5] s"):
+            message().send()
+
     @pytest.mark.usefixtures("aws")
     def test_unreachable_service_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
