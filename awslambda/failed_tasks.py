@@ -29,6 +29,8 @@ from djambda_common.task_record import (
 )
 
 EXPIRED = "EventAgeExceeded"
+RECORDED = "TaskAttemptFailed"
+"""The runtime's error for an exception of the task, which the record has already."""
 
 log = logging.getLogger("djambda")
 log.setLevel(logging.INFO)
@@ -49,6 +51,8 @@ def lambda_handler(event: dict[str, Any], _context: object) -> None:
         return
     has_begun = record["status"] not in FINISHED
     before = record["limit"] - TASK_ATTEMPTS if has_begun else record["attempts"]
+    if error["exception_class"] == RECORDED and record["errors"]:
+        error = record["errors"].pop()
     add_error(record, error, is_last=True)
     attempts = before + context.get("approximateInvokeCount", 0)
     record["worker_ids"] += [error["request_id"]] * (attempts - len(record["worker_ids"]))

@@ -20,11 +20,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import ManagementUtility
 from django.db import connections
-from django.urls import set_script_prefix
 
 from djambda import deadline
 from djambda.captured_output import Sink, captured_output
 from djambda.parameters import get_parameters
+from djambda.request_state import outside_requests
 from djambda_common.names import SUPERUSER_PASSWORD
 
 OUTPUT_LIMIT = 5_500_000
@@ -161,7 +161,7 @@ def execute(arguments: list[str], sink: Sink, *, merged: bool, logged: float = m
     with (
         captured_output(sink, merged=merged, logged=logged),
         _superuser_password(arguments[0]),
-        _site_prefix(),
+        outside_requests(),
         _same_logging(),
     ):
         exit_code = _run(arguments)
@@ -208,21 +208,6 @@ def _same_logging() -> Iterator[None]:
         yield
     finally:
         settings.LOGGING_CONFIG = configure
-
-
-@contextlib.contextmanager
-def _site_prefix() -> Iterator[None]:
-    """Let `reverse` return the URLs that visitors use, with the API's stage."""
-    prefix = os.environ.get("SITE_PREFIX")
-    if not prefix or settings.FORCE_SCRIPT_NAME:
-        yield
-        return
-    settings.FORCE_SCRIPT_NAME = prefix  # `ManagementUtility` sets the script prefix from it.
-    try:
-        yield
-    finally:
-        settings.FORCE_SCRIPT_NAME = None
-        set_script_prefix("/")
 
 
 def _exit_code(exit_request: SystemExit) -> int:

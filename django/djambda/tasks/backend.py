@@ -6,8 +6,10 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -28,6 +30,10 @@ class TaskMissing(Exception):  # noqa: N818 (an outcome)
     """The function of a task does not exist, or is not a task."""
 
 
+class WorkerLost(Exception):  # noqa: N818 (an outcome)
+    """An attempt has ended without an exception of the task's; the traceback says how."""
+
+
 class LambdaBackend:
     """Runs tasks in invocations of their own of the Django function.
 
@@ -41,6 +47,7 @@ class LambdaBackend:
     base: Any
     signals: Any
     missing_result: Any
+    invalid_task: Any
     normalize_json: Any
 
     alias: str
@@ -49,8 +56,8 @@ class LambdaBackend:
     def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Send a task, when the open transaction commits.
 
-        Raises `TypeError` or `ValueError` if an argument is not JSON, and `TaskNotSent` if AWS
-        refuses the task.
+        Raises `TypeError` or `ValueError` if an argument is not JSON, the framework's error for
+        invalid tasks if no worker could import the task, and `TaskNotSent` if AWS refuses it.
         """
         self.validate_task(task)  # type: ignore[attr-defined]
         record = new_record(
@@ -64,11 +71,12 @@ class LambdaBackend:
                 "run_after": iso(task.run_after),
             },
         )
+        self._require_path(task, record)
         try:
             result = self.result_of(record, task, args, kwargs)
             record |= {"args": result.args, "kwargs": result.kwargs}
-            store.encode(record)
-        except (TypeError, ValueError) as error:
+            _require_json(record)
+        except (TypeError, ValueError, RecursionError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(
                 f"{error}. The arguments of {task.module_path} must be JSON: pass the primary "
@@ -81,7 +89,7 @@ class LambdaBackend:
 
     def get_result(self, result_id: str) -> Any:
         """Return the result of a task, whose transaction has committed."""
-        record = store.load(result_id) if TASK_ID.fullmatch(result_id) else None
+        record = store.load(result_id) if TASK_ID.fullmatch(str(result_id)) else None
         if record is None:
             raise self.missing_result(result_id)
         try:
@@ -89,6 +97,20 @@ class LambdaBackend:
         except TaskMissing as error:
             raise self.missing_result(f"{result_id}: {error}") from error
         return self.result_of(record, task)
+
+    def _require_path(self, task: Any, record: Record) -> None:
+        """Raise the framework's error unless a worker finds the task by its path."""
+        try:
+            found = self.task_of(record).func
+        except TaskMissing as error:
+            reason = str(error)
+        else:
+            reason = "" if found is task.func else f"{task.module_path} is another task"
+        if reason:
+            raise self.invalid_task(
+                f"A worker could not run this task: {reason}. Define the task in a module, not in "
+                "a class, and give it the name of its function."
+            )
 
     def task_of(self, record: Record) -> Any:
         """Return the task of a record. Raises `TaskMissing`."""
@@ -136,7 +158,8 @@ class LambdaBackend:
             backend=self.alias,
             errors=[
                 self.base.TaskError(
-                    exception_class_path=error["exception_class"], traceback=error["traceback"]
+                    exception_class_path=_class_path(error["exception_class"]),
+                    traceback=error["traceback"],
                 )
                 for error in record["errors"]
             ],
@@ -144,6 +167,21 @@ class LambdaBackend:
         )
         object.__setattr__(result, "_return_value", record["return_value"])
         return result
+
+
+def _require_json(record: Record) -> None:
+    """Raise `TypeError` or `ValueError` if a worker would get other arguments."""
+    stored = json.loads(store.encode(record))
+    if any(stored[name] != record[name] for name in ("args", "kwargs")):
+        raise TypeError("A dictionary has keys that are not strings")
+
+
+def _class_path(name: str) -> str:
+    """Return the path of an exception's class; errors of Lambda have none of their own."""
+    package, dot, _ = name.partition(".")
+    if dot and (package in sys.modules or find_spec(package)):
+        return name
+    return f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from django_tasks import base, signals
 from django_tasks.backends.base import BaseTaskBackend
-from django_tasks.exceptions import TaskResultDoesNotExist
+from django_tasks.exceptions import InvalidTaskError, TaskResultDoesNotExist
 from django_tasks.utils import normalize_json
 
 from djambda.tasks.backend import LambdaBackend
@@ -14,4 +14,5 @@ class Backend(LambdaBackend, BaseTaskBackend):
     base = base
     signals = signals
     missing_result = TaskResultDoesNotExist
+    invalid_task = InvalidTaskError
     normalize_json = staticmethod(normalize_json)

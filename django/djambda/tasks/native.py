@@ -2,7 +2,7 @@
 
 from django.tasks import base, signals
 from django.tasks.backends.base import BaseTaskBackend
-from django.tasks.exceptions import TaskResultDoesNotExist
+from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.utils.json import normalize_json
 
 from djambda.tasks.backend import LambdaBackend
@@ -14,4 +14,5 @@ class Backend(LambdaBackend, BaseTaskBackend):
     base = base
     signals = signals
     missing_result = TaskResultDoesNotExist
+    invalid_task = InvalidTask
     normalize_json = staticmethod(normalize_json)

@@ -7,6 +7,7 @@ transactions, tasks are sent at once, without the database, which may be asleep.
 """
 
 import contextlib
+import json
 import logging
 import os
 import time
@@ -34,6 +35,8 @@ BATCH = 20
 BATCH_SECONDS = 10
 """The time after which a batch ends, such as while AWS does not respond."""
 
+ARGUMENTS = ("args", "kwargs")
+
 _with_table: set[str] = set()
 """The databases that have the outbox."""
 
@@ -48,16 +51,21 @@ held = ""
 
 def deliver(record: Record) -> None:
     """Send a task, or let the open transaction send it. Raises `TaskNotSent`."""
-    if held:
-        _add({**record, "version": held}, _open_transaction() or DEFAULT_DB_ALIAS)
-        return
     using = _open_transaction()
+    if using is None and held:
+        using = DEFAULT_DB_ALIAS
     if using is None:
         _send_or_discard(record)
-        return
-    if not _has_table(using):
+    elif not _has_table(using):
         transaction.on_commit(partial(_send_or_discard, record), using=using)
-        return
+    elif held:
+        _add({**record, "version": held}, using)
+    else:
+        _add_and_send(record, using)
+
+
+def _add_and_send(record: Record, using: str) -> None:
+    """Add a task to the outbox, and send it after the commit, unless the project commits itself."""
     _add(record, using)
     if connections[using].in_atomic_block:
         transaction.on_commit(
@@ -120,7 +128,15 @@ def send_left_tasks(**_: Any) -> None:
 
 
 def _add(record: Record, using: str) -> None:
-    OutgoingTask.objects.using(using).create(id=record["id"], record=record)
+    # The arguments as text: PostgreSQL's jsonb sorts keys, changes numbers, and refuses "\0".
+    arguments = {name: json.dumps(record[name]) for name in ARGUMENTS}
+    OutgoingTask.objects.using(using).create(id=record["id"], record={**record, **arguments})
+
+
+def _record_of(row: OutgoingTask) -> Record:
+    """Return the record of a row, to send it in the version that is live."""
+    arguments = {name: json.loads(row.record[name]) for name in ARGUMENTS}
+    return {**row.record, **arguments, "version": None}
 
 
 def _open_transaction() -> str | None:
@@ -180,7 +196,7 @@ def _send_row(task_id: str, using: str) -> bool:
         with transaction.atomic(using=using):
             row = free.first()
             if row is not None and row.delete(using=using)[0]:
-                send_task({**row.record, "version": None})
+                send_task(_record_of(row))
     except TaskNotSent:
         rows.update(created_at=timezone.now())
         logger.exception("Task %s remains in the outbox; later work sends it", task_id)

@@ -9,12 +9,10 @@ Lambda delivers an event again if this function raises an exception, and if the 
 the last delivery, `awslambda/failed_tasks.py` records the failure, unless this module has.
 """
 
-import contextlib
 import logging
-import sys
-import threading
+import time
 import traceback
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -23,9 +21,11 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from djambda import deadline
+from djambda.request_state import outside_requests
 from djambda.tasks import store
 from djambda.tasks.backend import LambdaBackend, TaskMissing, iso
 from djambda.tasks.outbox import send_left_tasks
+from djambda.tasks.timeout_warning import warning_before_timeout
 from djambda_common.names import TASK_ATTEMPTS
 from djambda_common.task_record import (
     FAILED,
@@ -40,8 +40,15 @@ from djambda_common.task_record import (
 
 logger = logging.getLogger(__name__)
 
-WARNING_SHARE = 0.8
-"""The share of the function's time after which a running task is logged."""
+
+EARLY_SECONDS = 60
+"""The seconds by which a task may be sent too early: `LEAST_DELAY` of `sending.py`, and the minutes
+of EventBridge Scheduler."""
+
+NOT_JSON = (
+    "The task has run, and is not retried: its return value is not JSON. Return numbers, text, "
+    "lists or dictionaries, or nothing."
+)
 
 
 class BadTaskEvent(ValueError):  # noqa: N818 (as below)
@@ -70,13 +77,24 @@ def run_task(message: Any, context: Any, *, is_repeated: bool = False) -> dict[s
     attempt = Attempt(record, context)
     if is_repeated and not attempt.count_repetition():
         return {"task": task_id, "status": record["status"]}
+    _wait_to_begin(record)
     try:
-        with _warning_before_timeout(record, context):
+        with outside_requests(), warning_before_timeout(record, context):
             attempt.run()
         send_left_tasks()
     finally:
         connections.close_all()  # Their sessions may be idle for long, which keeps Aurora awake.
     return {"task": task_id, "status": record["status"]}
+
+
+def _wait_to_begin(record: Record) -> None:
+    """Wait until the time before which a task must not run, if it was sent a little early."""
+    if record["run_after"] is None:
+        return
+    begin = datetime.fromisoformat(record["run_after"]).astimezone(UTC)
+    seconds = (begin - datetime.now(UTC)).total_seconds()
+    if 0 < seconds <= EARLY_SECONDS:
+        time.sleep(seconds)
 
 
 def _begin_retry(record: Record) -> None:
@@ -110,10 +128,11 @@ class Attempt:
             task = backend.task_of(record)
         except TaskMissing as error:
             self._give_up(error)
-        except Exception as error:  # noqa: BLE001 (the task cannot be imported)
+        except Exception as error:
             self._fail(error)
             if record["status"] != FAILED:
                 raise self._retry(error) from None
+            logger.exception("Task %s (%s) has failed", record["id"], record["task"])
         else:
             self._call(task, backend)
 
@@ -122,15 +141,19 @@ class Attempt:
         record["status"] = "RUNNING"
         result = backend.result_of(record, task)
         signals, sender = backend.signals, type(backend)
-        signals.task_started.send(sender, task_result=result)
         context = [backend.base.TaskContext(task_result=result)] if task.takes_context else []
+        has_run = False
         try:
+            signals.task_started.send(sender, task_result=result)
             value = task.call(*context, *result.args, **result.kwargs)
+            has_run = True
             record["return_value"] = backend.normalize(value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 (such as SystemExit, as in Django's backend)
-            self._fail(error)
+            if has_run:
+                error.add_note(NOT_JSON)
+            self._fail(error, is_last=has_run)
             if record["status"] == FAILED:
                 result = backend.result_of(record, task)
                 signals.task_finished.send(sender, task_result=result)
@@ -165,8 +188,8 @@ class Attempt:
         logger.error("Task %s (%s) has failed: its workers ended", record["id"], record["task"])
         return False
 
-    def _fail(self, error: BaseException) -> None:
-        is_last = self._record["attempts"] >= self._record["limit"]
+    def _fail(self, error: BaseException, *, is_last: bool = False) -> None:
+        is_last = is_last or self._record["attempts"] >= self._record["limit"]
         add_error(self._record, self._describe(error), is_last=is_last)
         self._store_failure()
 
@@ -262,29 +285,3 @@ def _backend(record: Record) -> LambdaBackend:
     raise TaskMissing(
         f'{record["task"]} cannot run: TASKS["default"] is not the deployment\'s backend any more'
     )
-
-
-@contextlib.contextmanager
-def _warning_before_timeout(record: Record, context: Any) -> Iterator[None]:
-    """Log where the task is when most of the function's time is over."""
-    seconds = context.get_remaining_time_in_millis() / 1000
-    thread = threading.current_thread()
-
-    def warn() -> None:
-        frame = sys._current_frames().get(thread.ident or 0)
-        logger.warning(
-            "Task %s (%s) will be stopped in %.0f s, at the function's timeout. Split it into "
-            "several tasks. It is here:\n%s",
-            *(record["id"], record["task"], seconds * (1 - WARNING_SHARE)),
-            "".join(traceback.format_stack(frame)) if frame else "",
-        )
-
-    timer = threading.Timer(seconds * WARNING_SHARE, warn)
-    timer.daemon = True
-    deadline.own_threads.add(timer)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        deadline.own_threads.discard(timer)

@@ -37,7 +37,19 @@ class FakeS3:
         return record
 
 
-def send(monkeypatch: pytest.MonkeyPatch, s3: FakeS3, payload: object, **context: object) -> None:
+KILLED = {
+    "errorType": "Runtime.OutOfMemory",
+    "errorMessage": "RequestId: 1 Error: Runtime exited",
+}
+
+
+def send(
+    monkeypatch: pytest.MonkeyPatch,
+    s3: FakeS3,
+    payload: object,
+    response: object = KILLED,
+    **context: object,
+) -> None:
     """Send the record of an invocation, as Lambda does; `payload` is its event."""
     monkeypatch.setattr("boto3.client", lambda _service: s3)
     monkeypatch.setenv("BUCKET", "bucket")
@@ -51,10 +63,7 @@ def send(monkeypatch: pytest.MonkeyPatch, s3: FakeS3, payload: object, **context
                 **context,
             },
             **({} if payload is None else {"requestPayload": payload}),
-            "responsePayload": {
-                "errorType": "Runtime.OutOfMemory",
-                "errorMessage": "RequestId: 1 Error: Runtime exited",
-            },
+            "responsePayload": response,
         },
         None,
     )
@@ -114,6 +123,21 @@ def test_task_that_did_not_start_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert record["errors"][0]["exception_class"] == "EventAgeExceeded"
     assert "LAMBDA_CONCURRENCY" in record["errors"][0]["traceback"]
+
+
+def test_exception_of_the_last_attempt_is_not_recorded_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Killed workers leave no trace in the record, so the runtime expects another attempt."""
+    error = {"exception_class": "ValueError", "traceback": "t", "at": "now", "request_id": "r"}
+    s3 = FakeS3(new_record("abc", TASK | {"attempts": 1, "worker_ids": ["r"], "errors": [error]}))
+    response = {"errorType": "TaskAttemptFailed", "errorMessage": "Lambda retries it."}
+
+    send(monkeypatch, s3, {"task": TASK}, response)
+
+    assert s3.record["errors"] == [error]
+    assert (s3.record["status"], s3.record["attempts"]) == ("FAILED", 3)
+    assert s3.record["finished_at"] == "now"
 
 
 def retry(monkeypatch: pytest.MonkeyPatch, s3: FakeS3) -> dict[str, Any]:

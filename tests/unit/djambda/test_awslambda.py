@@ -13,9 +13,11 @@ from urllib.parse import urlencode
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from djambda import management_command
@@ -410,6 +412,21 @@ def test_commands_see_the_sites_urls(prefix: str, monkeypatch: pytest.MonkeyPatc
 
     assert manage(shell(code))["output"] == f"{prefix}/products/\n"
     assert 'href="/products/"' in Browser(host="www.example.com", stage="").get("/")["body"]
+
+
+def test_commands_have_the_projects_language_and_time_zone() -> None:
+    """A request with `LocaleMiddleware`, and a command, leave theirs in the thread."""
+    code = (
+        "from django.utils import timezone, translation\n"
+        "print(translation.get_language(), timezone.get_current_timezone_name())\n"
+        "translation.activate('de')"
+    )
+    translation.activate("pl")
+    timezone.activate("Asia/Tokyo")
+
+    assert manage(shell(code))["output"] == f"{settings.LANGUAGE_CODE} {settings.TIME_ZONE}\n"
+    assert translation.get_language() == settings.LANGUAGE_CODE
+    assert timezone.get_current_timezone_name() == settings.TIME_ZONE
 
 
 @in_database

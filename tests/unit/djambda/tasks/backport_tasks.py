@@ -38,6 +38,27 @@ def return_nan() -> float:
     return float("nan")
 
 
+@task
+def show_state() -> list[str]:
+    return functions.state()
+
+
+class Group:
+    """A class, in which tasks cannot be."""
+
+    @staticmethod
+    @task
+    def echo() -> None:
+        """Do nothing."""
+
+
+def _implementation() -> None:
+    """Do nothing."""
+
+
+renamed = task(_implementation)
+
+
 @task(takes_context=True)
 def attempt(context: Any) -> int:
     number: int = context.attempt

@@ -7,11 +7,14 @@ backends: https://github.com/django/django/tree/main/tests/tasks
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from djambda.tasks import sending
+from djambda.tasks import sending, store
+from djambda.tasks.backend import WorkerLost
 from djambda.tasks.sending import TaskNotSent
 from tests.unit.djambda.tasks.conftest import Lambda
 from tests.unit.djambda.tasks.functions import calls
@@ -54,8 +57,8 @@ def test_result_of_another_task_does_not_match(tasks: Any) -> None:
         tasks.fail.get_result(result.id)
 
 
-@pytest.mark.parametrize("task_id", ["123", "../static/x", ""])
-def test_missing_result(tasks: Any, backend: Any, task_id: str) -> None:
+@pytest.mark.parametrize("task_id", ["123", "../static/x", "", 123, UUID(int=1), None])
+def test_missing_result(tasks: Any, backend: Any, task_id: Any) -> None:
     with pytest.raises(backend.Backend.missing_result):
         tasks.echo.get_result(task_id)
 
@@ -81,6 +84,50 @@ def test_arguments_that_are_not_json(tasks: Any, service: Lambda, argument: obje
         tasks.echo.enqueue(argument)
 
     assert service.events == []
+
+
+def test_keys_that_json_would_change_are_refused(tasks: Any, service: Lambda) -> None:
+    for argument in ({1: "a"}, [{None: 1}], {"a": {True: 1}}):
+        with pytest.raises(TypeError, match=r"keys that are not strings.*must be JSON"):
+            tasks.echo.enqueue(argument)
+
+    assert service.events == []
+
+
+def test_argument_that_contains_itself(tasks: Any, service: Lambda) -> None:
+    argument: list[Any] = []
+    argument.append(argument)
+
+    with pytest.raises(ValueError, match="must be JSON"):
+        tasks.echo.enqueue(argument)
+
+
+@pytest.mark.parametrize("name", ["Group.echo", "renamed"])
+def test_task_that_no_worker_could_import_is_refused(
+    tasks: Any, backend: Any, service: Lambda, name: str
+) -> None:
+    task = attrgetter(name)(tasks)
+
+    with pytest.raises(backend.Backend.invalid_task, match=r"worker.*(Group|_implementation)"):
+        task.enqueue()
+
+    assert service.events == []
+
+
+def test_error_of_lambda_has_a_class(tasks: Any, service: Lambda) -> None:
+    """Code of the project may compare the classes of a result's errors."""
+    result = tasks.echo.enqueue()
+    record = service.record(result.id)
+    record["errors"] = [
+        {"exception_class": name, "traceback": "", "at": None, "request_id": None}
+        for name in ("Runtime.OutOfMemory", "WorkerKilled", "builtins.KeyError")
+    ]
+    store.save(record)
+    result.refresh()
+
+    classes = [error.exception_class for error in result.errors]
+
+    assert classes == [WorkerLost, WorkerLost, KeyError]
 
 
 def test_capabilities_that_do_not_exist_are_refused(tasks: Any) -> None:

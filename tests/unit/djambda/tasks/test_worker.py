@@ -1,16 +1,21 @@
 """Running tasks from events."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.urls import set_script_prefix
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from djambda import deadline
 from djambda.awslambda import lambda_handler
-from djambda.tasks import store, worker
+from djambda.tasks import store, timeout_warning
 from djambda.tasks.worker import BadTaskEvent, TaskAttemptFailed, run_task
 from tests.support.waiting import wait_until
+from tests.unit.djambda.tasks import functions
 from tests.unit.djambda.tasks.conftest import Context, Lambda
 from tests.unit.djambda.tasks.functions import SECRET, calls
 
@@ -60,6 +65,88 @@ def test_other_failures(tasks: Any, service: Lambda, name: str) -> None:
     service.run_to_the_end()
 
     assert service.record(result.id)["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("name", ["return_object", "return_nan"])
+def test_task_that_has_run_is_not_repeated_for_its_return_value(
+    tasks: Any, service: Lambda, name: str
+) -> None:
+    result = getattr(tasks, name).enqueue()
+
+    assert service.run()["status"] == "FAILED"
+    record = service.record(result.id)
+    assert "return value is not JSON" in record["errors"][0]["traceback"]
+    assert record["finished_at"] is not None
+    assert service.is_marked(result.id)
+
+
+def test_task_that_cannot_be_imported_is_an_error_in_the_log(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_path: str) -> None:
+        raise ValueError("in the module with the task")
+
+    result = tasks.echo.enqueue()
+    monkeypatch.setattr("djambda.tasks.backend.import_string", fail)
+
+    service.run_to_the_end()
+
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [result.id in record.getMessage() for record in errors] == [True]
+
+
+def test_receiver_that_fails_is_a_failure_of_the_attempt(
+    tasks: Any, service: Lambda, backend: Any
+) -> None:
+    def fail(**_: Any) -> None:
+        raise LookupError("in a receiver")
+
+    result = tasks.echo.enqueue()
+    backend.signals.task_started.connect(fail)
+    try:
+        assert service.run_to_the_end() == 3
+    finally:
+        backend.signals.task_started.disconnect(fail)
+
+    record = service.record(result.id)
+    assert (record["status"], record["attempts"]) == ("FAILED", 3)
+    assert "in a receiver" in record["errors"][0]["traceback"]
+
+
+@pytest.mark.parametrize(("early", "waits"), [(5, True), (59, True), (-5, False), (3600, False)])
+def test_task_that_is_sent_early_waits(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch, early: int, *, waits: bool
+) -> None:
+    """Scheduler's times are minutes, and what is due in seconds is sent at once."""
+    pauses: list[float] = []
+    monkeypatch.setattr("djambda.tasks.worker.time.sleep", pauses.append)
+    begin = timezone.now() + timedelta(seconds=early)
+
+    run_task({"task": f"{tasks.__name__}.echo", "run_after": begin.isoformat()}, Context())
+
+    assert [early - 5 < pause <= early for pause in pauses] == [True] * waits
+    assert len(calls) == 1
+
+
+def test_task_does_not_have_the_state_of_an_earlier_request(
+    tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITE_PREFIX", "/prod")
+    result = tasks.show_state.enqueue()
+    translation.activate("pl")
+    timezone.activate("Asia/Tokyo")
+    set_script_prefix("/other/")
+    try:
+        service.run()
+    finally:
+        set_script_prefix("/")
+
+    assert service.record(result.id)["return_value"] == [
+        settings.LANGUAGE_CODE,
+        settings.TIME_ZONE,
+        "/prod/",
+    ]
+    assert functions.state()[0] == settings.LANGUAGE_CODE
 
 
 def test_retry_of_a_failed_task(tasks: Any, service: Lambda) -> None:
@@ -243,7 +330,7 @@ def test_warning_before_the_timeout(
     tasks: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The share is small here, so that the warning comes soon."""
-    monkeypatch.setattr(worker, "WARNING_SHARE", 0.0001)
+    monkeypatch.setattr(timeout_warning, "WARNING_SHARE", 0.0001)
     monkeypatch.setattr(
         "tests.unit.djambda.tasks.functions.echo", lambda *_: wait_for_warning(caplog)
     )
