@@ -88,7 +88,8 @@ def read_toml(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProjectError(f"{file.name} cannot be read: {error}") from None
+        hint = '. Put texts in quotes: tasks = "direct"' * str(error).startswith("Invalid value")
+        raise ProjectError(f"{file.name} cannot be read: {error}{hint}") from None
 
 
 def _parse(table: Mapping[str, Any], source: str) -> ProjectFile:

@@ -70,7 +70,10 @@ def _problems(name: str, table: Any) -> Iterator[str]:
         )
     where = f"schedules.{name}"
     if not isinstance(table, dict):
-        yield f"{where} must be a table such as {EXAMPLE}, not {table!r}"
+        yield (
+            f"{where} must be a table such as {EXAMPLE}, not {table!r}. A line that is no "
+            "schedule belongs above the table of schedules."
+        )
         return
     unknown = sorted(table.keys() - KEYS)
     for key in unknown:

@@ -143,14 +143,15 @@ def use_deployment(*, local: bool, folder: Path) -> Deployment:
 def planned_deployment(*, local: bool, folder: Path) -> Deployment:
     """Return the deployment as `use_deployment` does, for commands that need no deployment yet.
 
-    Without a configuration, it is the one in the local cloud, which need not be running.
+    Without a configuration, it is the one in the local cloud, which need not be running. Raises
+    `CliError` as `resolve_deployment` does.
     """
     local = local or not (os.environ.get("APP_NAME") or VARIABLES_FILE.exists())
     cloud = LocalCloud(folder)
     if not local or cloud.running():
         return use_deployment(local=local, folder=folder)
     configuration = cloud.configuration(os.environ)
-    return Deployment(Config.from_environment(inherited(os.environ) | configuration), cloud)
+    return Deployment(_read_config(inherited(os.environ) | configuration), cloud)
 
 
 def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path) -> Deployment:
@@ -164,17 +165,21 @@ def resolve_deployment(environ: Mapping[str, str], *, local: bool, folder: Path)
         environment = cloud.environment(environ)
     elif not environ.get("APP_NAME"):
         environment = _source_variables_file(environ)
+    config = _read_config(environment)
+    endpoint = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
+    emulator_port = endpoint.port if endpoint.hostname == "127.0.0.1" else None
+    return Deployment(config, cloud, environment=environment, emulator_port=emulator_port)
+
+
+def _read_config(environment: Mapping[str, str]) -> Config:
     try:
-        config = Config.from_environment(environment)
+        return Config.from_environment(environment)
     except ConfigurationError as error:
         create = "" if VARIABLES_FILE.exists() else f" To create .variables: {CREATE_VARIABLES}"
         raise CliError(
             f"The configuration is invalid:\n{error}\nSet these variables in .variables or in the "
             f"environment.{create}"
         ) from None
-    endpoint = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
-    emulator_port = endpoint.port if endpoint.hostname == "127.0.0.1" else None
-    return Deployment(config, cloud, environment=environment, emulator_port=emulator_port)
 
 
 def verify_target(deployment: Deployment) -> None:

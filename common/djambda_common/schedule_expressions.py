@@ -153,12 +153,12 @@ def parse(expression: str) -> Expression:
 
 
 def _not_an_expression(text: str) -> str:
-    unix = SHORTCUTS.get(text, text).split()
-    if len(unix) == FIELDS - 1:
-        return f"write {_from_unix(unix)}: a cron expression of Scheduler has a year, and one ?"
-    if len(unix) == FIELDS:
-        return f"write cron({text})"
-    return f"write cron(...) or rate(...): {EXAMPLES}"
+    fields = SHORTCUTS.get(text, text).split()
+    if not re.match(r"[\d*]", "".join(fields)) or len(fields) not in {FIELDS - 1, FIELDS}:
+        return f"write cron(...) or rate(...): {EXAMPLES}"
+    if len(fields) == FIELDS:
+        return f"write {_valid(f'cron({text})')}"
+    return f"write {_from_unix(fields)}: a cron expression of Scheduler has a year, and one ?"
 
 
 def _parse_rate(text: str) -> Rate:
@@ -223,19 +223,28 @@ def _question_mark(parts: list[str]) -> str:
         day_of_week = "?"
     else:
         day_of_month = "?"
-    right = " ".join([minutes, hours, day_of_month, month, day_of_week, year])
-    return f"one of day of month and day of week must be ?, the other one not: write cron({right})"
+    right = _valid(f"cron({minutes} {hours} {day_of_month} {month} {day_of_week} {year})")
+    return f"one of day of month and day of week must be ?, the other one not: write {right}"
 
 
 def _from_unix(fields: list[str]) -> str:
-    """Return a cron expression of Scheduler for the five fields of Unix, whose Sunday is 0 or 7."""
+    """Return a cron expression of Scheduler for the five fields of Unix, whose Sunday is 0 or 7.
+
+    Raises `ExpressionError` if the fields have other mistakes.
+    """
     minutes, hours, day_of_month, month, day_of_week = fields
     if day_of_week in {"*", "?"}:
         day_of_month, day_of_week = day_of_month.replace("?", "*"), "?"
     else:
         day_of_month = "?"
         day_of_week = ",".join(map(_unix_days, day_of_week.split(",")))
-    return f"cron({minutes} {hours} {day_of_month} {month} {day_of_week} *)"
+    return _valid(f"cron({minutes} {hours} {day_of_month} {month} {day_of_week} *)")
+
+
+def _valid(suggestion: str) -> str:
+    """Return an expression to write. Raises `ExpressionError` if it is not valid either."""
+    parse(suggestion)
+    return suggestion
 
 
 def _unix_days(part: str) -> str:

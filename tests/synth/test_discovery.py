@@ -333,6 +333,7 @@ class TestProjectFile:
             ('groups = "docs"', "must be a list of texts"),
             ("groups = [1]", "must be a list of texts"),
             ("settings =", "cannot be read"),
+            ("tasks = direct", "in quotes"),
             ("release = ['migrate \"']", "No closing quotation"),
             ("release = [' ']", "it is empty"),
             ("variables = ['APP_KEY=SECRET']", "must be NAME=FACT"),

@@ -50,6 +50,7 @@ def test_schedules_in_pyproject(tmp_path: Path) -> None:
         (f"{'a' * 65} = {{run = 'check', {DAILY}}}", "up to 64"),
         (f"-a = {{run = 'check', {DAILY}}}", "begin with a letter or digit"),
         ('a = "check"', "must be a table such as {run"),
+        ('tasks = "direct"', "above the table of schedules"),
         (f"a = {{{DAILY}}}", "either run"),
         (f"a = {{run = 'check', task = 'polls.tasks.close', {DAILY}}}", "either run"),
         ("a = {run = 'check'}", "has no at"),

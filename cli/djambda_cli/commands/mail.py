@@ -48,9 +48,10 @@ def mail(
         raise CliError(
             "Only the local cloud keeps mail: djambda mail --local. On AWS, SES delivers it."
         )
-    if action is Action.LIST and number is not None:
-        raise CliError(f"list takes no number. To show a message: djambda mail show {number}")
     cloud = LocalCloud(folder)
+    if action is Action.LIST and number is not None:
+        command = f"djambda mail show {number}{cloud.options}"
+        raise CliError(f"list takes no number. To show a message: {command}")
     mails = load_mail(cloud.folder)
     if action is Action.SHOW:
         chosen = choose(mails, number, hint=hint(cloud))

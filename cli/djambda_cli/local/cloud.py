@@ -294,6 +294,7 @@ class LocalCloud:
 
         Of those of the caller, it has the settings that are different here.
         """
+        egress = environ.get("EGRESS", "").strip()
         return {
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCOUNT_ID": ACCOUNT,
@@ -305,7 +306,7 @@ class LocalCloud:
             "DOMAIN_NAME": "",  # The emulator has no hosted zones.
             "HOSTED_ZONE_ID": "",
             # Nor images of instances; functions use this machine's network.
-            "EGRESS": "proxy" if environ.get("EGRESS") == "proxy" else "ipv6",
+            "EGRESS": "ipv6" if egress in {"nat-instance", "nat-gateway"} else egress,
             "MAIL_IDENTITY": "create",  # Nor any identity.
             "DJANGO_SUPERUSER_USERNAME": "admin",
         }

@@ -63,6 +63,7 @@ def update_lock(project: Project, work: Path) -> list[str] | None:
         new_lock.write_text("".join(f"{line}\n" for line in lines if not _is_option(line)))
         packages = _resolve(project, new_lock)
     if not project.in_checkout:
+        packages = for_lambda(packages, project.python)
         before = before or dict(pinned(packages))
         packages = _completed(project, packages, work)
     changes = _changes(before, dict(pinned(packages)))
@@ -135,8 +136,7 @@ def _folder_of_paths(project: Project) -> Path:
 
 
 def _completed(project: Project, packages: str, work: Path) -> str:
-    """Return the locked packages with those that the runtime needs on Lambda."""
-    packages = for_lambda(packages, project.python)
+    """Return the locked packages for Lambda with those that the runtime needs."""
     completion = complete(packages)
     if completion.conflicts:
         raise CliError(

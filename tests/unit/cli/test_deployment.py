@@ -9,6 +9,7 @@ import pytest
 from djambda_cli import deployment
 from djambda_cli.deployment import (
     Deployment,
+    planned_deployment,
     resolve_deployment,
     use_deployment,
     verify_target,
@@ -53,6 +54,18 @@ def test_variables_of_the_shell_take_precedence_over_the_file(checkout: Path) ->
     resolved = resolve(SHELL | exported)
 
     assert (resolved.stack, resolved.location) == ("test-blog", "in eu-north-1")
+
+
+def test_problems_are_reported_before_the_first_deploy(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_FROM", "shop@localhost")
+    monkeypatch.setenv("LAMBDA_MEMORI", "512")
+
+    with pytest.raises(CliError, match="MAIL_FROM=shop@localhost") as error:
+        planned_deployment(local=False, folder=checkout / "cloud")
+
+    assert "LAMBDA_MEMORI" in str(error.value)
 
 
 def test_resolving_does_not_change_the_environment(checkout: Path) -> None:

@@ -100,6 +100,7 @@ def test_tools_get_no_variable_that_could_reach_a_real_account(
         ("AVAILABILITY_ZONES", "eu-west-1b,eu-west-1c", ""),
         ("EGRESS", "nat-instance", "ipv6"),
         ("EGRESS", "proxy", "proxy"),
+        ("EGRESS", "prox", "prox"),  # The configuration refuses it, here as on AWS.
     ],
 )
 def test_settings_apply_if_the_local_cloud_supports_them(

@@ -178,5 +178,5 @@ def test_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_mail_on_aws_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(CliError, match="--local"):
         mail(folder=tmp_path)
-    with pytest.raises(CliError, match="show 3"):
+    with pytest.raises(CliError, match="show 3 --local"):
         mail(Action.LIST, 3, local=True, folder=tmp_path)
