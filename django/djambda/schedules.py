@@ -163,8 +163,8 @@ class LastRun:
             if reason := why_not(run, last):
                 return reason
             # The last time for which Scheduler has started a run.
-            run = {**run, "time": run["time"] or last.get("time")}
-            if self._store(run, {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}):
+            stored = {**run, "time": run["time"] or last.get("time")}
+            if self._store(stored, {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}):
                 return ""
             time.sleep(CONFLICT_PAUSE)
 

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 ASCII = email.policy.SMTP.clone(cte_type="7bit")
 
+HIDDEN = ("Bcc", "Resent-Bcc")
+"""Headers that every recipient could read. Django 6.0 refuses the first one among `headers`."""
+
 
 class EmailBackend(BaseEmailBackend):
     """Sends messages with the credentials of the function's role.
@@ -104,9 +107,12 @@ def _mime(message: EmailMessage) -> bytes:
 
     https://docs.aws.amazon.com/ses/latest/APIReference/API_RawMessage.html
     """
-    if django.VERSION >= (6, 0):
-        return bytes(message.message(policy=ASCII).as_bytes())
-    mime: Any = message.message()
+    has_policy = django.VERSION >= (6, 0)
+    mime: Any = message.message(policy=ASCII) if has_policy else message.message()
+    for name in HIDDEN:
+        del mime[name]
+    if has_policy:
+        return bytes(mime.as_bytes())
     for part in mime.walk():
         if part["Content-Transfer-Encoding"] == "8bit":
             text = part.get_payload(decode=True)

@@ -23,12 +23,15 @@ NEXT = "2026-11-27T03:00:00Z"
 
 
 class FakeS3:
-    """A bucket with conditional writes. `lost` responses are those of successful writes."""
+    """A bucket with conditional writes.
+
+    The responses of the next `lost` writes, which succeed, and of `conflicts` are errors.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.writes = 0
-        self.lost = 0
+        self.lost = self.conflicts = 0
         self.error = ""
 
     def get_object(self, *, Key: str, **_: str) -> dict[str, Any]:  # noqa: N803
@@ -46,6 +49,9 @@ class FakeS3:
         IfNoneMatch: str | None = None,  # noqa: N803
         **_: str,
     ) -> dict[str, Any]:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
         old = self.objects.get(Key)
         if (IfNoneMatch and old is not None) or (IfMatch and IfMatch != str(hash(old))):
             raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
@@ -310,6 +316,17 @@ class TestRunOfAPerson:
         assert recorded == [(3, "output\n")]
         assert (last_run(s3)["time"], last_run(s3)["exit_code"]) == (TIME, 3)
         assert "skipped" in run_schedule(event(), context())
+
+    def test_is_started_although_the_bucket_reports_a_conflict(
+        self, s3: FakeS3, ran: list[list[str]], recorded: list[tuple[int, str]]
+    ) -> None:
+        run_schedule(event(), context())
+        s3.conflicts = 1
+
+        self.run()
+
+        assert [code for code, _ in recorded] == [0]
+        assert len(ran) == 2
 
     @pytest.mark.usefixtures("s3")
     def test_is_not_started_while_another_one_works(

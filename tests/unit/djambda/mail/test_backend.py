@@ -114,6 +114,19 @@ class TestMessage:
         }
         assert b"eve@" not in bytes(parsed)
 
+    @pytest.mark.parametrize("name", ["Bcc", "bcc", "Resent-Bcc"])
+    def test_header_with_blind_copies_is_not_sent(self, aws: FakeAws, name: str) -> None:
+        aws.will(ACCEPTED)
+        mail = message(headers={name: "eve@example.org"})
+
+        if django.VERSION >= (6, 0) and name.lower() == "bcc":
+            with pytest.raises(ValueError, match="not a valid email header"):
+                mail.send()
+            return
+        mail.send()
+
+        assert b"eve@" not in bytes(sent(aws)[0])
+
     def test_recipients_get_one_copy(self, aws: FakeAws) -> None:
         aws.will(ACCEPTED)
 
