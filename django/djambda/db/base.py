@@ -9,6 +9,7 @@ names it. Django finds the class by its name,
 https://docs.djangoproject.com/en/6.1/ref/databases/#subclassing-the-built-in-database-backends
 """
 
+import re
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -19,7 +20,6 @@ from django.conf import settings
 from djambda import deadline
 from djambda.database_settings import POSTGRES
 from djambda.db.resume import is_waking_up, retry_until_resumed
-from djambda.db.watchdog import watch
 
 ATTEMPT_SECONDS = 10
 LEAST_ATTEMPT_SECONDS = 2
@@ -35,8 +35,19 @@ COMMAND_SESSION_MS = 900_000
 """The time after which the server ends an idle session of a command: no function runs longer."""
 
 TIMEOUTS = ("statement_timeout", "lock_timeout")
-"""The server's limits that follow the request's, unless the project sets them in OPTIONS.
+"""The server's limits that follow the request's, unless the project sets them itself, in OPTIONS or
+by a statement.
 https://www.postgresql.org/docs/16/runtime-config-client.html#GUC-STATEMENT-TIMEOUT"""
+
+OWN_TIMEOUT = re.compile(
+    rf"\bset(?:\s+(?:local|session))?\s+({'|'.join(TIMEOUTS)})\b"
+    rf"|\bset_config\s*\(\s*'({'|'.join(TIMEOUTS)})'"
+)
+"""Matches a statement of the project, in lowercase, that sets one of them."""
+
+FAILED_TRANSACTION = 3
+"""The status of a transaction that accepts nothing but its end or that of a savepoint.
+https://www.postgresql.org/docs/17/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS"""
 
 project = import_module(f"{getattr(settings, 'DJAMBDA_DATABASE_ENGINE', POSTGRES)}.base")
 
@@ -49,6 +60,8 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
         self._limits: deadline.Deadline | None = None
         self._limited_at = 0.0
         self._used_at = 0.0
+        self._own_of_session: set[str] = set()
+        self._own_of_transaction: set[str] = set()
         self.execute_wrappers.append(self._execute_limited)
 
     # Connecting
@@ -65,6 +78,8 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
             return connect({**conn_params, **options})
 
         connect = super().get_new_connection
+        self._own_of_session.clear()
+        self._own_of_transaction.clear()
         limits = deadline.current
         if limits.asleep and not limits.is_command:
             limits.give_up()
@@ -77,10 +92,9 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
             )
         except self.Database.OperationalError as error:
             if is_waking_up(error):
-                limits.give_up()
+                limits.give_up(error)
             raise
         limits.connected = True
-        watch(self)
         self._used_at = time.time()
         self._remember_limits()
         return connection
@@ -106,9 +120,15 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
     def _execute_limited(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
-        if self._is_outdated() and not self.needs_rollback and self.connection:
+        if self._own_of_transaction and not self.in_atomic_block:
+            self._own_of_transaction.clear()
+            self._limits = None
+        if self._is_outdated() and self._accepts_statements():
             with self.wrap_database_errors:
                 self._limit_statements()
+        if "timeout" in (statement := str(sql).lower()):
+            own = self._own_of_transaction if self.in_atomic_block else self._own_of_session
+            own.update(match[1] or match[2] for match in OWN_TIMEOUT.finditer(statement))
         return execute(sql, params, many, context)
 
     def _rollback(self) -> None:
@@ -116,8 +136,8 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
         super()._rollback()
 
     def _savepoint_rollback(self, sid: str) -> None:
-        self._limits = None
         super()._savepoint_rollback(sid)
+        self._limits = None  # As above; the statement itself may have set them.
 
     # The server's limits
 
@@ -130,14 +150,17 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
     def _limit_statements(self) -> None:
         """Limit the next statements to the request's time; also shows whether the server responds.
 
-        Raises the driver's errors.
+        Raises the driver's errors. Not a query, after which the transaction's isolation level could
+        not be set any more: https://www.postgresql.org/docs/17/sql-set-transaction.html
         """
-        settings = ", ".join(
-            f"set_config('{name}', '{value}', false)" for name, value in self._timeouts().items()
-        )
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {settings or 1}")
+        if timeouts := self._timeouts():
+            with self.connection.cursor() as cursor:
+                cursor.execute("; ".join(f"SET {name} = {ms}" for name, ms in timeouts.items()))
         self._remember_limits()
+
+    def _accepts_statements(self) -> bool:
+        connection = self.connection
+        return bool(connection and connection.info.transaction_status != FAILED_TRANSACTION)
 
     def _remember_limits(self) -> None:
         self._limits, self._limited_at = deadline.current, time.monotonic()
@@ -147,9 +170,10 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
         ends = deadline.current.ends
         if ends is None:
             return {}
-        own = self.settings_dict["OPTIONS"].get("options") or ""
+        options = self.settings_dict["OPTIONS"].get("options") or ""
+        own = self._own_of_session | self._own_of_transaction
         milliseconds = max(1, int((ends - time.monotonic()) * 1000))
-        return {name: milliseconds for name in TIMEOUTS if name not in own}
+        return {name: milliseconds for name in TIMEOUTS if name not in options and name not in own}
 
     def _session_options(self, conn_params: dict[str, Any]) -> dict[str, str]:
         """Return the connection parameter with the settings with which the session begins."""

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+from django.db import connections
 from pytest_django import Settings
 
 from djambda import deadline
@@ -207,6 +208,20 @@ class Handler(BaseHTTPRequestHandler):
 def new_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget whether the database of an earlier test was asleep."""
     monkeypatch.setattr(deadline, "current", deadline.Deadline(connect_seconds=25))
+
+
+@pytest.fixture
+def database(django_db_setup: None) -> Iterator[dict[str, Any]]:
+    """Make the deployed backend the default one; yield its settings, which a test may change."""
+    from djambda.db.base import DatabaseWrapper  # noqa: PLC0415 (reads the settings)
+
+    original = connections["default"]
+    options = {"sslmode": "disable"}
+    parameters = {**original.settings_dict, "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+    connections["default"] = DatabaseWrapper(parameters, "default")
+    yield connections["default"].settings_dict
+    connections["default"].close()
+    connections["default"] = original
 
 
 @pytest.fixture
