@@ -118,6 +118,7 @@ def start_django() -> WSGIApplication:
     from django.template import engines  # noqa: PLC0415 (not before the line above)
 
     from djambda.aws import configure_settings_module  # noqa: PLC0415
+    from djambda.db import watchdog  # noqa: PLC0415
     from djambda.rejected_requests import reject_malformed_requests  # noqa: PLC0415
     from djambda.web_request import load_urls  # noqa: PLC0415
 
@@ -125,6 +126,7 @@ def start_django() -> WSGIApplication:
     configure_settings_module()
     application = reject_malformed_requests(load_application())
     log_failures()
+    watchdog.start()
     with contextlib.suppress(deadline.DatabaseNeeded):  # The first request loads them then.
         load_urls(wait=False)
     engines.all()

@@ -9,6 +9,7 @@ handler (`awslambda.py`) sets the deadline, a signal ends the request, and the d
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -41,6 +42,28 @@ SIGNALS = 5
 """The request gets this many signals, one each second, in case its code catches the exception.
 Then the process ends."""
 
+THREADS_SECONDS = 0.2
+"""The time for stopping the threads of a request: part of `RESPONSE_SECONDS`."""
+
+LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 (fast)
+
+WAITING = {
+    *(f"{LIBRARY}/threading.py", f"{LIBRARY}/selectors.py"),
+    f"{LIBRARY}/multiprocessing/connection.py",
+}
+"""The modules with whose functions threads wait."""
+
+WAITING_FOR_WORK = {
+    (f"{LIBRARY}/{file}", name)
+    for file, name in (
+        ("queue.py", "get"),
+        ("concurrent/futures/thread.py", "_worker"),
+        ("multiprocessing/pool.py", "worker"),
+        ("multiprocessing/pool.py", "_wait_for_updates"),
+    )
+}
+"""Those in which threads wait that have nothing to do."""
+
 
 class RequestTimedOut(BaseException):
     """The request has used up its time. Not an `Exception`, so that no view handles it."""
@@ -63,8 +86,8 @@ class Deadline:
 
     `ends` is None if nothing stops it. `is_late` becomes true when a request has been stopped, and
     its visitor waits for the response that says so, `asleep` when connecting to the database has
-    been given up, and `connected` when a connection has worked. While `required` is true, giving up
-    raises `DatabaseNeeded`.
+    been given up because of `error`, and `connected` when a connection has worked. While `required`
+    is true, giving up raises `DatabaseNeeded`.
     """
 
     def __init__(
@@ -82,6 +105,7 @@ class Deadline:
         self.ends = None if seconds is None else now + seconds
         self.is_late = False
         self.asleep = False
+        self.error: Exception | None = None
         self.connected = False
         self.required = False
         self._threads = set(threading.enumerate())
@@ -101,9 +125,10 @@ class Deadline:
         finally:
             self.asleep, self.required = asleep or (wait and self.asleep), False
 
-    def give_up(self) -> None:
+    def give_up(self, error: Exception | None = None) -> None:
         """Do not connect again. Raises `DatabaseNeeded` if the database is required."""
         self.asleep = True
+        self.error = self.error or error
         if self.required:
             raise DatabaseNeeded("the database does not respond yet")
 
@@ -111,6 +136,11 @@ class Deadline:
     def is_over(self) -> bool:
         """Whether a request is running although its time is over."""
         return self.ends is not None and time.monotonic() >= self.ends
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the request has had all of its signals, and still runs."""
+        return self.ends is not None and time.monotonic() >= self.ends + SIGNALS
 
     def started_threads(self) -> set[threading.Thread]:
         """Return the threads that the request or command has started and that still run."""
@@ -188,14 +218,48 @@ class _Stop:
             return
         self._signals += 1
         if self._signals > SIGNALS:
-            os._exit(1)
-        for thread in current.started_threads():
-            _raise_in(thread)
+            end_process()
+        _raise_in_threads()
         _time_out()
 
 
 def _time_out() -> NoReturn:
     raise RequestTimedOut("the request took longer than its visitor waits")
+
+
+def stop_threads() -> None:
+    """Stop the threads of a request that has been stopped: they may have more work waiting."""
+    ends = time.monotonic() + THREADS_SECONDS
+    while _raise_in_threads() and time.monotonic() < ends:
+        time.sleep(THREADS_SECONDS / 20)
+
+
+def end_process() -> NoReturn:
+    """End the process of a request that cannot be stopped, and log where it hangs."""
+    import faulthandler  # noqa: PLC0415 (rarely needed)
+
+    faulthandler.dump_traceback(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    os._exit(1)
+
+
+def _raise_in_threads() -> bool:
+    """Raise `RequestTimedOut` in the threads of the request; return whether there are any.
+
+    Threads of pools that wait for work are left alone: the exception would end them as soon as a
+    later request has some, and the pool would not notice.
+    """
+    threads = [thread for thread in current.started_threads() if not _waits_for_work(thread)]
+    for thread in threads:
+        _raise_in(thread)
+    return bool(threads)
+
+
+def _waits_for_work(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame and frame.f_code.co_filename in WAITING:
+        frame = frame.f_back
+    code = frame and frame.f_code
+    return code is not None and (code.co_filename, code.co_name) in WAITING_FOR_WORK
 
 
 def _raise_in(thread: threading.Thread) -> None:
