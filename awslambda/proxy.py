@@ -39,6 +39,7 @@ from waking import (
     is_page_load,
     is_reload,
     remember_response,
+    waking_problem,
     waking_response,
 )
 
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
 OWN_SECONDS = 0.5
 """Time to respond before Lambda stops the proxy."""
-
-LOG_LEVELS = {WAKING_UP.error: "INFO", "request_too_large": "WARN"}
-"""The levels of the problems that are no errors of the site."""
 
 
 class UnknownEventError(Exception):
@@ -153,6 +151,9 @@ PROBLEMS: dict[type[Exception], Problem] = {
 }
 
 
+LOG_LEVELS = {WAKING_UP: "INFO", PROBLEMS[TooLarge]: "WARN"}
+"""The levels of the problems that are no errors of the site."""
+
 HANDLED: tuple[type[Exception], ...] = (ReportedError, *PROBLEMS)
 
 
@@ -194,8 +195,9 @@ def _explain(
         permissions = {}
     request_id = _request_id(event, context)
     if _is_waking_up(error, problem, event, cut_short=cut_short):
-        _log(WAKING_UP, error, method(event), request_id)
-        return waking_response(event, request_id, permissions)
+        problem = waking_problem(event)
+        _log(problem, error, method(event), request_id)
+        return waking_response(problem, event, request_id, permissions)
     _log(problem, error, method(event), request_id)
     return error_response(problem, event, request_id, permissions)
 
@@ -262,7 +264,7 @@ def _log(problem: Problem, error: Exception, method: str, request_id: str) -> No
     """
     line = {
         "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "level": LOG_LEVELS.get(problem.error, "ERROR"),
+        "level": LOG_LEVELS.get(problem, "ERROR"),
         "message": f"{method} request failed: {problem.status} {problem.error}",
         "error": problem.error,
         "requestId": request_id,

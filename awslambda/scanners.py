@@ -26,24 +26,27 @@ def scanner_response(event: "GatewayEvent") -> "GatewayResponse | None":
         return None  # Django's handler says what is wrong with the event.
     if len(path) > LONGEST_PATH:
         return _plain(event, 414, "The path is too long.")
-    if not _is_well_formed(path):
+    decoded = _decoded(path)
+    if decoded is None:
         return _plain(event, 400, "The path is malformed.")
-    if _is_blocked(path.lower()):
+    if any(_is_blocked(text.lower()) for text in {path, decoded}):
         return _plain(event, 404, "Not found.")
     return None
 
 
-def _is_well_formed(path: str) -> bool:
-    """Return whether the path has only complete escapes, and no control characters."""
+def _decoded(path: str) -> str | None:
+    """Return the path as Django sees it.
+
+    None if it has incomplete escapes or control characters.
+    """
     escapes = path.split("%")[1:]
     if not all(len(part) > 1 and set(part[:2]) <= HEX_DIGITS for part in escapes):
-        return False
-    decoded = path.encode(errors="replace")
+        return None
     if escapes:
-        from urllib.parse import unquote_to_bytes  # noqa: PLC0415 (its import takes a while)
+        from urllib.parse import unquote  # noqa: PLC0415 (its import takes a while)
 
-        decoded = unquote_to_bytes(decoded)
-    return min(decoded, default=32) >= 32 and 127 not in decoded  # noqa: PLR2004 (ASCII)
+        path = unquote(path)
+    return path if min(path, default=" ") >= " " and "\x7f" not in path else None
 
 
 def _is_blocked(path: str) -> bool:

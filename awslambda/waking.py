@@ -60,9 +60,13 @@ def remember_response() -> None:
 
 
 def is_new_visit(event: "GatewayEvent") -> bool:
-    """Return whether the visitor sees nothing yet, and may have to wait for the site to wake up."""
+    """Return whether the visitor sees nothing yet, and may have to wait for the site to wake up.
+
+    Also in a second tab: its request has the cookie, but is the visitor's own.
+    """
     is_awake = 0 <= time.time() - _last_response < AWAKE_SECONDS
-    return not is_awake and is_page_load(event) and _seconds_waited(event) is None
+    is_own = header(event, "sec-fetch-user") == "?1" or not is_reload(event)
+    return not is_awake and is_page_load(event) and is_own
 
 
 def is_reload(event: "GatewayEvent") -> bool:
@@ -72,15 +76,25 @@ def is_reload(event: "GatewayEvent") -> bool:
 
 def is_page_load(event: "GatewayEvent") -> bool:
     """Return whether a browser loads a page."""
-    return is_navigation(method(event), header(event, "sec-fetch-mode"), header(event, "accept"))
+    return is_navigation(
+        method(event),
+        header(event, "sec-fetch-mode"),
+        header(event, "sec-fetch-dest"),
+        header(event, "accept"),
+    )
+
+
+def waking_problem(event: "GatewayEvent") -> Problem:
+    """Return the explanation that fits the time that the visitor has waited."""
+    waited = _seconds_waited(event) or 0
+    return WAKING_UP if waited < SLOW_AFTER else SLOW if waited < STOP_AFTER else STOPPED
 
 
 def waking_response(
-    event: "GatewayEvent", request_id: str, permissions: dict[str, str]
+    problem: Problem, event: "GatewayEvent", request_id: str, permissions: dict[str, str]
 ) -> "GatewayResponse":
-    """Return the page that fits the time that the visitor has waited."""
+    """Return the page with the explanation."""
     waited = _seconds_waited(event) or 0
-    problem = WAKING_UP if waited < SLOW_AFTER else SLOW if waited < STOP_AFTER else STOPPED
     response = error_response(problem, event, request_id, permissions)
     began = int(time.time()) - waited
     max_age = 0 if problem is STOPPED else COOKIE_SECONDS  # The next attempt is a new visit.

@@ -79,13 +79,16 @@ WAKING_UP = Problem(
 )
 
 
-def is_navigation(method: str, fetch_mode: str, accept: str) -> bool:
+def is_navigation(method: str, fetch_mode: str, fetch_destination: str, accept: str) -> bool:
     """Return whether a browser loads a page, which its user sees only when there is a response.
 
-    `fetch_mode` and `accept` are the headers Sec-Fetch-Mode, which scripts cannot set to
-    "navigate", and Accept. https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header
+    A frame is none: the user sees the page around it, and it cannot show an explanation.
+    `fetch_mode`, `fetch_destination` and `accept` are the headers Sec-Fetch-Mode, which scripts
+    cannot set to "navigate", Sec-Fetch-Dest, and Accept.
+    https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
     """
     wants_page = fetch_mode == "navigate" if fetch_mode else "text/html" in accept
+    wants_page = wants_page and fetch_destination in {"", "document"}
     return wants_page and method in {"GET", "HEAD"}
 
 

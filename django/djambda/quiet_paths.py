@@ -15,6 +15,7 @@ LIVENESS = "/livez"
 ROBOTS = b"User-agent: *\nDisallow:\n"
 """Everything is permitted: https://www.rfc-editor.org/rfc/rfc9309"""
 DAY = 86_400
+TEXT = ("Content-Type", "text/plain")
 
 type Answer = tuple[str, list[tuple[str, str]], bytes]
 
@@ -33,24 +34,31 @@ def is_of_project(path: str) -> bool:
     return not match.args and not match.captured_kwargs  # type: ignore[attr-defined]
 
 
-def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Respond to a quiet request, as a WSGI application."""
-    status, headers, body = ANSWERS[environ["PATH_INFO"]]()
+def answer(
+    environ: WSGIEnvironment, start_response: StartResponse, *, final: bool
+) -> Iterable[bytes]:
+    """Respond to a quiet request, as a WSGI application.
+
+    Unless `final`, the project may have a URL for it, so the response must not be kept.
+    """
+    path = environ["PATH_INFO"]
+    status, headers, body = ANSWERS[path]()
+    is_kept = final and path != LIVENESS
+    headers.append(("Cache-Control", f"max-age={DAY}" if is_kept else "no-store"))
     start_response(status, [*headers, ("Content-Length", str(len(body)))])
     return [body]
 
 
 def _liveness() -> Answer:
-    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-    return "200 OK", headers, b'{"status": "ok"}'
+    return "200 OK", [("Content-Type", "application/json")], b'{"status": "ok"}'
 
 
 def _robots() -> Answer:
-    return _static_file("robots.txt") or ("200 OK", _headers(), ROBOTS)
+    return _static_file("robots.txt") or ("200 OK", [TEXT], ROBOTS)
 
 
 def _favicon() -> Answer:
-    return _static_file("favicon.ico") or ("404 Not Found", _headers(), b"Not found.\n")
+    return _static_file("favicon.ico") or ("404 Not Found", [TEXT], b"Not found.\n")
 
 
 def _static_file(name: str) -> Answer | None:
@@ -63,11 +71,7 @@ def _static_file(name: str) -> Answer | None:
         return None
     if not exists:
         return None
-    return "302 Found", [("Location", storage.url(name)), *_headers()], b""
-
-
-def _headers() -> list[tuple[str, str]]:
-    return [("Content-Type", "text/plain"), ("Cache-Control", f"max-age={DAY}")]
+    return "302 Found", [("Location", storage.url(name)), TEXT], b""
 
 
 ANSWERS = {LIVENESS: _liveness, "/robots.txt": _robots, "/favicon.ico": _favicon}

@@ -6,6 +6,7 @@ database. The response is then an explanation, which the proxy renders.
 
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,9 +25,14 @@ from djambda_common.problem import TIMED_OUT, WAKING_UP, is_navigation
 
 SERVER_ERROR = 500
 
+LONGEST_RESUME = deadline.COMMAND_SECONDS
+
 log = logging.getLogger("django.request")
 
 _urls_are_loaded = False
+
+_absences: list[float] = []
+"""The times of the first and the last of the requests in a row that got no connection."""
 
 
 def respond(application: WSGIApplication, event: Any, context: object) -> awsgi.Response:
@@ -37,14 +43,37 @@ def respond(application: WSGIApplication, event: Any, context: object) -> awsgi.
             response = awsgi.response(request, event, context)
     except RequestTimedOut:
         request.log_timeout()
+        deadline.stop_threads()
         _release_connections()
         return awsgi.problem_response(event, TIMED_OUT, context)
     except DatabaseNeeded:
-        return awsgi.problem_response(event, WAKING_UP, context)
+        return _waking_up(event, context)
+    except Exception:
+        if not is_waking_up():
+            raise
+        return _waking_up(event, context)
     if response["statusCode"] >= SERVER_ERROR and is_waking_up():
-        logging.getLogger(__name__).info("The database is waking up, as the visitor is told")
-        return awsgi.problem_response(event, WAKING_UP, context, response)
+        return _waking_up(event, context, response)
+    if deadline.current.connected:
+        _absences.clear()
     return response
+
+
+def _waking_up(
+    event: Any, context: object, replaced: awsgi.Response | None = None
+) -> awsgi.Response:
+    """Return the response about a paused database. It is an error if it does not wake up."""
+    now = time.time()
+    if not _absences or not 0 <= now - _absences[-1] < LONGEST_RESUME:
+        _absences[:] = [now]
+    _absences[1:] = [now]
+    seconds = now - _absences[0]
+    log.log(
+        logging.ERROR if seconds > LONGEST_RESUME else logging.INFO,
+        "The database has not responded for %d s, and the visitor is told that it is waking up: %s",
+        *(seconds, deadline.current.error),
+    )
+    return awsgi.problem_response(event, WAKING_UP, context, replaced)
 
 
 def load_urls(*, wait: bool) -> None:
@@ -79,11 +108,11 @@ class _Request:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["SCRIPT_NAME"] + environ["PATH_INFO"]
         self._name = f"{method} {path}"
-        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
-        if is_navigation(method, fetch_mode, environ.get("HTTP_ACCEPT", "")):
+        names = ("HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_ACCEPT")
+        if is_navigation(method, *(environ.get(name, "") for name in names)):
             deadline.current.show_page_soon()
         if is_quiet(environ) and not (_urls_are_loaded and is_of_project(environ["PATH_INFO"])):
-            return answer(environ, start_response)
+            return answer(environ, start_response, final=_urls_are_loaded)
         load_urls(wait=True)
         return self._application(environ, start_response)
 

@@ -18,15 +18,19 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 PERMANENT = re.compile(
     r"password authentication failed"
-    r"|(database|role) .* does not exist"
-    r"|server does not support SSL"
+    r"|(database|role|certificate file) .* does not exist"
+    r"|permission denied for database|is not permitted to log in"
+    r"|server does not support SSL|certificate verify failed"
     r"|invalid (connection option|sslmode value|port number)"
 )
 """Messages of errors that retrying does not fix.
 https://www.postgresql.org/docs/17/errcodes-appendix.html"""
 
-FULL = re.compile(r"too many (clients|connections)|connection slots are reserved")
-"""Messages of a server that is awake and has no room."""
+NOT_ASLEEP = re.compile(
+    r"too many (clients|connections)|connection slots are reserved"
+    r"|Name or service not known"
+)
+"""Messages of a server that is awake and has no room, and of one that does not exist."""
 
 
 def retry_until_resumed[T](
@@ -61,7 +65,7 @@ def is_permanent(error: Exception) -> bool:
 
 def is_waking_up(error: Exception) -> bool:
     """Return whether a server that responds like this may be resuming."""
-    return not is_permanent(error) and not FULL.search(str(error))
+    return not is_permanent(error) and not NOT_ASLEEP.search(str(error))
 
 
 def _first_line(error: Exception) -> str:

@@ -30,6 +30,7 @@ def get(path: Any, **event: Any) -> Any:
         *("/wp-login.php", "/blog/xmlrpc.PHP", "/wp-admin/", "/WP-content/x.css"),
         *("/.env", "/.env.local", "/app/.env", "/.git/config", "/a/.git/HEAD", "/.aws/credentials"),
         *("/cgi-bin/luci", "/default.aspx", "/shell.jsp"),
+        *("/%2eenv", "/%2E%65nv", "/wp-login%2Ephp", "/app%2F.git%2fconfig"),
     ],
 )
 def test_scanner_gets_a_404(path: str, aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:

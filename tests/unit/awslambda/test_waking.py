@@ -117,6 +117,13 @@ class TestNewVisitor:
         assert not waking.is_new_visit({"httpMethod": "GET", "headers": BROWSER})  # type: ignore[typeddict-item]
         assert refresh(request()[0]) == "2"  # The database may sleep all the same.
 
+    def test_sees_a_page_soon_in_a_second_tab(self, aws: FakeAws) -> None:
+        aws.will(keeps_silent)
+        own = {"Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}
+        response, seconds = request(waited=4, headers=own)
+        assert seconds < 3
+        assert refresh(response) == "2"
+
     def test_broken_connection_is_an_error(self, aws: FakeAws) -> None:
         aws.will(hangs_up)
         assert request()[0]["statusCode"] == 504
@@ -142,6 +149,8 @@ class TestApiClient:
             {"Accept": "application/json", "Sec-Fetch-Mode": "cors"},
             {"Accept": "text/html", "Sec-Fetch-Mode": "cors"},
             {"Accept": "*/*", "Sec-Fetch-Mode": ""},
+            {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+            {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "object"},
         ],
     )
     def test_waits(
@@ -196,6 +205,17 @@ class TestReload:
         assert refresh(response) == ""
         assert "Try again" in response["body"]
         assert "Max-Age=0" in response["headers"]["Set-Cookie"]
+
+    @pytest.mark.parametrize(
+        ("waited", "level"), [(4, "INFO"), (119, "INFO"), (122, "ERROR"), (902, "ERROR")]
+    )
+    @pytest.mark.parametrize("reply", [WAKING, fails("TooManyRequestsException", 429)])
+    def test_is_an_error_in_the_log_after_two_minutes(
+        self, waited: int, level: str, reply: Any, aws: FakeAws, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        aws.will(reply)
+        request(waited=waited)
+        assert json.loads(capsys.readouterr().out)["level"] == level
 
     def test_busy_site_is_waking_up(self, aws: FakeAws) -> None:
         aws.will(*[fails("TooManyRequestsException", 429)] * 2)

@@ -77,6 +77,10 @@ def test_paused_database_is_retried(message: str) -> None:
         'FATAL:  password authentication failed for user "mysite"',
         'FATAL:  database "mysite" does not exist',
         'FATAL:  role "mysite" does not exist',
+        'FATAL:  role "mysite" is not permitted to log in',
+        'FATAL:  permission denied for database "mysite"',
+        'root certificate file "/root/.postgresql/root.crt" does not exist',
+        "SSL error: certificate verify failed",
         "server does not support SSL, but SSL was required",
         'invalid sslmode value: "requier"',
     ],
@@ -105,6 +109,8 @@ def test_retries_end_after_the_time_limit() -> None:
         ("FATAL:  sorry, too many clients already", False),
         ("FATAL:  remaining connection slots are reserved for roles with SUPERUSER", False),
         ('FATAL:  role "mysite" does not exist', False),
+        ('could not translate host name "x" to address: Name or service not known', False),
+        ('could not translate host name "x" to address: Temporary failure in name res', True),
     ],
 )
 def test_visitors_are_told_the_truth(message: str, waking_up: bool) -> None:

@@ -10,12 +10,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper as Postgres
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
 from pytest_django import Settings
@@ -68,6 +70,43 @@ def stream(_request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(chunks())
 
 
+def stream_query(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(query(request) for _ in range(1))
+
+
+def query_other(request: HttpRequest) -> HttpResponse:
+    """Query another database of the project, with Django's own backend."""
+    other = Postgres({**connection.settings_dict, "OPTIONS": {}}, "other")
+    with contextlib.closing(other), other.cursor() as cursor:
+        cursor.execute(request.GET["sql"])
+    return HttpResponse("late")
+
+
+pool = ThreadPoolExecutor(2)
+
+
+def sleep_after_work(_request: HttpRequest) -> HttpResponse:
+    pool.submit(ok, None).result()
+    time.sleep(30)
+    return HttpResponse("late")
+
+
+def work(request: HttpRequest) -> HttpResponse:
+    return pool.submit(ok, request).result()
+
+
+def queue_work(_request: HttpRequest) -> HttpResponse:
+    def write() -> None:
+        for _ in range(20):
+            time.sleep(0.1)
+        done.append("second")
+
+    with ThreadPoolExecutor(1) as own:
+        for _ in range(4):
+            own.submit(write)
+    return HttpResponse("late")
+
+
 def query(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute(request.GET["sql"])
@@ -107,15 +146,20 @@ def fail(_request: HttpRequest) -> HttpResponse:
     raise ZeroDivisionError
 
 
-def ok(_request: HttpRequest) -> HttpResponse:
+def ok(_request: HttpRequest | None) -> HttpResponse:
     return HttpResponse("ok")
+
+
+def patience(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(round(deadline.current.connect_seconds)))
 
 
 urlpatterns = [
     path(f"{view.__name__}/", view)
     for view in (
         *(sleep, catch_everything, sleep_async, stream, query, query_twice, write_and_sleep),
-        *(query_stopped_server, handle_absence, fail, ok),
+        *(query_stopped_server, handle_absence, fail, ok, stream_query, query_other, patience),
+        *(sleep_after_work, work, queue_work),
     )
 ]
 
@@ -131,18 +175,6 @@ def site(settings: Settings) -> None:
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let requests end after a second."""
     monkeypatch.setattr(deadline, "GATEWAY_SECONDS", 1 + deadline.RESPONSE_SECONDS)
-
-
-@pytest.fixture
-def database(django_db_setup: None) -> Iterator[dict[str, Any]]:
-    """Make the backend under test the default one; yield its settings, which a test may change."""
-    original = connections["default"]
-    options = {"sslmode": "disable"}
-    parameters = {**original.settings_dict, "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
-    connections["default"] = DatabaseWrapper(parameters, "default")
-    yield connections["default"].settings_dict
-    connections["default"].close()
-    connections["default"] = original
 
 
 def get(path: str, *, headers: Pairs = BROWSER, **query: str) -> dict[str, Any]:
@@ -197,6 +229,15 @@ class TestRequestTakesTooLong:
         response = get("/sleep/", headers=SCRIPT)
         assert json.loads(body_of(response))["error"] == "timed_out"
 
+    def test_threads_without_work_are_kept(self) -> None:
+        assert error_of(get("/sleep_after_work/")) == "timed_out"
+        assert body_of(get("/work/")) == b"ok"
+
+    def test_threads_are_stopped_with_the_work_that_waits(self) -> None:
+        assert error_of(get("/queue_work/")) == "timed_out"
+        time.sleep(2.5)
+        assert "second" not in done
+
     def test_next_request_has_its_own_time(self) -> None:
         get("/sleep/")
         assert deadline.current.is_late
@@ -223,6 +264,12 @@ class TestRequestTakesTooLong:
         assert error_of(get("/query/", sql="SELECT pg_sleep(30)")) == "timed_out"
         running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%sleep(30)'"
         assert body_of(get("/query/", sql=running)) == b"[(0,)]"
+
+    @pytest.mark.usefixtures("database")
+    def test_query_to_another_database_is_left(self) -> None:
+        started = time.monotonic()
+        assert error_of(get("/query_other/", sql="SELECT pg_sleep(8)")) == "timed_out"
+        assert time.monotonic() - started < 5
 
     @pytest.mark.usefixtures("database")
     def test_server_that_does_not_respond_is_left(self) -> None:
@@ -311,6 +358,14 @@ def asleep(database: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield database
 
 
+@pytest.fixture
+def refused(database: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections fail at once, as those of a paused database, too."""
+    monkeypatch.setattr(deadline, "NAVIGATION_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        database |= {"HOST": "127.0.0.1", "PORT": unused.getsockname()[1]}
+
+
 class TestDatabaseIsPaused:
     SQL = "SELECT 1"
 
@@ -330,6 +385,39 @@ class TestDatabaseIsPaused:
         started = time.monotonic()
         assert error_of(get("/query/", sql=self.SQL)) == "waking_up"
         assert time.monotonic() - started < 10
+
+    @pytest.mark.usefixtures("refused")
+    def test_visitor_gets_a_page_if_the_view_streams(self) -> None:
+        assert error_of(get("/stream_query/", sql=self.SQL)) == "waking_up"
+
+    @pytest.mark.usefixtures("refused")
+    def test_visitor_gets_a_page_if_the_project_propagates_exceptions(
+        self, settings: Settings
+    ) -> None:
+        settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+        assert error_of(get("/query/", sql=self.SQL)) == "waking_up"
+
+    @pytest.mark.usefixtures("refused")
+    def test_is_an_error_in_the_log_after_two_minutes(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def levels(seconds: float) -> list[int]:
+            caplog.clear()
+            monkeypatch.setattr(web_request, "time", SimpleNamespace(time=lambda: 1000 + seconds))
+            assert error_of(get("/query/", sql=self.SQL)) == "waking_up"
+            return [record.levelno for record in caplog.records if record.levelno > logging.INFO]
+
+        assert [levels(seconds) for seconds in (0, 100, 119)] == [[], [], []]
+        assert levels(130) == [logging.ERROR]
+        assert "refused" in caplog.text
+        assert levels(5000) == []
+
+    @pytest.mark.parametrize(
+        ("destination", "seconds"), [("document", "3"), ("iframe", "25"), ("embed", "25")]
+    )
+    def test_frame_waits_longer_than_a_page(self, destination: str, seconds: str) -> None:
+        headers = [*BROWSER, ("Sec-Fetch-Dest", destination)]
+        assert body_of(get("/patience/", headers=headers)).decode() == seconds
 
     @pytest.mark.usefixtures("asleep")
     def test_second_attempt_in_a_request_does_not_wait(self) -> None:
@@ -390,6 +478,18 @@ class TestQuietPaths:
         response = get(path)
         assert response["statusCode"] == status
         assert body_of(response) == content
+
+    def test_may_be_kept_unless_the_urls_are_not_known_yet(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def caching(path: str) -> str:
+            return str(get(path)["multiValueHeaders"]["cache-control"][0])
+
+        get("/ok/")
+        assert caching("/robots.txt") == "max-age=86400"
+        assert caching("/livez") == "no-store"
+        monkeypatch.setattr(web_request, "_urls_are_loaded", False)
+        assert caching("/robots.txt") == "no-store"
 
     def test_of_the_project_have_precedence(self, settings: Settings) -> None:
         paths = ("livez", "robots.txt", "favicon.ico")
