@@ -19,6 +19,8 @@ ALWAYS = ("django-storages>=1.14.4", "pybase64>=1.4")
 DRIVER = "psycopg2-binary>=2.9.10"
 SUBSTITUTES = {"psycopg2": "psycopg2-binary", "psycopg-c": "psycopg-binary"}
 """Packages that a compiler builds against libpq, and the same code with its own libpq."""
+SERVERS = {"mod-wsgi", "uwsgi"}
+"""Web servers that only a compiler can install, and that Lambda takes the place of."""
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?\s*==\s*([^\s;]+)")
 
 
@@ -37,7 +39,7 @@ class Completion:
 def complete(lock: str) -> Completion:
     """Return what has to change so that the locked packages run on Lambda."""
     versions = dict(pinned(lock))
-    removed, added = set(), []
+    removed, added = SERVERS & versions.keys(), []
     for source, binary in SUBSTITUTES.items():
         if source in versions:
             removed.add(source)

@@ -31,6 +31,12 @@ def test_missing_packages_of_the_runtime_are_added() -> None:
     assert set(complete("psycopg2-binary==2.9.10").added) == set(ALWAYS)
 
 
+def test_servers_that_need_a_compiler_are_left_out() -> None:
+    completion = complete("psycopg2-binary==2.9.10\nuWSGI==2.0.31\nmod_wsgi==5.0.2\n")
+
+    assert completion.removed == {"uwsgi", "mod-wsgi"}
+
+
 def test_packages_are_removed_with_their_hashes() -> None:
     lock = "psycopg2==2.9.10 \\\n    --hash=sha256:00\n# A comment.\nDjango==6.1.3\n"
 
