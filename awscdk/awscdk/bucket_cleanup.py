@@ -16,8 +16,8 @@ from djambda_common.names import BUCKET_CLEANUP_SUFFIX
 TIMEOUT = Duration.minutes(15)
 
 
-def add_bucket_cleanup(scope: Construct, config: Config, bucket: s3.Bucket) -> None:
-    """Delete the bucket's objects when the stack is deleted."""
+def add_bucket_cleanup(scope: Construct, config: Config, bucket: s3.Bucket) -> CustomResource:
+    """Return a resource with which CloudFormation deletes the bucket's objects."""
     cleanup = HelperFunction(
         scope,
         "Emptier",
@@ -49,3 +49,4 @@ def add_bucket_cleanup(scope: Construct, config: Config, bucket: s3.Bucket) -> N
         service_timeout=TIMEOUT.plus(Duration.minutes(1)),
     )
     content.node.add_dependency(cleanup)  # So that its policy is deleted after the content.
+    return content

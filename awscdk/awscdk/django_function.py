@@ -90,6 +90,16 @@ class DjangoFunction(Construct):
         self.version = self.function.current_version
         acknowledge_runtime(self.function)
 
+    def allow(self, scope: Construct, id: str, *statements: iam.PolicyStatement) -> iam.Policy:
+        """Allow Django what a feature needs, with a policy of its own.
+
+        CloudFormation deletes the policy of a removed feature after the new version went live. In
+        the role's own policy, the statements would be missing while the old version is still live.
+        """
+        policy = iam.Policy(scope, id, roles=[self.role], statements=list(statements))
+        self.function.node.add_dependency(policy)
+        return policy
+
 
 def _allow_network_interfaces(role: iam.Role, function_name: str) -> None:
     """Allow Lambda to attach the function to its VPC, and deny that to the function's own code."""

@@ -28,9 +28,11 @@ class EgressProxy(HelperFunction):
             timeout=TIMEOUT,
             log_days=config.log_retention_days,
         )
-        django.role.add_to_policy(
+        django.allow(
+            self,
+            "Permissions",
             iam.PolicyStatement(
                 actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
-            )
+            ),
         )
         django.function.add_environment(EGRESS_VARIABLE, self.function.function_name)

@@ -12,6 +12,7 @@ from aws_cdk import aws_ses as ses
 from constructs import Construct
 
 from awscdk.config import Config
+from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge_wildcard, nag_notation
 from awscdk.readers import Mailbox
 
@@ -43,26 +44,29 @@ class Mail(Construct):
                 if isinstance(child, CfnResource):
                     child.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
 
-    def grant_send(self, role: iam.Role) -> None:
-        """Allow a role to send from the sender's address, or from its domain if it is the site's.
+    def grant_send(self, django: DjangoFunction) -> None:
+        """Allow Django to send from the sender's address, or from its domain if it is the site's.
 
         In the sandbox, SES also checks the permission on the recipients' identities, so the
-        condition restricts the sender, and not the resource.
+        condition restricts the sender, and not the resource. Another sender has another policy, and
+        both exist until the new version is live.
         """
         arns = [
             Stack.of(self).format_arn(service="ses", resource=kind, resource_name="*")
             for kind in ("identity", "configuration-set")
         ]
-        role.add_to_policy(
+        permissions = django.allow(
+            self,
+            f"Send from {self._senders}",
             iam.PolicyStatement(
                 actions=SEND,
                 resources=arns,
                 conditions={"StringLike": {"ses:FromAddress": self._senders}},
-            )
+            ),
         )
         for arn in arns:
             acknowledge_wildcard(
-                role, nag_notation(self, arn), "The condition restricts the sender."
+                permissions, nag_notation(self, arn), "The condition restricts the sender."
             )
 
     def _verify_domain(self, domain: str, hosted_zone_id: str) -> None:

@@ -68,12 +68,12 @@ class DjambdaStack(Stack):
         if variables not in {"", NONE}:
             secrets.take_snapshot(variables, django.function, config.django_function_name)
         secrets.grant_read(django.role)
-        storage.grant_use(django.role)
+        storage.grant_use(django)
         uses_proxy = config.egress == "proxy"
         egress = [EgressProxy(self, "Egress", config, django=django)] if uses_proxy else []
         if config.mail_from:
             mail = Mail(self, "Mail", config, sender=config.mail_from)
-            mail.grant_send(django.role)
+            mail.grant_send(django)
             if mail.identity:
                 self._output(MAIL_IDENTITY, mail.identity, "The identity that SES verifies")
         release = Release(
@@ -104,6 +104,7 @@ class DjambdaStack(Stack):
                 django=django,
                 bucket=storage.bucket,
             )
+            storage.empty_after(tasks)
             # The live version enqueues tasks at once, and they must run in it.
             tasks.alias.node.add_dependency(release.commands)
             release.alias.node.add_dependency(tasks)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from awscdk.bucket_cleanup import add_bucket_cleanup
 from awscdk.config import Config
+from awscdk.django_function import DjangoFunction
 from awscdk.findings import acknowledge, acknowledge_wildcard, arn_of
 from djambda_common.names import (
     MEDIA_PREFIX,
@@ -38,7 +39,7 @@ class Storage(Construct):
         self, scope: Construct, id: str, config: Config, *, records: Sequence[str] = ()
     ) -> None:
         super().__init__(scope, id)
-        self._records = [f"{prefix}*" for prefix in records]
+        self._records = records
         self.bucket = s3.Bucket(
             self,
             "Assets",
@@ -84,25 +85,39 @@ class Storage(Construct):
             "AwsSolutions-S2",
             "Only static/* and the media that the project publishes are public.",
         )
-        if config.ephemeral:
-            add_bucket_cleanup(self, config, self.bucket)
+        self._content = add_bucket_cleanup(self, config, self.bucket) if config.ephemeral else None
 
-    def grant_use(self, role: iam.Role) -> None:
+    def empty_after(self, *writers: IConstruct) -> None:
+        """Let CloudFormation delete these constructs before it empties an ephemeral bucket.
+
+        An object that is written afterwards prevents the deletion of the bucket and the stack.
+        """
+        for writer in writers:
+            if self._content:
+                writer.node.add_dependency(self._content)
+
+    def grant_use(self, django: DjangoFunction) -> None:
         """Allow Django to list the bucket, to use files and records, and to write `runs/`."""
         for statement in (
-            iam.PolicyStatement(
-                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                resources=[
-                    self.bucket.arn_for_objects(prefix) for prefix in [*FILES, *self._records]
-                ],
-            ),
+            self._use_of(*FILES),
             iam.PolicyStatement(
                 actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects(RUNS)]
             ),
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
         ):
-            role.add_to_policy(statement)
-        for prefix in [*FILES, RUNS, *self._records]:
+            django.role.add_to_policy(statement)
+        self.empty_after(django.role)
+        policies: list[tuple[IConstruct, str]] = [(django.role, each) for each in (*FILES, RUNS)]
+        for prefix in self._records:
+            permissions = django.allow(self, f"Use {prefix.strip('/')}", self._use_of(f"{prefix}*"))
+            policies.append((permissions, f"{prefix}*"))
+        for policy, objects in policies:
             acknowledge_wildcard(
-                role, f"{arn_of(self.bucket)}/{prefix}", "Django chooses the files' names."
+                policy, f"{arn_of(self.bucket)}/{objects}", "Django chooses the files' names."
             )
+
+    def _use_of(self, *objects: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            resources=[self.bucket.arn_for_objects(each) for each in objects],
+        )

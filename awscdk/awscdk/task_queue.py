@@ -57,19 +57,22 @@ class TaskQueue(Construct):
             visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * config.lambda_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=DELIVERIES),
         )
-        for each, actions in (
-            (
-                queue,
-                ("SendMessage", "ChangeMessageVisibility", "GetQueueAttributes")
-                + ("ReceiveMessage", "DeleteMessage"),
+        permissions = django.allow(
+            self,
+            "Permissions",
+            iam.PolicyStatement(
+                actions=[
+                    "sqs:SendMessage",
+                    "sqs:ChangeMessageVisibility",
+                    "sqs:GetQueueAttributes",
+                ],
+                resources=[queue.queue_arn],
             ),
-            (dead, ("ReceiveMessage", "DeleteMessage")),
-        ):
-            django.role.add_to_policy(
-                iam.PolicyStatement(
-                    actions=[f"sqs:{action}" for action in actions], resources=[each.queue_arn]
-                )
-            )
+            iam.PolicyStatement(
+                actions=["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+                resources=[queue.queue_arn, dead.queue_arn],
+            ),
+        )
         mapping = lambda_.CfnEventSourceMapping(
             self,
             "Workers",
@@ -81,6 +84,6 @@ class TaskQueue(Construct):
                 maximum_concurrency=config.tasks_concurrency
             ),
         )
-        mapping.node.add_dependency(django.role)  # Lambda checks the permissions.
+        mapping.node.add_dependency(permissions)  # Lambda checks them.
         django.function.add_environment(TASKS_QUEUE_VARIABLE, queue.queue_url)
         django.function.add_environment(DEAD_TASKS_VARIABLE, dead.queue_url)

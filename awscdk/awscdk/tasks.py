@@ -6,6 +6,8 @@ records it even if Django cannot start. Tasks for later are one-time schedules o
 Scheduler, which Django creates. `task_queue.py` has what the backend "queue" needs in addition.
 """
 
+from collections.abc import Sequence
+
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -15,7 +17,7 @@ from constructs import Construct
 
 from awscdk.config import Config
 from awscdk.django_function import DjangoFunction
-from awscdk.findings import acknowledge_wildcard, arn_of
+from awscdk.findings import acknowledge_wildcard, arn_of, nag_notation
 from awscdk.functions import HelperFunction
 from awscdk.scheduler_role import create_scheduler_role
 from awscdk.task_queue import TaskQueue
@@ -74,15 +76,11 @@ class Tasks(Construct):
         retries.node.add_dependency(self.alias)  # The qualifier is a text, not a reference.
         # Not by reference to the alias: the function needs the policy, and the alias the function.
         alias_arn = self._arn("lambda", f"function:{config.django_function_name}:{TASKS_ALIAS}")
-        django.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["lambda:InvokeFunction"], resources=[alias_arn, failed.function_arn]
-            )
-        )
+        role = self._add_scheduler(config, alias_arn)
+        permissions = self._allow(config, django, [alias_arn, failed.function_arn], role)
+        retries.node.add_dependency(permissions)  # Lambda checks that for the destination.
         if backend == QUEUE:
             TaskQueue(self, "Queue", config, django=django, alias=self.alias)
-        role = self._add_scheduler(config, alias_arn)
-        self._allow_scheduling(config, django.role, role)
         for name, value in {
             TASKS_VARIABLE: backend,
             TASKS_TARGET_VARIABLE: alias_arn,
@@ -123,28 +121,26 @@ class Tasks(Construct):
         group = scheduler.CfnScheduleGroup(self, "Later", name=config.name + TASKS_SUFFIX)
         return create_scheduler_role(self, "Sender", group, alias_arn)
 
-    def _allow_scheduling(self, config: Config, django: iam.Role, sender: iam.Role) -> None:
-        """Allow Django to create one-time schedules, which nothing but the sender's role runs."""
-        schedules = f"schedule/{config.name}{TASKS_SUFFIX}/*"
-        django.add_to_policy(
-            iam.PolicyStatement(
-                actions=["scheduler:CreateSchedule"], resources=[self._arn("scheduler", schedules)]
-            )
-        )
-        django.add_to_policy(
+    def _allow(
+        self, config: Config, django: DjangoFunction, functions: Sequence[str], sender: iam.Role
+    ) -> iam.Policy:
+        """Allow Django to invoke functions, and to create schedules that the sender's role runs."""
+        schedules = self._arn("scheduler", f"schedule/{config.name}{TASKS_SUFFIX}/*")
+        permissions = django.allow(
+            self,
+            "Permissions",
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(functions)),
+            iam.PolicyStatement(actions=["scheduler:CreateSchedule"], resources=[schedules]),
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
                 resources=[sender.role_arn],
                 conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
-            )
+            ),
         )
-        account = config.aws_account_id or "<AWS::AccountId>"
         acknowledge_wildcard(
-            django,
-            f"arn:{Stack.of(self).partition}:scheduler:{config.aws_default_region}:{account}"
-            f":{schedules}",
-            "A schedule's name is the task's id.",
+            permissions, nag_notation(self, schedules), "A schedule's name is the task's id."
         )
+        return permissions
 
     def _arn(self, service: str, resource: str) -> str:
         return Stack.of(self).format_arn(

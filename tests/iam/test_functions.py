@@ -16,7 +16,6 @@ from djambda_common.names import (
 )
 from tests.cloud.local import MISSING_BUCKET, Cloud
 from tests.cloud.schedules import NAME as SCHEDULE
-from tests.cloud.schedules import fire
 from tests.iam.calls import (
     ANY,
     SENDER,
@@ -137,34 +136,6 @@ def test_role_allows_the_functions_calls(
 def role_of(recording: Recording, suffix: str) -> str:
     """Return the name of a function's role."""
     return calls_of_function(recording, suffix)[0].role
-
-
-@pytest.mark.parametrize("suffix", USES)
-def test_lambda_may_write_the_functions_log(recording: Recording, suffix: str) -> None:
-    role = role_of(recording, suffix)
-    own, other = (
-        arn("logs", f"log-group:/aws/lambda/{name}{suffix}:log-stream:a")
-        for name in (STACK, f"{STACK}-2")
-    )
-    requests = [
-        Request(principal(role), action, log, policies=recording.policies[role])
-        for log in (own, other)
-        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
-    ]
-
-    assert decide(requests) == [ALLOWED, ALLOWED, DENIED, DENIED]
-
-
-def test_lambda_may_attach_django_to_the_network_but_django_may_not(recording: Recording) -> None:
-    role = role_of(recording, DJANGO_SUFFIX)
-    code = {"lambda:SourceFunctionArn": function_arn(STACK + DJANGO_SUFFIX)}
-    requests = [
-        Request(principal(role), action, ANY, recording.policies[role], context=context)
-        for context in ({}, code)
-        for action in ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
-    ]
-
-    assert decide(requests) == [ALLOWED, ALLOWED, REFUSED, REFUSED]
 
 
 @pytest.mark.parametrize("action", ["ses:SendEmail", "ses:SendRawEmail"])
@@ -338,25 +309,6 @@ def test_bucket_refuses_insecure_connections(
     assert decide(requests) == [ALLOWED, REFUSED]
 
 
-def test_schedules_may_invoke_the_live_version_only(cloud: Cloud) -> None:
-    fire(cloud)
-    recording = load_recording(cloud.folder)
-    function = STACK + DJANGO_SUFFIX
-    live = function_arn(function, "live")
-    [role] = {
-        call.role
-        for call in recording.calls
-        if (call.session, call.action, call.resource) == (SCHEDULE, "lambda:InvokeFunction", live)
-    }
-    others = [function_arn(function), function_arn(function, "1"), function_arn(OTHER, "live")]
-    requests = [
-        Request(principal(role), "lambda:InvokeFunction", resource, recording.policies[role])
-        for resource in (live, *others)
-    ]
-
-    assert decide(requests) == [ALLOWED, *[DENIED] * len(others)]
-
-
 def test_only_the_sites_api_may_invoke_the_proxy(cloud: Cloud) -> None:
     proxy = STACK + PROXY_SUFFIX
     policy = json.loads(cloud.call("lambda", "get_policy", FunctionName=proxy)["Policy"])
@@ -377,30 +329,6 @@ def test_only_the_sites_api_may_invoke_the_proxy(cloud: Cloud) -> None:
     ]
 
     assert decide(requests) == [ALLOWED, DENIED, DENIED]
-
-
-def test_egress_function_may_only_write_its_log(cloud: Cloud, bucket: str) -> None:
-    """It makes no call to AWS, so that the recording has none of it."""
-    name = STACK + EGRESS_SUFFIX
-    configuration = cloud.call("lambda", "get_function_configuration", FunctionName=name)
-    role = configuration["Role"].rpartition("/")[2]
-    policies = [
-        cloud.call("iam", "get_role_policy", RoleName=role, PolicyName=policy)["PolicyDocument"]
-        for policy in cloud.call("iam", "list_role_policies", RoleName=role)["PolicyNames"]
-    ]
-    own, other = (arn("logs", f"log-group:/aws/lambda/{each}:log-stream:a") for each in (name, "x"))
-    calls = [
-        Call(principal(role), action, resource.replace("BUCKET", bucket))
-        for action, resource in (
-            ("logs:PutLogEvents", own),
-            ("logs:PutLogEvents", other),
-            ("ec2:CreateNetworkInterface", ANY),
-            *FORBIDDEN[PROXY_SUFFIX],
-            *FORBIDDEN[DJANGO_SUFFIX],
-        )
-    ]
-
-    assert refused(calls, *policies) == dict.fromkeys(calls[1:], DENIED)
 
 
 def test_no_other_principal_may_invoke_the_egress_function(cloud: Cloud) -> None:

@@ -37,6 +37,7 @@ def test_it_is_free_while_idle(template: Templates) -> None:
     added = sorted(with_proxy[name]["Type"] for name in with_proxy.keys() - without.keys())
     assert [kind for kind in added if kind != "AWS::Lambda::Version"] == [
         "AWS::IAM::Policy",
+        "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Function",
@@ -55,17 +56,17 @@ def test_it_is_outside_the_vpc_and_has_no_reserved_concurrency(template: Templat
 
 def test_only_django_may_invoke_it(template: Templates) -> None:
     name, _ = egress_function(template("proxy"))
-    policies = {
-        logical_id.partition("Role")[0]: statement
-        for logical_id, resource in template("proxy")["Resources"].items()
-        if resource["Type"] == "AWS::IAM::Policy"
-        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+    [(roles, statement)] = [
+        (policy["Roles"], statement)
+        for policy in resources(template("proxy"), "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
         if name in json.dumps(statement["Resource"])
-    }
+    ]
+    [role, _] = functions(template("proxy"))["djambda-lambda"]["Role"]["Fn::GetAtt"]
 
-    assert list(policies) == ["Django"]
-    assert policies["Django"]["Action"] == "lambda:InvokeFunction"
-    assert policies["Django"]["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
+    assert roles == [{"Ref": role}]
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
     permissions = resources(template("proxy"), "AWS::Lambda::Permission")
     assert name not in json.dumps([each["FunctionName"] for each in permissions])
 

@@ -1,14 +1,17 @@
 """The identity of MAIL_FROM in SES, its records, and who may send from it."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aws_cdk import App, Environment, Stack, assertions
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from awscdk.config import Config
+from awscdk.django_function import DjangoFunction
 from awscdk.mail import Mail
 from awscdk.readers import Mailbox
 from tests.synth.conftest import Template, resources
@@ -27,7 +30,9 @@ def synthesize(config: Config, address: str = "shop@example.com") -> Template:
     stack = Stack(App(context=context), "Test", env=environment)
     role = iam.Role(stack, "Role", assumed_by=iam.AnyPrincipal())
     sender = Mailbox(address)
-    Mail(stack, "Mail", replace(config, mail_from=sender), sender=sender).grant_send(role)
+    django: Any = SimpleNamespace(role=role, function=Construct(stack, "Function"))
+    django.allow = partial(DjangoFunction.allow, django)
+    Mail(stack, "Mail", replace(config, mail_from=sender), sender=sender).grant_send(django)
     return dict(assertions.Template.from_stack(stack).to_json())
 
 

@@ -114,9 +114,7 @@ def test_tasks_for_later_are_sent_to_the_alias(request: pytest.FixtureRequest, n
 def test_django_may_invoke_the_alias_for_tasks_and_the_destination_only(tasks: Template) -> None:
     invocations = [
         json.dumps(statement["Resource"])
-        for policy in resources(tasks, "AWS::IAM::Policy")
-        if policy["PolicyName"].startswith("DjangoRole")
-        for statement in policy["PolicyDocument"]["Statement"]
+        for statement in statements_of_django(tasks)
         if statement["Action"] == "lambda:InvokeFunction"
     ]
 
@@ -164,10 +162,11 @@ def test_a_project_without_tasks_has_none_of_it(template: Any, name: str) -> Non
 
 
 def statements_of_django(template: Template) -> list[dict[str, Any]]:
+    [role, _] = functions(template)["djambda-lambda"]["Role"]["Fn::GetAtt"]
     return [
         statement
         for policy in resources(template, "AWS::IAM::Policy")
-        if policy["PolicyName"].startswith("DjangoRole")
+        if {"Ref": role} in policy["Roles"]
         for statement in policy["PolicyDocument"]["Statement"]
     ]
 
