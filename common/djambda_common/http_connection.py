@@ -14,6 +14,10 @@ MAX_LINE = 65_536
 MAX_HEADERS = 100
 """Bytes of a line, and number of header lines, as in `http.client`."""
 
+WITHOUT_BODY = {204, 304}
+"""The statuses whose responses end with their headers, of which S3's to DELETE has no length:
+https://www.rfc-editor.org/rfc/rfc9112#section-6.3"""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -102,7 +106,9 @@ class Connection:
             while status < 200:  # noqa: PLR2004 (informational responses precede the final one)
                 version, status = _status(_line(reader))
                 headers = _headers(reader)
-            if "chunked" in headers.get("transfer-encoding", "").lower():
+            if status in WITHOUT_BODY:
+                body = b""
+            elif "chunked" in headers.get("transfer-encoding", "").lower():
                 body = _chunks(reader)
             else:
                 body = _exactly(reader, _number(headers.get("content-length", ""), 10))

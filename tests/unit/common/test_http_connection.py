@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,22 @@ def test_response_is_received(sent: bytes, body: bytes) -> None:
     response = receive(sent)
 
     assert (response.status, response.body) == (200, body)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize(
+    "length", [b"", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"]
+)
+def test_response_without_a_body_needs_no_length(status: int, length: bytes) -> None:
+    """S3's response to DELETE has none."""
+    head = b"HTTP/1.1 %d X\r\n%s\r\n" % (status, length)
+    connection, peer = connection_to(head)
+
+    with peer, closing(connection):
+        response = connection.receive()
+
+        assert (response.status, response.body) == (status, b"")
+        assert connection.sock is not None
 
 
 def test_header_names_are_in_lower_case() -> None:

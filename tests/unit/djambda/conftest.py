@@ -195,7 +195,8 @@ class Handler(BaseHTTPRequestHandler):
         for name in ("Content-Type", "Cache-Control", "ETag", "x-amzn-ErrorType"):
             if headers and name in headers:
                 self.send_header(name, headers[name])
-        self.send_header("Content-Length", str(len(body)))
+        if status != 204:  # S3 omits it there, as RFC 9110 requires.
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
