@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from djambda_common.names import DJANGO_SUFFIX, FAILED_TASKS_SUFFIX
-from tests.cloud.local import Cloud, cloud_folder, processes_in, read_variables, run_up
+from tests.cloud.local import Cloud, cloud_folder, processes_in, read_variables, run_down, run_up
 from tests.iam.calls import function_arn, load_recording
 from tests.iam.simulator import ALLOWED, Request, decide
 from tests.support.waiting import wait_until
@@ -45,6 +45,15 @@ def die():
 @task
 def fail(number):
     raise ValueError(f"no {number}")
+
+
+@task
+def survive(name):
+    _, is_first = Product.objects.get_or_create(name=f"{name} has begun")
+    if is_first:
+        raise ValueError(name)
+    time.sleep(5)
+    Product.objects.create(name=f"{name} has survived")
 """
 OF_QUEUE, OF_EVENTS = 600, 400
 STACK = "local-djambda"
@@ -66,6 +75,19 @@ from django.utils import timezone
 from catalog.tasks import create
 
 create.using(run_after=timezone.now() + timedelta(seconds=12)).enqueue("later")
+"""
+WAITING = ("a message", "an event", "a schedule")
+SURVIVE = f"""
+import os
+from datetime import timedelta
+from unittest.mock import patch
+from django.utils import timezone
+from catalog.tasks import survive
+
+survive.enqueue("a message")
+with patch.dict(os.environ, {{"DJAMBDA_TASKS": "direct", "DJAMBDA_TASKS_TARGET": "{ALIAS}"}}):
+    survive.enqueue("an event")
+survive.using(run_after=timezone.now() + timedelta(seconds=15)).enqueue("a schedule")
 """
 ROLLED_BACK = """
 from django.db import transaction
@@ -258,3 +280,16 @@ def test_roles_allow_the_calls_that_were_made(site: Cloud, suffix: str) -> None:
         assert {call.action for call in calls} >= {"scheduler:CreateSchedule", "sqs:SendMessage"}
     assert requests
     assert set(decide(requests)) == {ALLOWED}, sorted({call.action for call in calls})
+
+
+def test_tasks_that_wait_survive_down_and_up(site: Cloud) -> None:
+    """Last, because the site has another address then, which `site` does not know."""
+    shell(site, SURVIVE)
+    wait_until(lambda: all(names(site, f"{name} has begun") for name in WAITING[:2]))
+
+    run_down(site.folder)
+    done = run_up(site.folder, checkout=site.checkout)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = Cloud(site.folder, read_variables(site.folder), site.checkout)
+    wait_until(lambda: all(names(again, f"{name} has survived") for name in WAITING))

@@ -6,23 +6,25 @@ these resources already; only the CloudFormation types are missing. A type that 
 supports takes precedence, so upgrading means raising the pin in `pyproject.toml`.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import emulator_scheduler
 from emulator_events import use_events
 from emulator_functions import use_environments
 from emulator_guard import Guard
+from emulator_lifecycle import Lifecycle
 from emulator_mail import with_capture
+from emulator_messages import use_messages
 from emulator_request_ids import RequestIds, with_callers_id
+from emulator_schedules import create_schedule, update_schedule, use_schedules
+from emulator_store import Store
 from ministack import app
+from ministack.core import persistence
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import ec2, lambda_svc, scheduler, ses_v2, ssm
+from ministack.services import ec2, lambda_svc, ses_v2, ssm
 from ministack.services.cloudformation import provisioners
 
 type Created = tuple[str, dict[str, Any]]
@@ -71,34 +73,6 @@ def create_vpc(logical_id: str, props: dict[str, Any], stack: str) -> Created:
     """Create an AWS::EC2::VPC with the attribute from which dual-stack subnets get addresses."""
     vpc_id, attributes = provisioners._ec2_vpc_create(logical_id, props, stack)
     return vpc_id, {**attributes, "Ipv6CidrBlocks": [IPV6_CIDR]}
-
-
-def create_schedule(logical_id: str, props: dict[str, Any], stack: str) -> Created:
-    """Create an AWS::Scheduler::Schedule with its time zone, which the emulator's type drops."""
-    name = props.get("Name") or f"{stack}-{logical_id}"
-    return _schedule(name, scheduler._create_schedule(name, props))
-
-
-def update_schedule(name: str, _old: dict[str, Any], new: dict[str, Any], _stack: str) -> Created:
-    """Update an AWS::Scheduler::Schedule."""
-    return _schedule(name, scheduler._update_schedule(name, new))
-
-
-def _schedule(name: str, response: tuple[int, dict[str, str], bytes]) -> Created:
-    status, _, body = response
-    if status != 200:  # noqa: PLR2004
-        raise ValueError(body.decode())
-    return name, {"Arn": json.loads(body)["ScheduleArn"]}
-
-
-def fire_schedule(schedule: Mapping[str, Any], scheduled: datetime) -> None:
-    """Fire a schedule, and delete it if it was to run once."""
-    emulator_scheduler.invoke(schedule, scheduled)
-    once = schedule["ScheduleExpression"].startswith("at(")
-    if once and schedule.get("ActionAfterCompletion") == "DELETE":
-        for key, stored in list(scheduler._schedules._data.items()):
-            if stored["Arn"] == schedule["Arn"]:
-                del scheduler._schedules._data[key]
 
 
 def add_missing_types(handlers: dict[str, dict[str, Any]]) -> None:
@@ -186,13 +160,16 @@ if __name__ == "__main__":
     logs._filter_log_events = PaginatedEvents()
     # Not for the functions, which inherit this environment.
     ssm._param_out = with_database_password(ssm._param_out, os.environ.pop("DATABASE_PASSWORD"))
-    scheduler._ticker_loop = lambda: emulator_scheduler.run(
-        lambda: list(scheduler._schedules._data.values()), fire_schedule
-    )
     mail = Path(os.environ.pop("MAIL_FOLDER"))
     ses_v2.handle_request = with_capture(ses_v2.handle_request, mail)
     use_environments()
-    use_events()
     lambda_svc._execute_function_dispatch = with_callers_id(lambda_svc._execute_function_dispatch)
-    app.app = Guard(RequestIds(app.app), int(os.environ["GATEWAY_PORT"]))
+    store = Store(
+        Path(os.environ.pop("WAITING_FILE")),
+        default=persistence._json_default,
+        object_hook=persistence._json_object_hook,
+    )
+    lifecycle = Lifecycle(use_events(store), use_messages(store), use_schedules(store))
+    lifecycle.use_stop()
+    app.app = Guard(lifecycle.with_start(RequestIds(app.app)), int(os.environ["GATEWAY_PORT"]))
     app.main()

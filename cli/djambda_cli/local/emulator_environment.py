@@ -271,6 +271,10 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         error_type = "Runtime.OutOfMemory" if self.out_of_memory else "Runtime.ExitError"
         return Failure(error_type, f"RequestId: {request_id} Error: Runtime exited {reason}")
 
+    def interrupt(self) -> None:
+        """Let the current invocation fail."""
+        self._kill()
+
     def _kill(self) -> None:
         """Kill the process and its children."""
         if pid := self.pid:

@@ -54,6 +54,9 @@ class Watched(Protocol):
     def check_memory(self, used: int) -> None:
         """Take note of the bytes that it uses."""
 
+    def interrupt(self) -> None:
+        """Let the current invocation fail."""
+
 
 @dataclass
 class Host:
@@ -101,6 +104,13 @@ class Host:
             with contextlib.suppress(OSError):  # Another environment was faster.
                 new.rename(folder)
         return folder
+
+    def interrupt_running(self) -> None:
+        """Let all current invocations fail."""
+        with self.lock:
+            running = list(self.running)
+        for environment in running:
+            environment.interrupt()
 
     def _can_isolate(self, kind: str) -> bool:
         """Return whether a process with this isolation starts."""

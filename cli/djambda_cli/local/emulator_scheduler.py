@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +26,10 @@ type Schedule = Mapping[str, Any]
 type Fire = Callable[[Schedule, datetime], None]
 
 TICK_SECONDS = 1
+RETRY_SECONDS = 30
+"""Scheduler tries to invoke a target again, for a day by default."""
+MAX_CORRECTION = timedelta(minutes=10)
+"""A clock that is set back by more than this was wrong before."""
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
 
@@ -42,6 +46,12 @@ def load_expressions() -> ModuleType:
     return module
 
 
+def runs_once(schedule: Schedule) -> bool:
+    """Return whether a schedule runs once and is then deleted."""
+    is_once = schedule["ScheduleExpression"].startswith("at(")
+    return is_once and schedule.get("ActionAfterCompletion") == "DELETE"
+
+
 class Clock:
     """Finds the schedules that are due since the last tick."""
 
@@ -52,8 +62,11 @@ class Clock:
     def due(self, schedules: Iterable[Schedule], now: datetime) -> list[tuple[Schedule, datetime]]:
         """Return the schedules that have become due until `now`, with the scheduled times.
 
-        A schedule that is due more than once, because the machine has slept, is returned once.
+        A schedule that is due more than once, because the machine has slept, is returned once. One
+        that runs once is due until it is deleted.
         """
+        if now < self._since - MAX_CORRECTION:
+            self._since = now
         since, self._since = self._since, max(now, self._since)
         found = []
         for schedule in schedules:
@@ -73,6 +86,8 @@ class Clock:
         except (ValueError, OSError, KeyError):  # The API has accepted it anyway.
             return None
         begin = _moment(schedule.get("StartDate"))
+        if runs_once(schedule):
+            since = datetime.min.replace(tzinfo=UTC)
         moment = max(since, begin) if begin else since
         time: datetime | None = expression.next_after(moment, zone, created)
         return None if time and end and time > end else time
@@ -118,16 +133,23 @@ def invoke(schedule: Schedule, scheduled: datetime) -> None:
 def run(all_schedules: Callable[[], Iterable[Schedule]], fire: Fire) -> None:
     """Fire schedules until the process ends."""
     clock = Clock(load_expressions(), datetime.now(UTC))
+    firing: set[str] = set()
     while True:
         time.sleep(TICK_SECONDS)
         for schedule, scheduled in clock.due(all_schedules(), datetime.now(UTC)):
-            threading.Thread(
-                target=_fire, args=(fire, schedule, scheduled), name="schedule", daemon=True
-            ).start()
+            if runs_once(schedule):
+                if schedule["Arn"] in firing:
+                    continue
+                firing.add(schedule["Arn"])
+            arguments = (fire, schedule, scheduled, firing)
+            threading.Thread(target=_fire, args=arguments, name="schedule", daemon=True).start()
 
 
-def _fire(fire: Fire, schedule: Schedule, scheduled: datetime) -> None:
+def _fire(fire: Fire, schedule: Schedule, scheduled: datetime, firing: set[str]) -> None:
     try:
         fire(schedule, scheduled)
     except Exception:
         logger.exception("Schedule %s could not be fired", schedule["Name"])
+        time.sleep(RETRY_SECONDS)
+    finally:
+        firing.discard(schedule["Arn"])

@@ -30,7 +30,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from djambda_cli.errors import CliError
-from djambda_cli.local import credentials, mailbox, postgres, processes
+from djambda_cli.local import credentials, emulator_store, mailbox, postgres, processes
 from djambda_cli.local.code_id import code_id
 from djambda_cli.local.credentials import Credentials
 from djambda_cli.paths import EMULATOR_PYTHON
@@ -81,6 +81,7 @@ def emulator_environment(
         "EGRESS_ALLOWS_LOOPBACK": "true",
         "FUNCTION_PYTHONS": str(folder / PYTHONS),
         "MAIL_FOLDER": str(folder / mailbox.FOLDER),
+        "WAITING_FILE": str(folder / emulator_store.FILE),
         "SCHEDULE_EXPRESSIONS": schedule_expressions.__file__,
         # The emulator has no package with time zones, and small machines have none either.
         "PYTHONTZPATH": os.pathsep.join([*TZPATH, str(files("tzdata") / "zoneinfo")]),

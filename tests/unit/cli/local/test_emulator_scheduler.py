@@ -66,12 +66,23 @@ def test_once_is_due_once_and_not_after_a_restart() -> None:
     )
 
 
+def test_task_for_later_is_due_until_it_is_deleted() -> None:
+    task = [schedule("at(2026-11-26T10:29:59)", ActionAfterCompletion="DELETE")]
+
+    assert fired(task, 0, 1) == [["10:29:59"], ["10:29:59"]]
+
+
 def test_machine_that_slept_fires_once() -> None:
     assert fired([schedule("cron(* * * * ? *)")], 3600, 3601) == [["10:31:00"], []]
 
 
 def test_clock_that_goes_back_fires_nothing_twice() -> None:
     assert fired([schedule("cron(31 10 * * ? *)")], 60, 30, 60) == [["10:31:00"], [], []]
+
+
+def test_clock_that_was_wrong_by_a_day_delays_nothing() -> None:
+    assert fired([schedule("cron(* * * * ? *)")], 86_400, 60) == [["10:31:00"], []]
+    assert fired([schedule("cron(* * * * ? *)")], 86_400, 60, 120)[2] == ["10:32:00"]
 
 
 @pytest.mark.parametrize(
