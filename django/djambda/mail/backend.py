@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 ASCII = email.policy.SMTP.clone(cte_type="7bit")
 
 HIDDEN = ("Bcc", "Resent-Bcc")
-"""Headers that every recipient could read. Django 6.0 refuses the first one among `headers`."""
+"""Headers that every recipient could read. Django 6.1 refuses the first one among `headers`."""
 
 
 class EmailBackend(BaseEmailBackend):
