@@ -34,19 +34,19 @@ SLOW = Problem(
     WAKING_UP.status,
     WAKING_UP.error,
     "Still waking up",
-    "This site sleeps while nobody uses it, and today it needs more time than usual to wake up. "
-    "Leave this page open, or come back in a few minutes. Operators: djambda status shows the "
-    "state of the database, and djambda logs --errors what has failed.",
+    "This site sleeps while nobody uses it, and is taking longer than usual to wake up. Leave this "
+    "page open, or come back in a few minutes. Operators: djambda status shows the state of the "
+    "database, and djambda logs --errors shows errors.",
     retry_after=60,
     refresh=30,
 )
 STOPPED = Problem(
     WAKING_UP.status,
     WAKING_UP.error,
-    "The site does not wake up",
+    "The site did not wake up",
     "This page has tried for a quarter of an hour. Please come back later, or send the site's "
     "operator the request ID below. Operators: djambda status shows the state of the database, and "
-    "djambda logs --errors what has failed.",
+    "djambda logs --errors shows errors.",
     retry_after=600,
 )
 

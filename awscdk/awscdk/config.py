@@ -200,7 +200,7 @@ def _too_many_tasks(values: Mapping[str, object]) -> list[str]:
     if not isinstance(total, int) or not isinstance(tasks, int) or total > tasks:
         return []
     return [
-        f"LAMBDA_CONCURRENCY={total} leaves no capacity for requests beside the "
+        f"LAMBDA_CONCURRENCY={total} leaves no capacity for requests besides the "
         f"TASKS_CONCURRENCY={tasks} of the queue, and Lambda would throttle tasks until they fail: "
         f"set LAMBDA_CONCURRENCY to more than {tasks}, or leave it empty"
         + (f", or set TASKS_CONCURRENCY to less than {total}" if total > LEAST_TASKS else "")

@@ -65,7 +65,7 @@ def _problems(name: str, table: Any) -> Iterator[str]:
     """Yield the problems of one schedule."""
     if not NAME.fullmatch(name):
         yield (
-            f"schedules: {name!r} is not possible as a name. Use up to 64 letters, digits, "
+            f"schedules: {name!r} is not a valid name. Use up to 64 letters, digits, "
             "hyphens and underscores, and begin with a letter or digit."
         )
     where = f"schedules.{name}"
@@ -102,9 +102,9 @@ def _text_problems(where: str, texts: Mapping[str, str]) -> Iterator[str]:
         )
     expression = texts.get("at", "")
     if expression and (problem := expression_problem(expression)):
-        yield f"at in {where} is not possible, {expression!r}: {problem}"
+        yield f"at in {where} is not valid, {expression!r}: {problem}"
     if "zone" in texts and (problem := zone_problem(texts["zone"], expression)):
-        yield f"zone in {where} is not possible, {texts['zone']!r}: {problem}"
+        yield f"zone in {where} is not valid, {texts['zone']!r}: {problem}"
 
 
 def expression_problem(text: str) -> str:

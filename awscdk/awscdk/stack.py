@@ -121,7 +121,7 @@ class DjambdaStack(Stack):
         self._output("SecretsPath", secrets.path, "The path of the secrets in SSM")
         self._output(SUPERUSER, release.superuser, "The superuser's login")
         self._output(ADMIN_PATH, release.admin_path, "The admin's path below the site's URL")
-        self._output(REPLACED_SETTINGS, release.replaced_settings, "Settings that do not apply")
+        self._output(REPLACED_SETTINGS, release.replaced_settings, "The settings that are replaced")
         Tags.of(self).add("Project", "djambda")
         Tags.of(self).add("App", config.app_name)
         Tags.of(self).add("Environment", config.environment)

@@ -64,7 +64,7 @@ TIMED_OUT = Problem(
     503,
     "timed_out",
     "This took too long",
-    "The site stopped this request, because it took too long.",
+    "The site stopped this request because it took too long.",
     may_have_run=True,
 )
 

@@ -224,7 +224,7 @@ def _question_mark(parts: list[str]) -> str:
     else:
         day_of_month = "?"
     right = _valid(f"cron({minutes} {hours} {day_of_month} {month} {day_of_week} {year})")
-    return f"one of day of month and day of week must be ?, the other one not: write {right}"
+    return f"exactly one of day of month and day of week must be ?: write {right}"
 
 
 def _from_unix(fields: list[str]) -> str:
@@ -297,7 +297,7 @@ def _value(text: str, field: Field) -> int:
         return int(text)
     names = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
     raise ExpressionError(
-        f"{text!r} is no value of {field.name}: use {field.first} to {field.last}{names}"
+        f"{text!r} is not a value of {field.name}: use {field.first} to {field.last}{names}"
     )
 
 

@@ -117,7 +117,7 @@ def problem_of(name: str, value: str = "") -> str:
     if is_reserved(name):
         return f"{name} is reserved: Lambda, libpq, Python or the deployment sets it"
     if "\0" in value:
-        return f"The value of {name} contains a null character, which no variable can contain"
+        return f"The value of {name} contains a null character, which variables cannot contain"
     if (size := len(encode(value))) > LIMIT:
         return f"The value of {name} has {size} bytes when stored: the limit is {LIMIT}"
     return ""

@@ -23,7 +23,7 @@ from djambda.logs import log_failures
 from djambda.parameters import deployment_secrets
 from djambda_common.names import TASKS_VARIABLE
 
-RETRY = "The database was paused, and is waking up now: try again in a minute."
+RETRY = "The database was paused and is waking up now. Try again in a minute."
 
 
 class UnknownEvent(ValueError):  # noqa: N818 (Lambda shows the name as errorType)

@@ -33,7 +33,7 @@ def use_database(settings: Settings, password: str) -> None:
     engine = project.get("ENGINE", POSTGRES)
     if engine != ENGINE:
         if not POSTGRES_ENGINE.search(engine):
-            record(settings, f'{NAME}["ENGINE"]', "the deployment's database is a PostgreSQL")
+            record(settings, f'{NAME}["ENGINE"]', "the deployment's database is PostgreSQL")
             engine = POSTGRES
             _add_lookups(settings)
         settings["DJAMBDA_DATABASE_ENGINE"] = engine

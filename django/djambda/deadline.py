@@ -224,7 +224,7 @@ class _Stop:
 
 
 def _time_out() -> NoReturn:
-    raise RequestTimedOut("the request took longer than its visitor waits")
+    raise RequestTimedOut("the request took longer than its visitor can wait")
 
 
 def stop_threads() -> None:

@@ -70,7 +70,7 @@ def _use_plain_http(settings: Settings) -> None:
         replace(settings, f"{cookie}_SECURE", False, NO_HTTPS)
         if str(settings.get(f"{cookie}_SAMESITE")).lower() == "none":
             replace(settings, f"{cookie}_SAMESITE", "Lax", NO_HTTPS)
-        remove(settings, f"{cookie}_DOMAIN", "the local cloud has a domain of its own")
+        remove(settings, f"{cookie}_DOMAIN", "the local cloud has its own domain")
 
 
 def _remove_foreign_domains(settings: Settings, site: list[str]) -> None:

@@ -87,7 +87,9 @@ def _logging(settings: Settings) -> Mapping[str, Any]:
         if is_temporary(handler.get("filename")):
             Path(handler["filename"]).parent.mkdir(parents=True, exist_ok=True)
         else:
-            record(settings, f'LOGGING["handlers"]["{name}"]', f"{READ_ONLY}: logs to the console")
+            record(
+                settings, f'LOGGING["handlers"]["{name}"]', f"{READ_ONLY}: it logs to the console"
+            )
             kept = {key: value for key, value in handler.items() if key in STREAM_OPTIONS}
             handlers[name] = {"class": "logging.StreamHandler", **kept}
     if handlers == logging.get("handlers", {}):

@@ -125,7 +125,7 @@ class _Request:
             if thread.ident in frames
         )
         log.error(
-            "Stopped, because it took too long: %s%s",
+            "Stopped because it took too long: %s%s",
             *(self._name, stacks),
             exc_info=True,
             extra={"status_code": TIMED_OUT.status},

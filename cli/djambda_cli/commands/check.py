@@ -12,11 +12,11 @@ from djambda_cli.terminal import stderr
 
 
 def check(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
-    """Check the project for what would fail, or be wrong, on Lambda.
+    """Check whether the project works on Lambda.
 
     It starts Django as the deployed function does, with the layer's packages, but without a
-    database, and runs Django's own `check --deploy`. Each finding names the place and the action to
-    take. Exits with 1 if there is a problem. `up` and `deploy` do the same first.
+    database, and runs Django's own `check --deploy`. Each finding shows its place and how to fix
+    it. Exits with 1 if there is a problem. `up` and `deploy` run the same check first.
 
     Example: `djambda check`
     """

@@ -38,9 +38,9 @@ def deploy(
 ) -> None:
     """Deploy the project: layer, infrastructure, code, migrations, static files.
 
-    The previous version stays live until the deploy has succeeded, and if it fails. You are asked
-    before a resource that holds data is replaced or removed, and before the first deploy to an
-    account and region bootstraps the CDK there. Each question has an option of its own.
+    The previous version stays live until the deploy has succeeded, and remains live if it fails.
+    You are asked before a resource that holds data is replaced or removed, and before the first
+    deploy to an account and region bootstraps the CDK there. Each question has a separate option.
 
     Example: `djambda deploy`
     """

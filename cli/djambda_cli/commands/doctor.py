@@ -46,7 +46,7 @@ from djambda_cli.terminal import stderr
 def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFAULT_FOLDER) -> None:
     """Check this machine, the configuration, the AWS account and the deployed stack.
 
-    Each finding names the action to take. Exits with 1 if there is a problem.
+    Each finding shows how to fix it. Exits with 1 if there is a problem.
 
     Example: `djambda doctor --local`
     """

@@ -10,10 +10,10 @@ from djambda_cli.terminal import stdout
 
 
 def down(
-    wipe: Annotated[bool, typer.Option("--wipe", help="Delete its data and state too.")] = False,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Also delete its data and state.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Stop the local cloud. Its data is kept, unless you wipe it.
+    """Stop the local cloud. Its data is kept unless you pass `--wipe`.
 
     Example: `djambda down --wipe`
     """

@@ -16,7 +16,8 @@ from djambda_common.variables import ENV
 def env(  # noqa: PLR0913 (one parameter per option)
     action: Annotated[Action, typer.Argument(help="What to do.")],
     target: Annotated[
-        str, typer.Argument(help="The variable to set or unset, or the .env file. -: standard IO.")
+        str,
+        typer.Argument(help="The variable, or the .env file; - is the standard input or output."),
     ] = "",
     rest: Rest = None,
     *,
@@ -27,8 +28,8 @@ def env(  # noqa: PLR0913 (one parameter per option)
 ) -> None:
     """Show, set, unset, import or export the project's environment variables.
 
-    `set` asks for the value, or reads the standard input. `import` reads a .env file; names and
-    values that look secret become secrets. `list` and `export` show variables with their values.
+    `set` prompts for the value, or reads it from the standard input. `import` reads a .env file;
+    variables whose names or values look secret become secrets. `list` and `export` show values.
 
     Example: `djambda env set DJANGO_ADMIN_URL`
     """

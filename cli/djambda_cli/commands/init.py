@@ -39,10 +39,10 @@ def init(
         str, typer.Option(help="The settings module, e.g. config.settings.production.")
     ] = "",
     aws: Annotated[
-        bool | None, typer.Option("--aws/--no-aws", help="Write .variables for AWS, too.")
+        bool | None, typer.Option("--aws/--no-aws", help="Also write .variables for AWS.")
     ] = None,
     gitlab: Annotated[
-        bool, typer.Option("--gitlab", help="Write .gitlab-ci.yml, which deploys from GitLab, too.")
+        bool, typer.Option("--gitlab", help="Also write .gitlab-ci.yml, to deploy from GitLab.")
     ] = False,
 ) -> None:
     """Write djambda.toml and, for AWS, .variables. `djambda up` does not need them.
@@ -84,7 +84,7 @@ def _write_project_file(home: Path, *, root: str, settings: str) -> None:
     existing = read_project_file(home)
     if existing is not None:
         if root or settings:
-            raise CliError(f"{home} has a configuration already. Edit it instead.")
+            raise CliError(f"{home} already has a configuration. Edit it instead.")
         module = project_in(home, existing).settings
         stdout.print(f"The project has a configuration. Settings: {module}", soft_wrap=True)
         return
@@ -120,7 +120,9 @@ def choose(question: str, choices: Sequence[str], *, option: str) -> str:
     Raises `CliError` without a terminal, with the option to pass.
     """
     if not sys.stdin.isatty():
-        raise CliError(f"{question} {', '.join(choices)}. Not a terminal. Pass {option}.")
+        raise CliError(
+            f"{question} {', '.join(choices)}. There is no terminal to ask in. Pass {option}."
+        )
     return Prompt.ask(question, choices=[*choices], default=choices[0], console=stderr)
 
 

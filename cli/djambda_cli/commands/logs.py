@@ -86,7 +86,11 @@ def logs(  # noqa: PLR0913 (its options)
         shown = read_entries(selected, start, log_filter)
     _print_entries(shown, as_json=as_json)
     if not shown:
-        longer = "" if request or since else f" in the last {DEFAULT_SINCE}. Longer: --since 1d"
+        longer = (
+            ""
+            if request or since
+            else f" in the last {DEFAULT_SINCE}. To search a longer period: --since 1d"
+        )
         stderr.print(f"No matching entries{longer or '.'}", style="dim")
     elif only_errors and not request:
         _print_error_count(shown, (since or DEFAULT_SINCE).strip())

@@ -39,19 +39,20 @@ def mail(
 ) -> None:
     """List the mail that the site has sent in the local cloud, or show a message.
 
-    The local cloud delivers no mail. It captures what the site sends with Amazon SES, which needs
-    the variable MAIL_FROM. `show` prints headers, text and the names of attachments.
+    The local cloud does not deliver mail. It captures the messages that the site sends with Amazon
+    SES, which requires the variable MAIL_FROM. `show` prints a message's headers and text, and the
+    names of its attachments.
 
     Example: `djambda mail --local show 1`
     """
     if not local:
         raise CliError(
-            "Only the local cloud keeps mail: djambda mail --local. On AWS, SES delivers it."
+            "Only the local cloud captures mail: djambda mail --local. On AWS, SES delivers it."
         )
     cloud = LocalCloud(folder)
     if action is Action.LIST and number is not None:
         command = f"djambda mail show {number}{cloud.options}"
-        raise CliError(f"list takes no number. To show a message: {command}")
+        raise CliError(f"`list` takes no number. To show a message: {command}")
     mails = load_mail(cloud.folder)
     if action is Action.SHOW:
         chosen = choose(mails, number, hint=hint(cloud))

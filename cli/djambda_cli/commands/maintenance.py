@@ -48,7 +48,9 @@ def maintenance(
     if as_json:
         stdout.print_json(json.dumps({"closed": link is not None, "link": link, "url": url}))
     elif link:
-        stderr.print(f"{url} is closed: visitors get 503. To bypass, open:", soft_wrap=True)
+        stderr.print(
+            f"{url} is closed: visitors get a 503 page. To bypass it, open:", soft_wrap=True
+        )
         stdout.print(link, soft_wrap=True)
         stderr.print(f"To open the site again: {deployment.command('maintenance off')}")
     else:

@@ -36,7 +36,7 @@ def manage(
     """Run a management command in the deployed Django and exit with its exit code.
 
     Output appears while the command runs. Ctrl-C stops only the output: the command continues.
-    Options of djambda precede the command's name; later ones belong to the command.
+    Put the options of djambda before the command's name; later ones belong to the command.
 
     Example: `djambda manage migrate --plan`
     """
@@ -70,5 +70,5 @@ def usage_problem(command: Sequence[str], *, follow: str | None, detach: bool) -
     misplaced = [argument for argument in command[1:] if argument in {"--local", "--detach"}]
     if misplaced:
         options = " ".join(misplaced)
-        return f"{options} must precede the command: djambda manage {options} {command[0]}"
+        return f"Put {options} before the command: djambda manage {options} {command[0]}"
     return ""

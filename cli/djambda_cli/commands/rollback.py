@@ -185,7 +185,9 @@ def print_differences(live: Version, target: Version, missing: list[str] | None)
     for line in differences(live, target) or ["no differences in code and configuration"]:
         stderr.print(f"  {line}", markup=False, soft_wrap=True)
     if missing is None:
-        stderr.print("  migrations: unknown, one of the two cannot list them", style="yellow")
+        stderr.print(
+            "  migrations: unknown, because one of the versions cannot list them", style="yellow"
+        )
     elif missing:
         stderr.print(
             f"  migrations that version {target.number} does not have, and that are not undone: "

@@ -36,8 +36,8 @@ def schedules(
 ) -> None:
     """List the project's schedules, or run one of them now.
 
-    `run` shows the output and exits with the command's exit code, as `djambda manage` does. It
-    does not start a schedule whose last run is still working.
+    `run` shows the output and exits with the command's exit code, like `djambda manage`. It does
+    not start a schedule whose last run is still in progress.
 
     Example: `djambda schedules run clearsessions`
     """

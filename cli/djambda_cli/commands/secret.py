@@ -16,7 +16,8 @@ from djambda_common.variables import SECRET
 def secret(  # noqa: PLR0913 (one parameter per option)
     action: Annotated[Action, typer.Argument(help="What to do.")],
     target: Annotated[
-        str, typer.Argument(help="The secret to set or unset, or the .env file. -: standard IO.")
+        str,
+        typer.Argument(help="The secret, or the .env file; - is the standard input or output."),
     ] = "",
     rest: Rest = None,
     *,
@@ -25,11 +26,11 @@ def secret(  # noqa: PLR0913 (one parameter per option)
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Set, unset, import or export the project's secrets, which are environment variables as well.
+    """Set, unset, import or export the project's secrets, which are also environment variables.
 
-    `set` asks for the value, or reads the standard input. `import` stores each variable of a .env
-    file as a secret. `list` shows names only. `export` writes the values to a new file that only
-    you can read, or with - to the standard output.
+    `set` prompts for the value, or reads it from the standard input. `import` stores each variable
+    of a .env file as a secret. `list` shows only names. `export` writes the values to a new file
+    that only you can read, or with - to the standard output.
 
     Example: `djambda secret set MAILGUN_API_KEY`
     """

@@ -20,7 +20,7 @@ def sleep(
         typer.Option(
             min=0,
             max=600,
-            help="The time that it needs to resume. Aurora needs about 15 s, "
+            help="The time that the database needs to resume. Aurora needs about 15 s, "
             "and 30 s or more after a day.",
         ),
     ] = RESUME_SECONDS,
@@ -29,8 +29,8 @@ def sleep(
 ) -> None:
     """Pause the local cloud's database, to see what the first visitor after a pause sees.
 
-    The next connection resumes it. Until then connections wait, and for a few seconds more they get
-    errors. Idle sessions are ended; the database does not pause while others are open.
+    The next connection resumes it. Connections wait while it resumes, then get errors for a few
+    seconds, then succeed. Idle sessions are ended; while others are open, the command fails.
 
     Example: `djambda sleep --local --seconds 35`
     """
@@ -42,7 +42,7 @@ def sleep(
     deployment = use_deployment(local=True, folder=folder)
     pause_now(LocalCloud(folder), seconds)
     stderr.print(
-        f"The database is paused. The next connection resumes it: it waits for {seconds:g} s, and "
-        f"connections get errors for {REFUSAL_SECONDS:g} s more. Visit {deployment.url}",
+        f"The database is paused. The next connection resumes it: connections wait for {seconds:g} "
+        f"s, then get errors for {REFUSAL_SECONDS:g} s. Visit {deployment.url}",
         soft_wrap=True,
     )

@@ -57,8 +57,8 @@ def tasks(  # noqa: PLR0913 (one parameter per option)
 ) -> None:
     """List the background tasks that failed, show one with its tracebacks, or retry it.
 
-    Records of tasks are kept for 30 days. A task that is retried runs in the live version, with the
-    arguments that it had.
+    Records of tasks are kept for 30 days. A retried task runs in the live version, with its
+    original arguments.
 
     Example: `djambda tasks retry --all-failed`
     """
@@ -116,7 +116,7 @@ def retry(deployment: Deployment, ids: list[str], *, as_json: bool) -> None:
         stdout.print_json(json.dumps({"retried": ids}))
     elif ids:
         shown = ids[0] if len(ids) == 1 else "ID"
-        stderr.print(f"Sent again. Show a task: {deployment.command(f'tasks show {shown}')}")
+        stderr.print(f"Sent again. To show a task: {deployment.command(f'tasks show {shown}')}")
     else:
         stderr.print("No task has failed.")
 

@@ -41,7 +41,7 @@ def up(
         typer.Option(
             min=0.1,
             max=1440,
-            help="Pause the database after so many minutes without sessions, as on AWS. "
+            help="Pause the database after this many minutes without sessions, as on AWS. "
             "Default: never.",
         ),
     ] = None,
@@ -158,7 +158,7 @@ def summary(access: Access, variables_file: str) -> str:
     missing = "\n  User      none. Create one: djambda manage --local help createsuperuser\n"
     return f"""
   Site      [link={access.url}]{access.url}[/link]{admin}
-  Domain    {domain_url(access.url)} (the site as with a domain of your own)\
+  Domain    {domain_url(access.url)} (the site as with a custom domain)\
 {login if access.username else missing}
 {activate}  Point cdk and aws to the local cloud     . {variables_file}
   Run a management command                 djambda manage --local check

@@ -33,8 +33,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html"""
 PYTHON = f"python3.{sys.version_info.minor}"
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 ISOLATIONS = {
-    "namespace": "Functions have a read-only file system and a /tmp of their own.",
-    "landlock": "Functions cannot write outside /tmp, and share it.",
+    "namespace": "Functions have a read-only file system and a separate /tmp.",
+    "landlock": "Functions can write only to /tmp, which they share.",
     "none": "WARNING: Functions can write anywhere, because this machine cannot restrict them.",
 }
 """See `function_sandbox.py`; the first that this machine allows is used."""

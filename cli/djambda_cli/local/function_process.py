@@ -59,7 +59,7 @@ def restrict(spec: dict[str, Any]) -> dict[str, str]:
         kept = {sys.base_prefix, sys.base_exec_prefix}
         if function_sandbox.isolate(folders, spec["mount_point"], spec["tmp_megabytes"], kept):
             return {folder: folder for folder in folders}
-        sys.exit("This machine does not allow a file system of its own for a function.")
+        sys.exit("This machine does not allow a separate file system for a function.")
     if spec["isolation"] == "landlock" and not function_sandbox.deny_writing():
         sys.exit("This machine has no Landlock.")
     return folders

@@ -145,7 +145,7 @@ class Supervisor:
                 else:
                     exited = "the forwarder"
         if exited:
-            _log(f"{exited} has exited by itself: stopping")
+            _log(f"{exited} has exited unexpectedly: stopping")
         (self.folder / RUNNING).unlink(missing_ok=True)
         self._stop_emulator(emulator)
         processes.shut_down(forwarder)
@@ -169,7 +169,7 @@ class Supervisor:
         present = time.monotonic()
         self.restarts = [then for then in self.restarts if then > present - RESTART_SECONDS]
         self.restarts.append(present)
-        _log(f"{server} has exited by itself")
+        _log(f"{server} has exited unexpectedly")
         return len(self.restarts) <= RESTARTS
 
     def _start_emulator(self) -> subprocess.Popen[bytes]:

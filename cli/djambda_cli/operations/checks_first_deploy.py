@@ -97,7 +97,7 @@ def rate_public_access(blocked: Mapping[str, bool], account: str) -> Finding:
     return problem(
         "the account's Block Public Access rejects the bucket policy that makes static files "
         "public",
-        "Other buckets keep their own settings. Where an organization enforces it, ask its "
+        "Other buckets keep their own settings. If an organization enforces it, ask its "
         f"administrator. To allow it: aws s3control put-public-access-block --account-id {account} "
         f"--public-access-block-configuration {settings}",
     )

@@ -74,17 +74,18 @@ def rate_account(account: Mapping[str, Any], location: str) -> Iterator[Finding]
     """Yield the findings about the account's permission to send mail."""
     status, quota = account.get("EnforcementStatus"), account.get("SendQuota", {})
     if status == "SHUTDOWN" or not account.get("SendingEnabled", True):
-        yield problem(f"SES has paused the sending of mail {location}", DASHBOARD)
+        yield problem(f"SES has paused the account's sending {location}", DASHBOARD)
     elif status == "PROBATION":
         yield warning(
-            f"SES reviews the account {location} for its bounces or complaints", DASHBOARD
+            f"SES is reviewing the account {location} because of bounces or complaints", DASHBOARD
         )
     limit = f"{quota.get('Max24HourSend', 0):,.0f} messages a day"
     if account.get("ProductionAccessEnabled"):
         yield ok(f"SES sends {limit}")
     else:
         yield warning(
-            f"SES is in its sandbox {location}: it sends {limit}, and only to verified addresses",
+            f"the account is in the SES sandbox {location}: it can send {limit}, only to verified "
+            "addresses",
             PRODUCTION_ACCESS,
         )
 
@@ -98,7 +99,7 @@ def rate_identity(
     own = config.mail_domain or (config.mail_from and config.mail_from.address)
     if name == own and config.creates_mail_identity and not created:
         return problem(
-            f"the identity {name} exists already, so that the deploy cannot create it",
+            f"the identity {name} exists already, so the deploy cannot create it",
             "To use it, set MAIL_IDENTITY=existing.",
         )
     if identity["VerifiedForSendingStatus"]:

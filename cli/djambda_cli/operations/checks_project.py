@@ -44,7 +44,7 @@ def check_project(deployment: Deployment, project: Project, *, with_values: bool
         report["Settings"] = [
             warning(
                 f"this machine cannot start the project: {reason}",
-                "Run `djambda check` in a pipeline on such a machine, for example.",
+                "Run `djambda check` on a machine that can, such as a pipeline's runner.",
             )
         ]
     else:
@@ -175,13 +175,13 @@ def check_facts(facts: Mapping[str, object]) -> Iterator[Finding]:
             yield problem(
                 f"INSTALLED_APPS: {app} needs a {engine} database, and the deployment's is "
                 "PostgreSQL",
-                "Remove it, or replace it by an app for PostgreSQL.",
+                "Remove it, or replace it with an app for PostgreSQL.",
             )
         if app.partition(".")[0] in DEBUG_APPS:
             yield warning(
                 f"INSTALLED_APPS: {app} is for development",
-                "Add it only if the environment says so, not if the module's DEBUG is True: the "
-                "deployment sets DEBUG after the settings module has run.",
+                "Add it only if an environment variable requires it, not if the module's DEBUG is "
+                "True: the deployment sets DEBUG after the settings module has run.",
             )
     engines = facts.get("engines")
     for alias, backend in engines.items() if isinstance(engines, dict) else ():
@@ -238,7 +238,7 @@ def check_paths(paths: Iterable[tuple[str, str]]) -> Iterator[Finding]:
         yield warning(
             f"paths without the prefix /prod: {_shortened(found)}",
             "API Gateway rejects them with 403. Use {% url %}, {% static %} and reverse(), or a "
-            "domain of your own, which has no prefix.",
+            "custom domain.",
         )
 
 

@@ -40,7 +40,7 @@ def check_stack(deployment: Deployment) -> Iterator[Finding]:
             deploy=deployment.command("deploy"),
         )
     if status.replaced_settings:
-        yield ok("settings that do not apply:\n" + "\n".join(status.replaced_settings))
+        yield ok("settings that the deployment replaces:\n" + "\n".join(status.replaced_settings))
     if not isinstance(status.database, Unavailable):
         yield rate_database(status.database)
     if status.in_maintenance is True:

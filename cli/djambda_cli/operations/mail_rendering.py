@@ -44,7 +44,7 @@ def render_mail(mail: Mail) -> Text:
             f"{printable(attachment.name)} ({attachment.type}, {size})"
         )
     if mail.body("plain") and mail.body("html"):
-        page.append("\nThe message has the text as HTML, too.", "dim")
+        page.append("\nThe message also contains the text as HTML.", "dim")
     return page.append("\nFile: ", "dim").append(str(mail.file))
 
 

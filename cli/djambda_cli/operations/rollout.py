@@ -89,9 +89,9 @@ def roll_out(
 
 
 def render_replaced(settings: Sequence[str]) -> str:
-    """Return the settings that do not apply on Lambda, with rich's markup."""
+    """Return the settings that the deployment replaces, with rich's markup."""
     lines = "".join(f"\n      {escape(setting)}" for setting in settings)
-    return f"    [dim]Settings of the project that do not apply:{lines}[/dim]"
+    return f"    [dim]Settings of the project that the deployment replaces:{lines}[/dim]"
 
 
 def require_live_code(

@@ -129,7 +129,7 @@ def _failure(
     log = f"Show its log: {logs} --request {request}"
     if has_started:
         reason = ENDINGS.get(ending or "", f"ended without a result ({ending or 'no report'})")
-        return f"The command {reason}. Changes that it had made are kept. {log}"
+        return f"The command {reason}. The changes that it has made are kept. {log}"
     if ending:
         return f"The command was not started: its function failed ({ending}). {log}"
     return (

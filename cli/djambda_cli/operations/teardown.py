@@ -209,7 +209,7 @@ def load_kept_resources(deployment: Deployment, inventory: Inventory) -> list[Ke
     if inventory.keeps_parameters and inventory.parameters:
         kept.append(
             KeptResource(
-                "Secrets, with the password of a database restored from the snapshot",
+                "Secrets, including the password of a database restored from the snapshot",
                 inventory.secrets_path,
                 "free",
                 " && ".join(

@@ -49,13 +49,13 @@ def require_target(
     """
     if rest and action is Action.SET:
         raise CliError(
-            "A value is not an argument, because other users of this machine see arguments, and "
-            f"shells keep them. Nothing was changed. To enter it: djambda {kind} set {target}"
+            "Nothing was changed: a value must not be an argument, because other users of this "
+            f"machine can see it, and shells record it. To enter it: djambda {kind} set {target}"
         )
     if rest:
         raise CliError(f"{action} takes no more arguments.")
     if now and action in {Action.LIST, Action.EXPORT}:
-        raise CliError(f"{action} changes nothing that --now could apply.")
+        raise CliError(f"`{action}` changes nothing that --now could deploy.")
     expected = TARGETS[action]
     if target and not expected:
         raise CliError(f"{action} takes no name.")
@@ -144,7 +144,9 @@ def _apply(deployment: Deployment) -> None:
 
     def refuse(question: str) -> None:
         command = deployment.command("deploy")
-        raise CliError(f"{question} Only a deploy may: {command}. The site was not changed.")
+        raise CliError(
+            f"{question} Only a deploy can confirm this: {command}. The site was not changed."
+        )
 
     steps = Steps(stderr)
     deployed = roll_out(

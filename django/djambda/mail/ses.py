@@ -43,7 +43,7 @@ REMEDIES = {
     "AccessDeniedException": "The site may send only from addresses that MAIL_FROM covers. Set "
     "DEFAULT_FROM_EMAIL and SERVER_EMAIL to such an address.",
     "not verified": "Run `djambda doctor`: it reports an identity that is not verified, and the "
-    "SES sandbox, in which each recipient must be verified, too.",
+    "SES sandbox, in which each recipient must also be verified.",
     "paused": "Run `djambda doctor`: it reports the state of the account.",
     "suspended": "Run `djambda doctor`: it reports the state of the account.",
     "quota": "To request a higher quota: AWS console, Amazon SES, Account dashboard.",
@@ -102,7 +102,7 @@ def send(message: bytes, *, sender: str, recipients: Recipients) -> None:
             if sent:
                 raise PartlySentError(
                     f"The message was sent to the first {sent} of {len(recipients)} recipients, "
-                    f"but not to all others. {text}"
+                    f"but not to all of the others. {text}"
                 ) from None
             error.args = (text,)
             raise

@@ -64,7 +64,7 @@ def _run(message: dict[str, Any], context: Any) -> bool:
         if isinstance(error, TaskAttemptFailed):
             logger.warning("%s", error)
         else:
-            logger.exception("Message %s is delivered again", message["messageId"])
+            logger.exception("Message %s will be delivered again", message["messageId"])
         _hide(message, PAUSES[min(deliveries, len(PAUSES)) - 1])
         return False
     return True

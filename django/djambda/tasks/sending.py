@@ -92,7 +92,7 @@ def check_record_remains(record: Record) -> None:
         return
     if len(_event(record)) > MAX_LATER:
         raise ValueError(
-            f"A task of more than {MAX_LATER // 1000} KB can begin in {RECORD_DAYS} days at most, "
+            f"A task of more than {MAX_LATER // 1000} KB must begin within {RECORD_DAYS} days, "
             "because its arguments are in the bucket for 30 days. Store the data yourself, and "
             "pass its primary key."
         )

@@ -203,7 +203,7 @@ class Attempt:
         description = self._describe(error) | {"traceback": message}
         add_error(self._record, description, is_last=True)
         self._store_failure()
-        logger.error("Task %s has failed and is not retried: %s", self._record["id"], message)
+        logger.error("Task %s has failed and will not be retried: %s", self._record["id"], message)
 
     def _describe(self, error: BaseException) -> dict[str, str | None]:
         kind = type(error)
@@ -223,7 +223,7 @@ class Attempt:
     def _retry(self, error: BaseException) -> TaskAttemptFailed:
         record = self._record
         logger.warning(
-            "Task %s (%s) raised an exception and is retried",
+            "Task %s (%s) raised an exception and will be retried",
             *(record["id"], record["task"]),
             exc_info=error,
         )
@@ -283,5 +283,5 @@ def _backend(record: Record) -> LambdaBackend:
             instance: LambdaBackend = backend(alias, options)
             return instance
     raise TaskMissing(
-        f'{record["task"]} cannot run: TASKS["default"] is not the deployment\'s backend any more'
+        f'{record["task"]} cannot run: TASKS["default"] is no longer the deployment\'s backend'
     )

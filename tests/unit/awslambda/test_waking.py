@@ -195,7 +195,7 @@ class TestReload:
     def test_explains_after_two_minutes(self, aws: FakeAws) -> None:
         aws.will(WAKING)
         response, _ = request(waited=121)
-        assert "more time than usual" in response["body"]
+        assert "longer than usual" in response["body"]
         assert "djambda status" in response["body"]
         assert refresh(response) == "30"
 
