@@ -19,8 +19,8 @@ FIELDS = 6
 SUNDAY_IS_1 = 1
 DAYS_OF_WEEK = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 MONTHS = tuple(calendar.month_abbr[number].upper() for number in range(1, 13))
-LONGEST_PAUSE = timedelta(days=8 * 366)
-"""From February 29 to the next one, at most: 1896 to 1904."""
+LONGEST_PAUSE = timedelta(days=40 * 366)
+"""From a Monday, February 29, to the next one, at most: 2072 to 2112."""
 EXAMPLES = "cron(0 3 * * ? *) is every day at 03:00, rate(15 minutes) every quarter of an hour"
 
 
@@ -277,6 +277,10 @@ def _range(part: str, field: Field) -> range:
         raise ExpressionError(f"{field.name} has no steps: list the days, e.g. MON,WED,FRI")
     if slash and not (step.isdecimal() and int(step)):
         raise ExpressionError(f"{part!r} in {field.name} has no step above 0, as in 0/15")
+    if slash and int(step) > field.last:
+        raise ExpressionError(
+            f"{part!r} has a step of {step}, but the last value of {field.name} is {field.last}"
+        )
     if values == "*":
         first, last = field.first, field.last
     else:

@@ -52,6 +52,7 @@ def occurrences(
         ("cron(0 0 31W 1 ? *)", ["2027-01-29 00:00"]),  # The 31st is a Sunday.
         ("cron(0 0 1W MAY ? *)", ["2027-05-03 00:00"]),  # The 1st is a Saturday.
         ("cron(0 0 29 2 ? *)", ["2028-02-29 00:00", "2032-02-29 00:00"]),
+        ("cron(0 0 ? FEB MON#5 *)", ["2044-02-29 00:00", "2072-02-29 00:00", "2112-02-29 00:00"]),
         ("cron(0 0 1 1,JUL ? *)", ["2027-01-01 00:00", "2027-07-01 00:00"]),
         ("cron(0 0 1 1 ? 2030)", ["2030-01-01 00:00"]),
         ("cron(0 0 1 1 ? 2020)", []),
@@ -148,6 +149,8 @@ def test_time_zone(zone: ZoneInfo, expression: str, after: datetime, expected: l
         ("cron(0 3 99W * ? *)", "use 1 to 31"),
         ("cron(0 3 ? * MON/2 *)", "e.g. MON,WED,FRI"),
         ("cron(0/0 3 * * ? *)", "step above 0"),
+        ("cron(0/90 3 * * ? *)", "step of 90, but the last value of minutes is 59"),
+        ("cron(0 0/24 * * ? *)", "step of 24"),
         ("cron(0 22-2 * * ? *)", "runs backward"),
         ("cron(0 3 30 2 ? *)", "no month has this day"),
         ("cron(? 3 * * ? *)", "minutes"),
