@@ -89,12 +89,12 @@ def run(rounds: int) -> list[Table]:
         rows={name: tuple(_overhead(turns[title][name]) for title in turns) for name in ADAPTERS},
         ours=OURS,
         note=(
-            "The event is a REST API's for a request of Chrome, decoded from JSON for each call. "
+            "The event is a request by Chrome through a REST API, decoded from JSON for each call. "
             "The null app responds immediately; the other columns are Django 6.1 with "
-            "startproject's middleware. Bare WSGI is the same application without an adapter, its "
-            f"response read and closed ({bare} µs). Figures are the additional processor time, "
+            "startproject's middleware. Bare WSGI is the same application without an adapter; its "
+            f"response is read and closed ({bare} µs). Figures are the additional processor time, "
             f"medians of {rounds} processes with {PASSES} turns each. aws-wsgi and serverless-wsgi "
-            "do not close Django's response, which leaves database connections open: they skip a "
+            "do not close Django's response, which leaves database connections open: they skip "
             "part of the work and may be faster than bare WSGI. Zappa runs its own handler without "
             "its settings module, at log level INFO. Mangum calls ASGI applications."
         ),

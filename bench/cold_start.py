@@ -99,7 +99,7 @@ def run(rounds: int) -> list[Table]:
             extra_title="modules",
             details={
                 **{name: recipe.description for name, recipe in RECIPES.items()},
-                WITH_VARIABLES: "the same, with variables of the project's own in a snapshot",
+                WITH_VARIABLES: "the same, with the project's own variables in a snapshot",
             },
         )
     ]

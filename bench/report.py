@@ -104,7 +104,7 @@ def markdown(tables: Iterable[Table], machine: str, versions: str) -> str:
     head = f"""\
 # Benchmarks
 
-djambda and its peers, measured on one machine in one run. `make bench` writes this page and its
+These benchmarks compare djambda with its peers, on one machine in one run. `make bench` writes this page and its
 chart in about ten minutes. `python -m bench adapters` (or `cold-start`, `memory`, `sizes`, `proxy`,
 `tasks`) runs and prints one benchmark.
 
