@@ -496,8 +496,8 @@ def table(results: Results) -> Table:
         },
         ours=OURS,
         note=(
-            f"The failures of {len(results[OURS])} checks of requests and responses. Each adapter is "
-            "configured as its documentation says, with the base path or stage if it has such a "
+            f"The failures of {len(results[OURS])} checks of requests and responses. Each adapter "
+            "is configured as its documentation says, with the base path or stage if it has such a "
             "setting. Checks of WSGI do not apply to Mangum."
         ),
         extra={adapter: score(checks) for adapter, checks in results.items()},

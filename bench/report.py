@@ -104,9 +104,9 @@ def markdown(tables: Iterable[Table], machine: str, versions: str) -> str:
     head = f"""\
 # Benchmarks
 
-These benchmarks compare djambda with its peers, on one machine in one run. `make bench` writes this page and its
-chart in about ten minutes. `python -m bench adapters` (or `cold-start`, `memory`, `sizes`, `proxy`,
-`tasks`) runs and prints one benchmark.
+These benchmarks compare djambda with its peers, on one machine in one run. `make bench` writes
+this page and its chart in about ten minutes. `python -m bench adapters` (or `cold-start`, `memory`,
+`sizes`, `proxy`, `tasks`) runs and prints one benchmark.
 
 Lower is better in every table. In brackets: our figure divided by this one.
 
