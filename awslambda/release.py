@@ -55,8 +55,11 @@ MAX_ATTRIBUTE = 1500
 MAX_SHORT_ATTRIBUTE = 500
 """Bytes of attributes: a response has 4,096 in all. CloudFormation shows them as outputs."""
 
-FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)(?:\n  .*)+")
-"""A traceback without its last line. CloudFormation shows a few lines; the log has all of it."""
+FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)((?:\n  .*)+)")
+"""A traceback without its last line. CloudFormation shows a few lines; the log has all of it, but
+not after a first deploy, with which it is deleted."""
+FRAME = re.compile(r'\n  File "(.*?)", .*(?:\n    (?![\s~^]*$).*)?', re.MULTILINE)
+PROJECT, RUNTIME = "/var/task/", "/var/task/djambda"
 BLANK_LINES = re.compile(r"\n{3,}")
 
 LEAST_SECONDS = 5.0
@@ -192,7 +195,7 @@ def _reason(command: str, error: BaseException) -> str:
                 "then deploy again."
             )
         case FunctionFailed() if f"`{command}`" in error.message:
-            return BLANK_LINES.sub("\n\n", FRAMES.sub("", error.message))
+            return BLANK_LINES.sub("\n\n", FRAMES.sub(_last_frames, error.message))
         case FunctionFailed() if error.error_type == START_FAILURE or command == FIRST:
             cause = error.message if error.error_type == START_FAILURE else error
             return f"Django failed to start: {cause}"
@@ -205,3 +208,10 @@ def _reason(command: str, error: BaseException) -> str:
             )
         case _:
             return f"`{command}` was not run: {error}"
+
+
+def _last_frames(traceback: re.Match[str]) -> str:
+    """Return the last frame of the project's code, and the one that raised the exception."""
+    frames = list(FRAME.finditer(traceback[1]))
+    own = [each for each in frames if each[1].startswith(PROJECT) and RUNTIME not in each[1]]
+    return "".join(each[0] for each in frames if each in {*own[-1:], *frames[-1:]})

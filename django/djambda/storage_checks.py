@@ -39,8 +39,10 @@ def _messages(alias: str) -> Iterator[checks.CheckMessage]:
         if isinstance(storage, MediaStorage):
             check_expiry(storage.querystring_expire)
             storage.load()
-    except (ImproperlyConfigured, InvalidStorageError, ValueError) as error:
-        yield checks.Error(f"{name} is invalid: {error}", id="djambda.E001")
+    except Exception as error:  # noqa: BLE001 (the project's class is imported and created)
+        is_explained = isinstance(error, ImproperlyConfigured | InvalidStorageError | ValueError)
+        text = str(error) if is_explained else f"{type(error).__name__}: {error}"
+        yield checks.Error(f"{name} is invalid: {text}", id="djambda.E001")
         return
     if isinstance(storage, FileSystemStorage) and not _is_temporary(storage):
         kind = checks.Error if alias == "default" else checks.Warning

@@ -24,6 +24,11 @@ DJANGO = ("5.2", "6.0", "6.1")
 SHOWN = 5
 """The places that a finding names."""
 DEBUG_APPS = ("debug_toolbar", "silk", "django_browser_reload")
+MISSING_MODULE = "ModuleNotFoundError"
+MODULE_ACTION = (
+    "Add its package to the requirements, or name its extra or group in djambda.toml. For a module "
+    "of the project: `djambda synth --files` shows whether it ships."
+)
 OTHER_ENGINES = {
     "django_mysql": "MySQL",
     "djongo": "MongoDB",
@@ -151,7 +156,8 @@ def check_settings(
     if inspection.failure:
         intro = "with placeholders for these variables, " if inspection.required else ""
         finding = problem if are_known and not stored.names else warning
-        yield finding(f"{intro}Django does not start:\n{inspection.failure}", "")
+        action = MODULE_ACTION if MISSING_MODULE in inspection.failure else ""
+        yield finding(f"{intro}Django does not start:\n{inspection.failure}", action)
         return
     if inspection.optional:
         yield warning(

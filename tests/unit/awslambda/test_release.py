@@ -182,17 +182,28 @@ class TestFailure:
         assert response["Reason"] == message
         assert commands(aws) == COMMANDS[:2]
 
-    def test_reason_has_no_stack_frames(self, aws: FakeAws) -> None:
+    def test_reason_has_the_last_frames(self, aws: FakeAws) -> None:
+        frames = {
+            name: f'  File "{path}", line 103, in run\n    {name}()\n'
+            for name, path in (
+                ("execute", "/var/task/djambda/management_command.py"),
+                ("first", "/var/task/shop/migrations/0002_prices.py"),
+                ("second", "/var/task/shop/prices.py"),
+                ("atomic", "/opt/python/django/db/migrations/executor.py"),
+                ("raise_error", "/opt/python/django/db/backends/utils.py"),
+            )
+        }
+        frames["atomic"] += "    ~~~~~~^^\n"
         message = (
             "`migrate --no-input` failed with exit code 1:\n"
-            "  Applying core.0002...Traceback (most recent call last):\n"
-            '  File "utils.py", line 103, in _execute\n    execute(sql)\n'
+            f"  Applying shop.0002...Traceback (most recent call last):\n{''.join(frames.values())}"
             "psycopg2.errors.UndefinedTable: no such relation\n"
         )
         response = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", message))
         assert response["Reason"] == (
             "`migrate --no-input` failed with exit code 1:\n"
-            "  Applying core.0002...\npsycopg2.errors.UndefinedTable: no such relation\n"
+            f"  Applying shop.0002...\n{frames['second']}{frames['raise_error']}"
+            "psycopg2.errors.UndefinedTable: no such relation\n"
         )
 
     def test_reason_has_the_frames_of_a_failed_start(self, aws: FakeAws) -> None:

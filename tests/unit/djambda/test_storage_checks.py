@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.utils.functional import LazyObject
 from pytest_django import Settings
 from storages.backends.s3 import S3Storage
 
@@ -37,6 +38,13 @@ class Works(S3Storage):
     querystring_auth = False
 
 
+class Chosen(LazyObject):  # type: ignore[type-arg]
+    """A storage that a variable selects, as with packages for URLs of storages."""
+
+    def _setup(self) -> None:
+        raise KeyError("DEFAULT_STORAGE_DSN")
+
+
 class Derived(MediaStorage):
     location = "anything"
 
@@ -58,6 +66,7 @@ def messages(settings: Settings, alias: str, backend: str, **options: Any) -> li
         ("default", "Unsigned", {}, ("djambda.E003", "not signed")),
         ("default", "WithAcl", {}, ("djambda.E003", "ACL")),
         ("default", "no.such.Storage", {}, ("djambda.E001", "no.such.Storage")),
+        ("default", "Chosen", {}, ("djambda.E001", "KeyError: 'DEFAULT_STORAGE_DSN'")),
         ("default", "Derived", {"querystring_aut": False}, ("djambda.E001", "querystring_aut")),
         ("default", "Derived", {"querystring_expire": 10**6}, ("djambda.E001", "7 days")),
     ],

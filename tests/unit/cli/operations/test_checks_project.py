@@ -51,6 +51,15 @@ def test_missing_variable_is_no_problem_if_the_variables_are_unknown() -> None:
     assert "which is not set" not in findings[0].message
 
 
+def test_missing_module_is_a_package_or_does_not_ship() -> None:
+    inspection = Inspection(failure="ModuleNotFoundError: No module named 'environ'")
+
+    [finding] = check_settings(inspection, deployment(), Stored())
+
+    assert "extra or group in djambda.toml" in finding.action
+    assert "djambda synth --files" in finding.action
+
+
 def test_names_of_variables_take_the_place_of_their_values() -> None:
     denied = refusal("AccessDeniedException", "not authorized")
     parameter = {"Name": "/djambda/dev/shop/secret/KEY"}
