@@ -113,7 +113,7 @@ def require_name(deployment: Deployment, name: str) -> None:
     if not name:
         if not sys.stdin.isatty():
             raise CliError(
-                "Nothing was deleted: there is no terminal to ask in. To confirm: "
+                "Nothing was deleted: cannot ask without a terminal. To confirm: "
                 f"{deployment.command(f'destroy --confirm {deployment.stack}')}"
             )
         name = typer.prompt("To confirm, type the stack's name", err=True)

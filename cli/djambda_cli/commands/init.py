@@ -121,7 +121,7 @@ def choose(question: str, choices: Sequence[str], *, option: str) -> str:
     """
     if not sys.stdin.isatty():
         raise CliError(
-            f"{question} {', '.join(choices)}. There is no terminal to ask in. Pass {option}."
+            f"{question} {', '.join(choices)}. Cannot ask without a terminal. Pass {option}."
         )
     return Prompt.ask(question, choices=[*choices], default=choices[0], console=stderr)
 

@@ -21,7 +21,7 @@ def confirmation(*, given: bool, option: str) -> Confirm:
         if given:
             return
         if not sys.stdin.isatty():
-            raise CliError(f"{question} There is no terminal to ask in. To confirm, pass {option}.")
+            raise CliError(f"{question} Cannot ask without a terminal. To confirm, pass {option}.")
         if not typer.confirm(question, err=True):
             raise CliError("Nothing was changed.")
 
