@@ -69,7 +69,7 @@ def invoke(event: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         # Nothing is sent, but another attempt would fail, too.
         raise too_large()
     # In a web request, before it is stopped, so that its code gets the library's exception.
-    reserve = START_SECONDS if seconds == LONGEST_SECONDS else RESERVE_SECONDS / 2
+    reserve = START_SECONDS if seconds >= LONGEST_SECONDS else RESERVE_SECONDS / 2
     result = _result(_send(payload, seconds + reserve))
     if "error" in result:
         raise RequestFailed(str(result["error"]), str(result.get("message", "")))

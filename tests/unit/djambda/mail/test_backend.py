@@ -24,6 +24,7 @@ from djambda.mail.admins import survive_failures
 from djambda.mail.backend import EmailBackend, ascii_address
 from djambda.mail.ses import NotSentError, OutcomeUnknownError, PartlySentError
 from djambda_common import aws_api
+from djambda_common.http_connection import Response
 from tests.support.fake_aws import (
     FakeAws,
     fails,
@@ -406,6 +407,31 @@ class TestTime:
         with pytest.raises(OutcomeUnknownError, match="no response within"):
             message().send()
         assert len(aws.requests) == 1
+
+    def test_page_waits_no_longer_for_many_recipients(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = [1000.0]
+        timeouts: list[float] = []
+
+        def call(_service: str, *, timeout: float, **_: Any) -> Response:
+            timeouts.append(timeout)
+            clock[0] += 3
+            return Response(200, {}, b"{}")
+
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(aws_api, "call", call)
+        monkeypatch.setattr(deadline, "current", deadline.Deadline(connect_seconds=25, seconds=25))
+        many = message(to=[f"a{number}@example.org" for number in range(120)])
+
+        with pytest.raises(PartlySentError, match="first 100 of 120"):
+            many.send()
+        assert [round(timeout) for timeout in timeouts] == [5, 2]
+
+        timeouts.clear()
+        deadline.start_command()
+        assert many.send() == 1
+        assert [round(timeout) for timeout in timeouts] == [30, 30, 30]
 
     def test_page_without_time_sends_nothing(
         self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
