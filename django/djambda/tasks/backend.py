@@ -1,7 +1,8 @@
 """The backend of Django's task framework, without its base class.
 
 `native.py` and `backport.py` derive it from those of `django.tasks` (Django 6) and of the package
-`django-tasks` (Django 5.2), which differ in little more than their names.
+`django-tasks` (Django 5.2), which differ in little more than their names. A project can use both:
+Wagtail has tasks of the package on each version of Django. They share the setting TASKS.
 """
 
 import json
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import Any
+from importlib import import_module
+from typing import Any, Self
 
 from django.conf import settings
 from django.utils import timezone
@@ -24,6 +26,10 @@ from djambda_common.task_record import Record, new_record
 
 TASK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 ID_LENGTH = 32
+
+
+BACKENDS = {"django.tasks.base": "native", "django_tasks.base": "backport"}
+"""The modules of the two classes of tasks, and those of their backends."""
 
 
 class TaskMissing(Exception):  # noqa: N818 (an outcome)
@@ -52,6 +58,16 @@ class LambdaBackend:
 
     alias: str
     queues: set[str]
+    options: Mapping[str, Any]
+
+    def of(self, task: Any) -> Self:
+        """Return the backend for the framework of a task, which may be the other one."""
+        if isinstance(task, self.base.Task):
+            return self
+        module = import_module(f"djambda.tasks.{_framework(task)}")
+        params = {"QUEUES": self.queues, "OPTIONS": self.options}
+        backend: Self = module.Backend(self.alias, params)
+        return backend
 
     def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Send a task, when the open transaction commits.
@@ -59,6 +75,8 @@ class LambdaBackend:
         Raises `TypeError` or `ValueError` if an argument is not JSON, the framework's error for
         invalid tasks if no worker could import the task, and `TaskNotSent` if AWS refuses it.
         """
+        if (backend := self.of(task)) is not self:
+            return backend.enqueue(task, args, kwargs)
         self.validate_task(task)  # type: ignore[attr-defined]
         record = new_record(
             get_random_string(ID_LENGTH),
@@ -96,7 +114,7 @@ class LambdaBackend:
             task = self.task_of(record)
         except TaskMissing as error:
             raise self.missing_result(f"{result_id}: {error}") from error
-        return self.result_of(record, task)
+        return self.of(task).result_of(record, task)
 
     def _require_path(self, task: Any, record: Record) -> None:
         """Raise the framework's error unless a worker finds the task by its path."""
@@ -119,7 +137,7 @@ class LambdaBackend:
             task = import_string(path)
         except ImportError as error:
             raise TaskMissing(f"{path} does not exist: {error}") from error
-        if not isinstance(task, self.base.Task):
+        if _framework(task) is None:
             raise TaskMissing(f"{path} is not a task: decorate it with @task")
         try:
             return task.using(
@@ -182,6 +200,12 @@ def _class_path(name: str) -> str:
     if dot and (package in sys.modules or find_spec(package)):
         return name
     return f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
+
+
+def _framework(found: Any) -> str | None:
+    """Return the framework of a task, None for another object."""
+    classes = [each for each in type(found).__mro__ if each.__name__ == "Task"]
+    return next((BACKENDS[each.__module__] for each in classes if each.__module__ in BACKENDS), None)
 
 
 def iso(moment: datetime | None) -> str | None:

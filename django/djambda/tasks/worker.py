@@ -134,7 +134,7 @@ class Attempt:
                 raise self._retry(error) from None
             logger.exception("Task %s (%s) has failed", record["id"], record["task"])
         else:
-            self._call(task, backend)
+            self._call(task, backend.of(task))
 
     def _call(self, task: Any, backend: LambdaBackend) -> None:
         record = self._record

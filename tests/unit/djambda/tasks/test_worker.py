@@ -16,7 +16,7 @@ from djambda.tasks import store, timeout_warning
 from djambda.tasks.worker import BadTaskEvent, TaskAttemptFailed, run_task
 from tests.support.waiting import wait_until
 from tests.unit.djambda.tasks import functions
-from tests.unit.djambda.tasks.conftest import Context, Lambda
+from tests.unit.djambda.tasks.conftest import FRAMEWORKS, Context, Lambda
 from tests.unit.djambda.tasks.functions import SECRET, calls
 
 
@@ -45,6 +45,22 @@ def test_failing_task_is_retried_and_then_kept(tasks: Any, service: Lambda) -> N
     assert "boom" in record["errors"][0]["traceback"]
     assert service.is_marked(result.id)
     result.refresh()
+    assert result.errors[0].exception_class is RuntimeError
+
+
+@pytest.mark.skipif(len(FRAMEWORKS) == 1, reason="Django has no tasks of its own")
+def test_task_of_the_other_framework(
+    tasks: Any, framework: str, settings: Settings, service: Lambda
+) -> None:
+    """Wagtail has tasks of the package `django-tasks` on each version of Django."""
+    [other] = {*FRAMEWORKS} - {framework}
+    settings.TASKS = {"default": {"BACKEND": f"djambda.tasks.{other}.Backend"}}
+    result = tasks.succeed_later.enqueue()
+    assert type(result).__module__ == f"{type(tasks.echo).__module__}"
+
+    assert service.run_to_the_end() == 2
+    result.refresh()
+    assert result.return_value == 2
     assert result.errors[0].exception_class is RuntimeError
 
 
