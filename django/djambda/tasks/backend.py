@@ -10,8 +10,8 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Self
 
 from django.conf import settings
@@ -204,8 +204,8 @@ def _class_path(name: str) -> str:
 
 def _framework(found: Any) -> str | None:
     """Return the framework of a task, None for another object."""
-    classes = [each for each in type(found).__mro__ if each.__name__ == "Task"]
-    return next((BACKENDS[each.__module__] for each in classes if each.__module__ in BACKENDS), None)
+    modules = [each.__module__ for each in type(found).__mro__ if each.__name__ == "Task"]
+    return next((BACKENDS[module] for module in modules if module in BACKENDS), None)
 
 
 def iso(moment: datetime | None) -> str | None:
