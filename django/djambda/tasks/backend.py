@@ -58,7 +58,7 @@ class LambdaBackend:
 
     alias: str
     queues: set[str]
-    options: Mapping[str, Any]
+    options: dict[str, Any]
 
     def of(self, task: Any) -> Self:
         """Return the backend for the framework of a task, which may be the other one."""
