@@ -8,7 +8,7 @@ from djambda_common.problem import (
     render_json,
     render_page,
 )
-from gateway_event import header, method
+from gateway_event import address, header, method
 from hsts import hsts_headers
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def error_response(
     if _wants_html(event):
         headers["Content-Type"] = "text/html; charset=utf-8"
         form = "" if safe else _resend_html(problem, event)
-        body = render_page(problem, request_id, safe=safe, form=form)
+        body = render_page(problem, request_id, safe=safe, form=form, address=address(event))
     else:
         headers["Content-Type"] = "application/json"
         body = render_json(problem, request_id, safe=safe)

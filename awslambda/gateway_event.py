@@ -1,5 +1,7 @@
 """Read a REST API's proxy event, in which any field may be missing, null or of another type."""
 
+from djambda_common.problem import relative_address
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lambda_types import GatewayEvent, RequestContext
@@ -38,6 +40,29 @@ def request_context(event: "GatewayEvent") -> "RequestContext":
     """Return API Gateway's own data about the request."""
     context = event.get("requestContext")
     return context if isinstance(context, dict) else {}
+
+
+def address(event: "GatewayEvent") -> str:
+    """Return the address of the visitor's page, relative to it, or "" if it is unknown."""
+    path = request_context(event).get("path")
+    if not isinstance(path, str):
+        return ""
+    return relative_address(path, _query(event))
+
+
+def _query(event: "GatewayEvent") -> str:
+    parameters = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters")
+    if not parameters or not isinstance(parameters, dict):
+        return ""
+    from urllib.parse import urlencode  # noqa: PLC0415 (its import takes a while)
+
+    pairs = [
+        (name, value)
+        for name, values in parameters.items()
+        for value in (values if isinstance(values, list) else [values])
+        if isinstance(value, str)
+    ]
+    return urlencode(pairs, errors="replace")
 
 
 def is_https(event: "GatewayEvent") -> bool:

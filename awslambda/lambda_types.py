@@ -37,6 +37,7 @@ class GatewayEvent(TypedDict):
     headers: dict[str, str] | None
     multiValueHeaders: NotRequired[dict[str, list[str]] | None]
     queryStringParameters: dict[str, str] | None
+    multiValueQueryStringParameters: NotRequired[dict[str, list[str]] | None]
     requestContext: RequestContext
 
 

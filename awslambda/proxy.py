@@ -14,7 +14,14 @@ import time
 from djambda_common.aws_api import NotSent, OutcomeUnknown, connect
 from djambda_common.gateway_time import GATEWAY_SECONDS, remaining_seconds, seconds_since
 from djambda_common.names import ERROR_HEADER
-from djambda_common.problem import REPORT, RESPONSE_TOO_LARGE, TIMED_OUT, WAKING_UP, Problem
+from djambda_common.problem import (
+    REPORT,
+    RESPONSE_TOO_LARGE,
+    TIMED_OUT,
+    UNFINISHED,
+    WAKING_UP,
+    Problem,
+)
 from error_page import error_response
 from gateway_event import method, request_context
 from hsts import remember_policy
@@ -72,7 +79,9 @@ class InvalidResponseError(InvocationError):
     """The Django Lambda returned something other than an HTTP response."""
 
 
-REPORTED = {problem.error: problem for problem in (RESPONSE_TOO_LARGE, TIMED_OUT, WAKING_UP)}
+REPORTED = {
+    problem.error: problem for problem in (RESPONSE_TOO_LARGE, TIMED_OUT, UNFINISHED, WAKING_UP)
+}
 """The problems that the Django function's handler reports, by their codes."""
 
 CLOSED = Problem(

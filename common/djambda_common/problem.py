@@ -79,6 +79,16 @@ WAKING_UP = Problem(
 )
 
 
+UNFINISHED = Problem(
+    504,
+    "unfinished",
+    "This was not finished",
+    "The site's database has not responded yet.",
+    may_have_run=True,
+)
+"""As `WAKING_UP`, but for a request that has done something else before."""
+
+
 def is_navigation(method: str, fetch_mode: str, fetch_destination: str, accept: str) -> bool:
     """Return whether a browser loads a page, which its user sees only when there is a response.
 
@@ -90,6 +100,15 @@ def is_navigation(method: str, fetch_mode: str, fetch_destination: str, accept: 
     wants_page = fetch_mode == "navigate" if fetch_mode else "text/html" in accept
     wants_page = wants_page and fetch_destination in {"", "document"}
     return wants_page and method in {"GET", "HEAD"}
+
+
+def relative_address(path: str, query: str) -> str:
+    """Return a page's address as a link from the page to itself, without the fragment.
+
+    Not the whole path, which may be another one for the browser: a CDN can add a prefix to it.
+    """
+    segment = path.rpartition("/")[2].replace("?", "%3F").replace("#", "%23")
+    return f"./{segment}?{query}" if query else f"./{segment}"
 
 
 def render_json(problem: Problem, request_id: str, *, safe: bool) -> str:
@@ -128,10 +147,14 @@ code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wra
 """
 
 
-def render_page(problem: Problem, request_id: str, *, safe: bool, form: str = "") -> str:
+def render_page(
+    problem: Problem, request_id: str, *, safe: bool, form: str = "", address: str = ""
+) -> str:
     """Return the page for browsers. The request was `safe` if repeating it changes nothing.
 
-    `form` is the HTML of a form that sends an unsafe request again.
+    `form` is the HTML of a form that sends an unsafe request again. `address` is the URL of the
+    page without a fragment: browsers do not reload an address with one.
+    https://html.spec.whatwg.org/multipage/browsing-the-web.html#navigate-fragid
     """
     from html import escape  # noqa: PLC0415 (its import takes a while, and few requests need it)
 
@@ -141,7 +164,8 @@ def render_page(problem: Problem, request_id: str, *, safe: bool, form: str = ""
     paragraphs = "\n".join(f"<p>{text}</p>" for text in (problem.message, advice) if text)
     # An empty href is the page's own address.
     button = '<a class="button" href="">Try again</a>' if can_reload and not reloads else form
-    refresh = f'<meta http-equiv="refresh" content="{problem.refresh}">' if reloads else ""
+    content = f"{problem.refresh}; url={escape(address)}" if address else problem.refresh
+    refresh = f'<meta http-equiv="refresh" content="{content}">' if reloads else ""
     status = '<div class="waiting"></div>' if reloads else f'<p class="status">{problem.status}</p>'
     return f"""<!doctype html>
 <html lang="en">

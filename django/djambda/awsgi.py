@@ -20,6 +20,7 @@ import logging
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from pybase64 import b64encode_as_string
 
@@ -278,7 +279,6 @@ def _explain(
     is_page = environ.get("HTTP_SEC_FETCH_MODE") == "navigate" or "text/html" in environ.get(
         "HTTP_ACCEPT", ""
     )
-    render = problems.render_page if is_page else problems.render_json
     headers = {
         name: texts
         for name, texts in values.items()
@@ -294,7 +294,13 @@ def _explain(
     if problem.retry_after is not None:
         headers["retry-after"] = [str(problem.retry_after)]
     status = HTTPStatus(problem.status)
-    body = render(problem, request_id, safe=method in problems.SAFE_METHODS)
+    safe = method in problems.SAFE_METHODS
+    if is_page:
+        path = quote((environ["SCRIPT_NAME"] + environ["PATH_INFO"]).encode("latin-1"))
+        address = problems.relative_address(path, environ["QUERY_STRING"])
+        body = problems.render_page(problem, request_id, safe=safe, address=address)
+    else:
+        body = problems.render_json(problem, request_id, safe=safe)
     return {
         **event_format.convert_response(f"{status} {status.phrase}", headers),
         "body": "" if method == "HEAD" else body,

@@ -86,7 +86,8 @@ class Deadline:
 
     `ends` is None if nothing stops it. `is_late` becomes true when a request has been stopped, and
     its visitor waits for the response that says so, `asleep` when connecting to the database has
-    been given up because of `error`, and `connected` when a connection has worked. While `required`
+    been given up because of `error`, `connected` when a connection has worked, and `acted` before
+    an unsafe request sends something that is not undone, such as mail. While `required`
     is true, giving up raises `DatabaseNeeded`.
     """
 
@@ -107,6 +108,8 @@ class Deadline:
         self.asleep = False
         self.error: Exception | None = None
         self.connected = False
+        self.acted = False
+        self.is_safe = True
         self.required = False
         self._threads = set(threading.enumerate())
 
@@ -131,6 +134,15 @@ class Deadline:
         self.error = self.error or error
         if self.required:
             raise DatabaseNeeded("the database does not respond yet")
+
+    def act(self) -> None:
+        """Note that the request sends something, unless that reports the database's absence."""
+        self.acted = self.acted or not (self.is_safe or self.asleep)
+
+    @property
+    def is_without_database(self) -> bool:
+        """Whether connecting has been given up, and no connection has worked before."""
+        return self.asleep and not self.connected
 
     @property
     def is_over(self) -> bool:

@@ -21,7 +21,7 @@ from django.urls import get_resolver
 from djambda import awsgi, deadline
 from djambda.deadline import DatabaseNeeded, RequestTimedOut, limited_request
 from djambda.quiet_paths import answer, is_of_project, is_quiet
-from djambda_common.problem import TIMED_OUT, WAKING_UP, is_navigation
+from djambda_common.problem import SAFE_METHODS, TIMED_OUT, UNFINISHED, WAKING_UP, is_navigation
 
 SERVER_ERROR = 500
 
@@ -54,6 +54,8 @@ def respond(application: WSGIApplication, event: Any, context: object) -> awsgi.
         return _waking_up(event, context)
     if response["statusCode"] >= SERVER_ERROR and is_waking_up():
         return _waking_up(event, context, response)
+    if response["statusCode"] >= SERVER_ERROR and deadline.current.is_without_database:
+        return awsgi.problem_response(event, UNFINISHED, context, response)
     if deadline.current.connected:
         _absences.clear()
     return response
@@ -86,8 +88,8 @@ def load_urls(*, wait: bool) -> None:
 
 
 def is_waking_up() -> bool:
-    """Return whether the request has given up connecting and never had a connection."""
-    return deadline.current.asleep and not deadline.current.connected
+    """Return whether the request has given up connecting and has done nothing else."""
+    return deadline.current.is_without_database and not deadline.current.acted
 
 
 def ignore_waking_up(record: logging.LogRecord) -> bool:
@@ -108,6 +110,7 @@ class _Request:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["SCRIPT_NAME"] + environ["PATH_INFO"]
         self._name = f"{method} {path}"
+        deadline.current.is_safe = method in SAFE_METHODS
         names = ("HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_ACCEPT")
         if is_navigation(method, *(environ.get(name, "") for name in names)):
             deadline.current.show_page_soon()

@@ -29,14 +29,14 @@ def pause(cloud: Cloud, seconds: int) -> None:
 def test_sees_a_page_until_the_site_is_awake(page: Page, cloud: Cloud, screenshots: Path) -> None:
     pause(cloud, 8)
 
-    response = page.goto("products/")
+    response = page.goto("products/?page=1#list")
 
     assert response is not None
     assert response.status == 503
     expect(page.get_by_role("heading", name="Waking up")).to_be_visible()
     page.screenshot(path=screenshots / "waking-up.png")
     expect(page.get_by_role("heading", name="Products")).to_be_visible(timeout=AWAKE_MS)
-    assert page.url == f"{cloud.site}products/"
+    assert page.url == f"{cloud.site}products/?page=1"
 
 
 def test_sees_pages_without_a_query_at_once(page: Page, cloud: Cloud) -> None:

@@ -126,6 +126,7 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
         if self._is_outdated() and self._accepts_statements():
             with self.wrap_database_errors:
                 self._limit_statements()
+        deadline.current.connected = True  # The connection may be that of an earlier request.
         if "timeout" in (statement := str(sql).lower()):
             own = self._own_of_transaction if self.in_atomic_block else self._own_of_session
             own.update(match[1] or match[2] for match in OWN_TIMEOUT.finditer(statement))

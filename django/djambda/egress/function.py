@@ -19,6 +19,7 @@ from djambda_common.aws_api import NotSent, OutcomeUnknown, call, error_of
 from djambda_common.aws_signature import encoded
 from djambda_common.http_connection import Response
 from djambda_common.names import EGRESS_VARIABLE
+from djambda_common.problem import SAFE_METHODS
 
 LONGEST_SECONDS = 880.0
 """The time of a request in a command or task; the function has 15 minutes."""
@@ -62,6 +63,8 @@ def seconds_left() -> float:
 
 def invoke(event: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the result of an event and its body. Raises `RequestFailed`."""
+    if event["method"] not in SAFE_METHODS:
+        deadline.current.act()
     seconds = seconds_left()
     event = {**event, "body": base64.b64encode(body).decode(), "seconds": seconds}
     payload = json.dumps(event, separators=(",", ":")).encode()

@@ -125,6 +125,7 @@ def _request(message: bytes, recipients: Recipients) -> bytes:
 
 def _deliver(body: bytes, ends: float) -> None:
     """Send a request, again if that is safe and there is time."""
+    deadline.current.act()
     for pause in (*PAUSES, None):
         seconds = ends - time.monotonic()
         if seconds <= 0:

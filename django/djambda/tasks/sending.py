@@ -15,6 +15,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from djambda import deadline
 from djambda.tasks import store
 from djambda_common.aws_api import NotSent, OutcomeUnknown, Sent, error_of, send
 from djambda_common.aws_signature import Request, encoded
@@ -67,6 +68,7 @@ class TaskNotSent(Exception):  # noqa: N818 (an outcome)
 
 def send_task(record: Record) -> None:
     """Send a task. Raises `TaskNotSent` if AWS did not accept it."""
+    deadline.current.act()
     begin = _begin_later(record)
     event = _event(record)
     deliver = partial(_schedule, record, begin) if begin else _deliver_now

@@ -34,6 +34,10 @@ WAKING = responds(
     {"statusCode": 503, "multiValueHeaders": {ERROR_HEADER: ["waking_up 1"]}, "body": ""}
 )
 
+UNFINISHED = responds(
+    {"statusCode": 504, "multiValueHeaders": {ERROR_HEADER: ["unfinished 1"]}, "body": ""}
+)
+
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
@@ -103,6 +107,34 @@ class TestNewVisitor:
         assert refresh(response) == "2"
         assert "<title>Waking up</title>" in response["body"]
         assert "<script" not in response["body"]
+
+    @pytest.mark.parametrize(
+        ("event", "address"),
+        [
+            ({"requestContext": {"path": "/prod/notes/"}}, "./"),
+            ({"requestContext": {"path": "/prod"}}, "./prod"),
+            ({"requestContext": {"path": "/caf%C3%A9:1"}}, "./caf%C3%A9:1"),
+            ({"requestContext": {"path": "//other.example"}}, "./other.example"),
+            ({"requestContext": {"path": '/"><script>'}}, "./&quot;&gt;&lt;script&gt;"),
+            (
+                {
+                    "requestContext": {"path": "/notes"},
+                    "multiValueQueryStringParameters": {"tag": ["a&b", "ü"], "page": ["1"]},
+                },
+                "./notes?tag=a%26b&amp;tag=%C3%BC&amp;page=1",
+            ),
+            (
+                {"requestContext": {"path": "/n"}, "queryStringParameters": {"q": "\ud83d"}},
+                "./n?q=%3F",
+            ),
+        ],
+    )
+    def test_page_reloads_without_the_fragment(
+        self, event: dict[str, Any], address: str, aws: FakeAws
+    ) -> None:
+        aws.will(WAKING)
+        page = request(**event)[0]["body"]
+        assert f'<meta http-equiv="refresh" content="2; url={address}">' in page
 
     def test_is_not_an_error_in_the_log(
         self, aws: FakeAws, capsys: pytest.CaptureFixture[str]
@@ -338,8 +370,9 @@ class TestSubmittedForm:
         assert "<form" not in page
         assert "reload this page" not in page
 
-    def test_with_an_unknown_outcome_is_not_repeated(self, aws: FakeAws) -> None:
-        aws.will(hangs_up)
+    @pytest.mark.parametrize("reply", [hangs_up, UNFINISHED])
+    def test_with_an_unknown_outcome_is_not_repeated(self, reply: Any, aws: FakeAws) -> None:
+        aws.will(reply)
         page = post(urlencode(FIELDS))["body"]
         assert "<form" not in page
         assert "may have been processed" in page

@@ -212,6 +212,15 @@ def new_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def unsafe_request(monkeypatch: pytest.MonkeyPatch) -> deadline.Deadline:
+    """Return the limits of a request that may change something."""
+    limits = deadline.Deadline(connect_seconds=25, seconds=25)
+    limits.is_safe = False
+    monkeypatch.setattr(deadline, "current", limits)
+    return limits
+
+
+@pytest.fixture
 def database(django_db_setup: None) -> Iterator[dict[str, Any]]:
     """Make the deployed backend the default one; yield its settings, which a test may change."""
     from djambda.db.base import DatabaseWrapper  # noqa: PLC0415 (reads the settings)

@@ -20,6 +20,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper as Postgres
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from pytest_django import Settings
 
 from djambda import deadline, web_request
@@ -97,8 +98,8 @@ def work(request: HttpRequest) -> HttpResponse:
 
 def queue_work(_request: HttpRequest) -> HttpResponse:
     def write() -> None:
-        for _ in range(20):
-            time.sleep(0.1)
+        for _ in range(200):
+            time.sleep(0.01)
         done.append("second")
 
     with ThreadPoolExecutor(1) as own:
@@ -134,6 +135,27 @@ def write_and_sleep(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("late")
 
 
+def act_and_query(request: HttpRequest) -> HttpResponse:
+    deadline.current.act()
+    return query(request)
+
+
+def query_and_act(request: HttpRequest) -> HttpResponse:
+    try:
+        return query(request)
+    finally:
+        deadline.current.act()
+
+
+def lose_connection(request: HttpRequest) -> HttpResponse:
+    query(request)
+    connection.close()
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    connection.settings_dict |= {"HOST": "127.0.0.1", "PORT": port}
+    return query(request)
+
+
 def handle_absence(_request: HttpRequest) -> HttpResponse:
     try:
         connection.ensure_connection()
@@ -155,11 +177,11 @@ def patience(_request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    path(f"{view.__name__}/", view)
+    path(f"{view.__name__}/", csrf_exempt(view))
     for view in (
         *(sleep, catch_everything, sleep_async, stream, query, query_twice, write_and_sleep),
         *(query_stopped_server, handle_absence, fail, ok, stream_query, query_other, patience),
-        *(sleep_after_work, work, queue_work),
+        *(sleep_after_work, work, queue_work, act_and_query, query_and_act, lose_connection),
     )
 ]
 
@@ -233,7 +255,10 @@ class TestRequestTakesTooLong:
         assert error_of(get("/sleep_after_work/")) == "timed_out"
         assert body_of(get("/work/")) == b"ok"
 
-    def test_threads_are_stopped_with_the_work_that_waits(self) -> None:
+    def test_threads_are_stopped_with_the_work_that_waits(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deadline, "THREADS_SECONDS", 2.0)
         assert error_of(get("/queue_work/")) == "timed_out"
         time.sleep(2.5)
         assert "second" not in done
@@ -388,7 +413,9 @@ class TestDatabaseIsPaused:
 
     @pytest.mark.usefixtures("refused")
     def test_visitor_gets_a_page_if_the_view_streams(self) -> None:
-        assert error_of(get("/stream_query/", sql=self.SQL)) == "waking_up"
+        response = get("/stream_query/", sql=self.SQL)
+        assert error_of(response) == "waking_up"
+        assert b'content="2; url=./?sql=SELECT+1"' in body_of(response)
 
     @pytest.mark.usefixtures("refused")
     def test_visitor_gets_a_page_if_the_project_propagates_exceptions(
@@ -418,6 +445,32 @@ class TestDatabaseIsPaused:
     def test_frame_waits_longer_than_a_page(self, destination: str, seconds: str) -> None:
         headers = [*BROWSER, ("Sec-Fetch-Dest", destination)]
         assert body_of(get("/patience/", headers=headers)).decode() == seconds
+
+    @pytest.mark.usefixtures("refused")
+    @pytest.mark.parametrize(
+        ("method", "view", "error"),
+        [
+            ("POST", "act_and_query", "unfinished"),
+            ("GET", "act_and_query", "waking_up"),
+            ("POST", "query_and_act", "waking_up"),
+        ],
+    )
+    def test_form_that_has_sent_something_may_be_processed(
+        self, method: str, view: str, error: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deadline, "CONNECT_RESERVE", 27.0)
+        event = make_v1_event(method, f"/{view}/", query=[("sql", self.SQL)], headers=BROWSER)
+        assert error_of(lambda_handler(event, CONTEXT)) == error
+
+    def test_connection_of_an_earlier_request_counts(
+        self, database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deadline, "NAVIGATION_SECONDS", 0.1)
+        database["CONN_MAX_AGE"] = 50
+        assert get("/query/", sql=self.SQL)["statusCode"] == 200
+        response = get("/lose_connection/", sql=self.SQL)
+        assert response["statusCode"] == 500
+        assert error_of(response) == ""
 
     @pytest.mark.usefixtures("asleep")
     def test_second_attempt_in_a_request_does_not_wait(self) -> None:

@@ -47,6 +47,15 @@ def test_get_with_headers(server: Server, invocations: Egress) -> None:
     assert len(invocations.events) == 1
 
 
+@pytest.mark.usefixtures("invocations")
+@pytest.mark.parametrize(("data", "acted"), [(None, False), (b"x", True)])
+def test_request_that_changes_another_server_may_be_processed(
+    data: bytes | None, acted: bool, server: Server, unsafe_request: Any
+) -> None:
+    with urlopen(f"{server.url}/echo", data):
+        assert unsafe_request.acted is acted
+
+
 def pieces() -> Iterator[bytes]:
     yield b"a "
     yield b"generator"

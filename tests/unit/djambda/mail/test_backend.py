@@ -451,6 +451,13 @@ class TestTime:
         with pytest.raises(OutcomeUnknownError, match="no response within"):
             message().send()
 
+    def test_request_that_sends_mail_may_be_processed(
+        self, aws: FakeAws, unsafe_request: deadline.Deadline
+    ) -> None:
+        aws.will(ACCEPTED)
+        message().send()
+        assert unsafe_request.acted
+
     def test_page_that_has_been_stopped_does_not_wait_for_mail_to_admins(
         self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
     ) -> None:

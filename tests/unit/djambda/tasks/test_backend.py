@@ -33,6 +33,13 @@ def test_enqueued_task_is_sent_and_has_a_record(tasks: Any, service: Lambda) -> 
     assert not result.is_finished
 
 
+def test_request_that_enqueues_a_task_may_be_processed(
+    tasks: Any, service: Lambda, unsafe_request: Any
+) -> None:
+    tasks.echo.enqueue()
+    assert unsafe_request.acted
+
+
 def test_result_before_and_after_the_run(tasks: Any, service: Lambda) -> None:
     result = tasks.echo.enqueue("żółć", number=1)
 
