@@ -33,7 +33,7 @@ MARGIN = 12.0
 SEND_ERRORS = (OSError, http.client.HTTPException)
 
 CREATE_FAILED = "djambda:create-failed"
-"""The id of a resource that was not created. CloudFormation deletes that one, too."""
+"""The id of a resource that was not created. CloudFormation deletes it as well."""
 
 log = logging.getLogger("djambda")
 log.setLevel(logging.INFO)

@@ -204,7 +204,7 @@ def _result(
                 protocol.TOO_LARGE,
                 f"the response of {request.host} has more than {protocol.MAX_BODY} bytes",
             )
-        if not response.isclosed():  # With "Connection: close", the end closes the socket, too.
+        if not response.isclosed():  # With "Connection: close", the end also closes the socket.
             sock.settimeout(_remaining(request.timeouts[1], deadline))
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)

@@ -250,7 +250,7 @@ def _raise_reported(result: "GatewayResponse") -> None:
 
 
 def _seconds_left(event: "GatewayEvent", context: "Context") -> float:
-    """Return the seconds that Django may take. API Gateway counts the proxy's cold start, too."""
+    """Return the seconds that Django may take. API Gateway also counts the proxy's cold start."""
     own = remaining_seconds(context.get_remaining_time_in_millis()) - OWN_SECONDS
     return max(min(GATEWAY_SECONDS - _seconds_waited(event), own), LEAST_SECONDS)
 

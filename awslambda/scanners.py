@@ -1,7 +1,7 @@
-"""Answer requests of scanners without Django, so that they do not wake the database.
+"""Respond to scanners without Django, so that they do not wake the database.
 
 Every public site gets requests for `/wp-login.php`, `/.env` and the like, day and night. The
-setting `BLOCKED_PATHS` has the patterns. Over-long and malformed paths are rejected, too.
+setting `BLOCKED_PATHS` has the patterns. Overlong and malformed paths are also rejected.
 """
 
 import os

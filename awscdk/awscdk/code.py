@@ -2,8 +2,8 @@
 
 Each of the two Lambda packages contains its own code and the shared `djambda_common`;
 `selection.py` decides which files ship. Staging is deterministic: the same files produce the same
-asset, so a deploy without a change changes nothing. `djambda layer` compiles its bytecode with this
-module, too.
+asset, so a deploy without a change changes nothing. `djambda layer` also compiles its bytecode
+with this module.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""The parameters of the database cluster. The local cloud's Postgres has them, too.
+"""The parameters of the database cluster. The local cloud's Postgres has the same ones.
 
 This module needs no CDK, which takes seconds to import.
 """

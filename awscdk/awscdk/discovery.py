@@ -18,7 +18,7 @@ from awscdk.requirements_file import PRODUCTION, find_requirements, folders_of_p
 
 MANAGE = "manage.py"
 STATE = ".djambda"
-"""The folder of the files that djambda keeps for a project, beside its configuration."""
+"""The folder of the files that djambda keeps for a project, next to its configuration."""
 SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 DEPTH = 2
 """The levels below the start at which `manage.py` is searched: `backend/`, `src/site/`."""
@@ -218,7 +218,7 @@ def settings_module(root: Path) -> str:
 
 
 def settings_modules(root: Path, module: str) -> list[str]:
-    """Return the modules that may be the deployed settings: `module` and others beside it."""
+    """Return the modules that may be the deployed settings: `module` and others next to it."""
     file = module_file(root, module)
     package = module.rpartition(".")[0]
     others: list[str] = []

@@ -1,4 +1,4 @@
-"""Acknowledge findings of cdk-nag with a reason, beside the code that causes them."""
+"""Acknowledge findings of cdk-nag with a reason, next to the code that causes them."""
 
 from typing import cast
 

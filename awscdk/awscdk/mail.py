@@ -2,7 +2,7 @@
 
 An identity is unique in an account and region. The stack creates it unless MAIL_IDENTITY says that
 it exists, and it remains when the stack is deleted, because another deployment may use it.
-Ephemeral environments use what exists; one that creates an identity deletes it, too.
+Ephemeral environments use existing identities; one that creates an identity also deletes it.
 """
 
 from aws_cdk import CfnResource, RemovalPolicy, Stack

@@ -19,7 +19,7 @@ def archive_bytecode(folder: Path, python: str, *, keep: Collection[str] = ()) -
     """Move the bytecode of the modules in `folder` to an archive, if there is any.
 
     The modules in `keep`, relative to the folder, are imported before the archive can be used, and
-    keep their files, too.
+    also keep their files.
     """
     index: dict[str, dict[str, tuple[bool, int, int, bytes]]] = {}
     codes: list[bytes] = []

@@ -1,9 +1,9 @@
 """The NAT instance of `EGRESS=nat-instance`.
 
-The CDK's own user data is one `yum install`, which runs out of memory on a small instance or meets
-another process that uses dnf. The deploy then succeeds with a NAT that forwards nothing
-(https://github.com/aws/aws-cdk/issues/36717). `nat_instance.sh` retries it, and CloudFormation
-creates the route to the instance only when the instance has reported that it works.
+The CDK's own user data is one `yum install`, which runs out of memory on a small instance or
+conflicts with another process that uses dnf. The deploy then succeeds with a NAT that does not
+forward anything (https://github.com/aws/aws-cdk/issues/36717). `nat_instance.sh` retries it, and
+CloudFormation creates the route only when the instance has reported that it works.
 """
 
 import hashlib

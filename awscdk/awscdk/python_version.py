@@ -121,7 +121,7 @@ def _in_lock(lock: Path) -> Iterator[Requirement]:
             raise ProjectError(f"{lock.name} cannot be read: it is not JSON.") from None
         return
     key = {"uv.lock": "requires-python", "poetry.lock": "python-versions"}.get(lock.name)
-    _, _, metadata = text.rpartition("\n[metadata]")  # In poetry.lock, packages have the key, too.
+    _, _, metadata = text.rpartition("\n[metadata]")  # In poetry.lock, packages also have the key.
     if key and (match := re.search(rf'^{key} = "(.*)"$', metadata, re.MULTILINE)):
         yield Requirement(lock.name, match[1])
 

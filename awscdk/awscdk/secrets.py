@@ -1,4 +1,4 @@
-"""The secrets, generated at the first deploy and stored in SSM for free.
+"""The secrets, generated during the first deploy and stored in SSM at no cost.
 
 A custom resource creates the missing SecureString parameters (`awslambda/generated_secrets.py`).
 The template contains none of them. The database password passes through CloudFormation as a NoEcho

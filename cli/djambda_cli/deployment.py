@@ -41,7 +41,7 @@ class Deployment:
     """One deployment: its configuration, and the local cloud if `--local` selected it.
 
     `environment` contains the variables with which AWS's tools reach it. `emulator_port` is the
-    emulator's port, also if its variables file selected it; None on AWS.
+    emulator's port, even if its variables file selected it; None on AWS.
     """
 
     config: Config

@@ -44,7 +44,7 @@ from djambda_cli.terminal import stderr
 
 
 def hide_flag_types(parameters: list[Any]) -> list[Any]:
-    """Return the parameters without the type that Typer shows beside flags: `<bool>`."""
+    """Return the parameters without the type that Typer shows for flags: `<bool>`."""
     for parameter in parameters:
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""

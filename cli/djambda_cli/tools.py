@@ -1,8 +1,8 @@
 """Install the tools that an installed djambda shares between projects, at their first use.
 
 They are Node, the CDK CLI, Postgres and the AWS emulator, by the hashes in this version's lock
-files. In a checkout, `make tools` installs them. The Python of a project, if this machine does not
-have it, is a tool, too.
+files. In a checkout, `make tools` installs them. The Python version of a project is also a tool,
+if this machine does not have it.
 """
 
 import fcntl

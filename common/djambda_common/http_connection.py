@@ -178,7 +178,7 @@ def _exactly(reader: "BufferedReader", size: int) -> bytes:
 
 
 def _number(digits: str, base: int) -> int:
-    # int() alone accepts signs, spaces and underscores, too.
+    # int() alone also accepts signs, spaces and underscores.
     if not digits.isalnum():
         raise BadResponse(f"{digits[:100]!r} is not a size or status")
     try:

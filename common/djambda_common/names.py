@@ -7,7 +7,7 @@ ALIAS = "live"
 """The alias of the Django function that the proxy invokes; it points to the live version."""
 
 TASKS_ALIAS = "tasks"
-"""The alias for background tasks. It points to the live version, too, but Lambda retries its
+"""The alias for background tasks. It also points to the live version, but Lambda retries its
 asynchronous invocations."""
 
 DJANGO_SUFFIX = "-djambda-lambda"
@@ -74,7 +74,7 @@ CORS_VARIABLE = "CORS_ORIGINS"
 """The setting, and the proxy's environment variable, with the origins that may read its errors."""
 
 BLOCKED_PATHS_VARIABLE = "BLOCKED_PATHS"
-"""The setting, and the proxy's environment variable, with the patterns of paths that it answers."""
+"""The setting, and the proxy's environment variable, with the patterns of blocked paths."""
 
 MAIL_FROM_VARIABLE = "MAIL_FROM"
 """The setting with the sender of the site's mail."""

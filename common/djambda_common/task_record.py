@@ -1,7 +1,7 @@
 """The record of a task in the assets bucket, as the runtime writes it and `djambda tasks` reads it.
 
 A record is JSON at `record_key(id)`. Times are in ISO 8601 and UTC; unknown values are null. A task
-that has failed has an empty object at `failed_key(id)`, too.
+that has failed also has an empty object at `failed_key(id)`.
 """
 
 from collections.abc import Mapping

@@ -70,7 +70,7 @@ def encode(value: str) -> str:
 
 
 def decode(stored: str) -> str:
-    """Return the value of a stored text, also of one that was not stored by djambda."""
+    """Return the value of a stored text, even of one that was not stored by djambda."""
     try:
         value = json.loads(stored)
     except ValueError:

@@ -1,6 +1,6 @@
 """Settings for AWS: `configure` adds them to the project's settings module.
 
-The handler calls it before Django reads the module. A project may call it, too, as the last
+The handler calls it before Django reads the module. A project may also call it, as the last
 statement of its settings: `configure(globals())`.
 
 The stack describes the deployment in the function's environment variables and stores the secrets in
@@ -142,7 +142,7 @@ def _use_apps(settings: MutableMapping[str, Any]) -> None:
 
 
 def _use_secret_key(settings: MutableMapping[str, Any], key: str) -> None:
-    """Set the generated key, also in settings such as SIMPLE_JWT that copy the project's key."""
+    """Set the generated key, including settings such as SIMPLE_JWT that copy the project's key."""
     project = settings.get("SECRET_KEY")
     replace(settings, "SECRET_KEY", key, "the deployment has a generated key")
     if not isinstance(project, str) or len(project) < LEAST_KEY_LENGTH or project == key:

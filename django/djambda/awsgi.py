@@ -112,7 +112,7 @@ def response(
     try:
         status, headers, body = _call(application, environ, limit)
     finally:
-        # Frameworks keep the environ in reference cycles, which would keep the event alive, too.
+        # Frameworks keep the environ in reference cycles, which would also keep the event alive.
         environ.pop("awsgi.event", None)
         environ.pop("awsgi.context", None)
     values = _values_by_name(headers)

@@ -90,7 +90,7 @@ class _Stream(io.RawIOBase):
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def as_text(self) -> TextIO:
-        """Return a stream like those of `python -u`, which have a `.buffer`, too."""
+        """Return a stream like those of `python -u`, which also have a `.buffer`."""
         return io.TextIOWrapper(self, encoding="utf-8", errors=ERRORS, write_through=True)
 
     def write(self, data: Buffer) -> int:
@@ -244,7 +244,7 @@ def _flush() -> None:
 
 @contextlib.contextmanager
 def _empty_stdin() -> Iterator[None]:
-    """Replace stdin with an empty file, also for child processes: `input` raises EOFError."""
+    """Replace stdin with an empty file, even for child processes: `input` raises EOFError."""
     before, saved = sys.stdin, os.dup(STDIN)
     with Path(os.devnull).open() as empty:
         os.dup2(empty.fileno(), STDIN)

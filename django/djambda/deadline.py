@@ -70,7 +70,7 @@ class RequestTimedOut(BaseException):
 
 
 class DatabaseNeeded(BaseException):
-    """Code that must not go on without the database has asked for a connection that there is not.
+    """Code that must not continue without the database has asked for a connection in vain.
 
     Not an `Exception`, because such code, as that of django CMS, handles those: it would continue
     as if the site had no content.

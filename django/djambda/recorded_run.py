@@ -180,6 +180,6 @@ class Parts(Sink):
                 name, [(stream, data.decode(errors="surrogateescape")) for stream, data in waiting]
             )
         except Exception:
-            # The command must go on, and would wait for this thread forever.
+            # The command must continue; it would wait for this thread forever.
             self._complete = False
             logger.exception("Could not store a part of the command's output")

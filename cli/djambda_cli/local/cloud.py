@@ -68,7 +68,7 @@ class LocalCloud:
 
     @property
     def variables_file(self) -> Path:
-        """The file to source in a shell, beside the folder."""
+        """The file to source in a shell, next to the folder."""
         return self.folder.with_name("variables")
 
     @property

@@ -75,7 +75,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
 
     @property
     def pid(self) -> int:
-        """The process id, which is that of the process group, too."""
+        """The process id, which is also that of the process group."""
         return self._proc.pid if self._proc else 0
 
     def check_memory(self, used: int) -> None:

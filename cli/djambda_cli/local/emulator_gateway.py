@@ -1,7 +1,7 @@
 """The site's REST API as API Gateway serves it: the event, the response, and the limits.
 
 The emulator's own API Gateway differs where a site notices it: it takes the visitor's address from
-a header, decodes paths, answers preflight requests itself, and has no limits of size and time. So
+a header, decodes paths, responds to preflight requests, and has no limits of size and time. So
 requests to a Lambda proxy integration are handled here, with the emulator's data about the API.
 
 It runs with the emulator's interpreter and imports nothing of djambda.

@@ -1,7 +1,7 @@
 """Give an emulated invocation the request ID that its caller gets, as Lambda does.
 
-The emulator answers an invocation with an ID of its own, so that nothing in the function's log
-belongs to the ID that the caller knows.
+The emulator responds to an invocation with another ID than the function's, so that the caller would
+find nothing in the function's log.
 
 It runs with the emulator's interpreter and imports nothing of djambda.
 """

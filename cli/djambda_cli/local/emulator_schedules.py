@@ -1,7 +1,8 @@
 """The schedules of the emulated EventBridge Scheduler.
 
-A schedule that runs once is a task for later. It is on the disk until it has fired, also if that
-was due while the emulator was not running. `emulator_scheduler.py` decides when schedules fire.
+A schedule that runs once is a task with `run_after`. It is on the disk until it has fired, even
+if it was due while the emulator was not running. `emulator_scheduler.py` decides when schedules
+fire.
 
 It runs with the emulator's interpreter and imports nothing of djambda.
 """

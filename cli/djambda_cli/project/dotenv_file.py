@@ -9,7 +9,7 @@ from dotenv.parser import parse_stream
 from djambda_cli.errors import CliError
 
 PLAIN = re.compile(r"[\w./:@%+,=-]+", re.ASCII)
-"""Values that need no quotation marks, also in a shell."""
+"""Values that need no quotation marks, not even in a shell."""
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 
 

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 RUNTIME = ("djambda/", "djambda_common/")
-"""Folders beside the project's own."""
+"""Folders in addition to the project's."""
 NO_DATABASE = "djambda check does not connect to the database"
 
 reads: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,8 @@
 """Remove the files of a layer that are known to be unused.
 
-Each rule names a package whose code was read, because a file name does not tell what a package
-reads at run time: some read `.pyi`, `.po` or `tests`. `docs/decisions.md` has what each rule saves.
+Each rule names a package whose code was read, because a file's name does not show whether the
+package reads it at run time: some read `.pyi`, `.po` or `tests`. `docs/decisions.md` lists the
+megabytes that each rule saves.
 """
 
 import csv

@@ -69,7 +69,7 @@ def invoke(event: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     event = {**event, "body": base64.b64encode(body).decode(), "seconds": seconds}
     payload = json.dumps(event, separators=(",", ":")).encode()
     if len(payload) > protocol.MAX_PAYLOAD:
-        # Nothing is sent, but another attempt would fail, too.
+        # Nothing is sent, but another attempt would also fail.
         raise too_large()
     # In a web request, before it is stopped, so that its code gets the library's exception.
     reserve = START_SECONDS if seconds >= LONGEST_SECONDS else RESERVE_SECONDS / 2

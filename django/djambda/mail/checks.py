@@ -24,7 +24,7 @@ def sender_messages() -> list[checks.CheckMessage]:
             id="djambda.W003",
         )
         for name in SENDERS
-        # IAM distinguishes uppercase letters, too.
+        # IAM is case-sensitive as well.
         if not fnmatchcase(parseaddr(str(getattr(settings, name)))[1], permitted)
     ]
 

@@ -1,6 +1,6 @@
 """Settings that send a project's mail with SES, unless it has a provider of its own.
 
-Django 6.1 has the setting MAILERS, and rejects it beside the EMAIL_BACKEND of earlier versions.
+Django 6.1 has the setting MAILERS, and rejects it together with EMAIL_BACKEND of earlier versions.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -49,7 +49,7 @@ def _decoded(sender: str) -> str:
 
 
 def _has_earlier_settings(settings: MutableMapping[str, Any]) -> bool:
-    """Return whether a project has settings that Django rejects beside MAILERS."""
+    """Return whether a project has settings that Django rejects together with MAILERS."""
     names = getattr(conf, "DEPRECATED_EMAIL_SETTINGS", ())
     handlers = (settings.get("LOGGING") or {}).get("handlers", {}).values()
     return any(name in settings for name in names) or any(

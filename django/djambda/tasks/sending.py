@@ -121,7 +121,7 @@ def _begin_to_create(record: Record) -> Sent | None:
 
 
 def _finish_creation(record: Record, creation: Sent) -> None:
-    """The event has everything that the task needs, so that it runs without the record, too."""
+    """The event has everything that the task needs, so that it runs even without the record."""
     try:
         status = creation.response().status
     except OutcomeUnknown as error:

@@ -62,7 +62,7 @@ class TaskAttemptFailed(Exception):  # noqa: N818 (Lambda shows the name as erro
 def run_task(message: Any, context: Any, *, is_repeated: bool = False) -> dict[str, Any]:
     """Run the task of an event and return `{"task": id, "status": str}`.
 
-    If it is known that an event `is_repeated`, attempts whose worker was killed count, too.
+    If it is known that an event `is_repeated`, attempts whose worker was killed also count.
 
     Raises `BadTaskEvent`, `TaskAttemptFailed` if the task is to be retried, and `StoreError` if its
     record cannot be read.
