@@ -21,8 +21,8 @@ from djambda.storage_backends import MediaStorage
 from djambda_common.names import MEDIA_PREFIX, PUBLIC_PREFIX
 
 HINT = (
-    "Derive the class from djambda.storage_backends.MediaStorage, or set BACKEND to it. See "
-    "docs/how-to/media-files.md."
+    "Set BACKEND to django.core.files.storage.FileSystemStorage, which the deployment replaces, or "
+    "derive the class from djambda.storage_backends.MediaStorage. See docs/how-to/media-files.md."
 )
 
 
@@ -39,10 +39,12 @@ def _messages(alias: str) -> Iterator[checks.CheckMessage]:
         if isinstance(storage, MediaStorage):
             check_expiry(storage.querystring_expire)
             storage.load()
+    except (ImproperlyConfigured, InvalidStorageError, ValueError) as error:
+        yield checks.Error(f"{name} is invalid: {error}", id="djambda.E001")
+        return
     except Exception as error:  # noqa: BLE001 (the project's class is imported and created)
-        is_explained = isinstance(error, ImproperlyConfigured | InvalidStorageError | ValueError)
-        text = str(error) if is_explained else f"{type(error).__name__}: {error}"
-        yield checks.Error(f"{name} is invalid: {text}", id="djambda.E001")
+        problem = f"{name} cannot be created: {type(error).__name__}: {error}"
+        yield checks.Error(problem, hint=HINT, id="djambda.E001")
         return
     if isinstance(storage, FileSystemStorage) and not _is_temporary(storage):
         kind = checks.Error if alias == "default" else checks.Warning
