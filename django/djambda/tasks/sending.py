@@ -33,10 +33,11 @@ from djambda_common.task_record import Record
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENT = 1_000_000
+MAX_EVENT = 900_000
 MAX_LATER = 250_000
-"""Bytes of an event, below the 1 MB of Lambda and SQS, and the 256 KB of EventBridge Scheduler.
-Larger tasks are only in the bucket.
+"""Bytes of an event, below the 256 KB of EventBridge Scheduler, and the 1 MB of Lambda and SQS: the
+record of a failed event, which Lambda sends to a function, also contains the error. Larger tasks
+are only in the bucket.
 
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 

@@ -199,6 +199,13 @@ def test_large_task_goes_through_the_bucket(
     assert calls == [((text,), {})]
 
 
+def test_record_of_a_failed_event_has_room_for_the_error(tasks: Any, service: Lambda) -> None:
+    """Otherwise Lambda could not send it, and nobody would record the failure."""
+    tasks.echo.enqueue("x" * 950_000)
+
+    assert list(service.events[0]["task"]) == ["load"]
+
+
 def test_enqueued_signal(tasks: Any, backend: Any) -> None:
     received = []
 
