@@ -117,7 +117,7 @@ class Config:
 
     @property
     def creates_mail_identity(self) -> bool:
-        """Whether the stack creates the identity of MAIL_FROM, unique in an account and region."""
+        """True if the stack creates the identity of MAIL_FROM, unique in an account and region."""
         return self.mail_identity == "create" or not (self.mail_identity or self.ephemeral)
 
     @property

@@ -6,7 +6,7 @@ NOT_COMMANDS = {"python", "python3", "manage.py", "./manage.py", "django-admin"}
 
 
 def command_problem(command: str) -> str:
-    """Return why a text is no management command, or ""."""
+    """Return why a text is not a management command, or ""."""
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -12,7 +12,7 @@ PATH_CALLS = {"Path", "join", "joinpath"}
 
 @dataclass(frozen=True)
 class Module:
-    """What a module names, and whether it is a test module.
+    """The names in a module, and whether it is a test module.
 
     `imports` has the level of relative imports and the dotted name; `strings` all string constants
     without docstrings; `paths` those that are joined to paths, as in `BASE_DIR / "core" / "data"`.

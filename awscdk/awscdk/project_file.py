@@ -121,21 +121,21 @@ def _parse(table: Mapping[str, Any], source: str) -> ProjectFile:
 
 
 def _python_problem(version: str) -> str:
-    """Return why a text is no version of Python that projects can run on, or ""."""
+    """Return why a text is not a version of Python that projects can run on, or ""."""
     if version in SUPPORTED_PYTHONS:
         return ""
     return f"is not a supported version: {', '.join(SUPPORTED_PYTHONS)}"
 
 
 def _tasks_problem(backend: str) -> str:
-    """Return why a text is no backend of tasks, or ""."""
+    """Return why a text is not a backend of tasks, or ""."""
     if backend in TASK_BACKENDS:
         return ""
     return f"is not a backend: {', '.join(TASK_BACKENDS)}"
 
 
 def _variable_problem(text: str) -> str:
-    """Return why a text is no variable with a fact about the deployment, or ""."""
+    """Return why a text is not a variable with a fact about the deployment, or ""."""
     name, _, fact = text.partition("=")
     if problem := problem_of(name):
         return f"is not possible: {problem}"
@@ -145,7 +145,7 @@ def _variable_problem(text: str) -> str:
 
 
 def _pattern_problem(pattern: str) -> str:
-    """Return why a text is no pattern of `.gitignore`, or ""."""
+    """Return why a text is not a pattern of `.gitignore`, or ""."""
     if not pattern.strip() or pattern.startswith("#"):
         return "is not a pattern: it selects nothing"
     try:

@@ -108,7 +108,7 @@ def _text_problems(where: str, texts: Mapping[str, str]) -> Iterator[str]:
 
 
 def expression_problem(text: str) -> str:
-    """Return why a text is no expression of a recurring schedule, or ""."""
+    """Return why a text is not an expression of a recurring schedule, or ""."""
     if text.strip().startswith("at("):
         return (
             "a project's schedules are recurring. To run a command once, now: djambda manage. "
@@ -122,7 +122,7 @@ def expression_problem(text: str) -> str:
 
 
 def zone_problem(zone: str, expression: str) -> str:
-    """Return why a text is no time zone for an expression, or ""."""
+    """Return why a text is not a time zone for an expression, or ""."""
     zones = zoneinfo.available_timezones()
     if zone not in zones:
         nearest = next((name for name in zones if name.lower() == zone.lower()), None)

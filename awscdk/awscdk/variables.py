@@ -38,7 +38,7 @@ API_RATE_QUOTA, API_BURST_QUOTA = 10_000, 5_000
 https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 
 BLOCKED_PATHS = "*.php,*.asp,*.aspx,*.jsp,*/.env*,*/.git/*,*/.aws/*,/cgi-bin/*,/wp-*"
-"""What scanners request from every site, and Django sites do not have."""
+"""Paths that scanners request from every site, and that Django sites do not have."""
 
 
 @dataclass(frozen=True)

@@ -141,17 +141,17 @@ class Deadline:
 
     @property
     def is_without_database(self) -> bool:
-        """Whether connecting has been given up, and no connection has worked before."""
+        """True if connecting has been given up, and no connection has worked before."""
         return self.asleep and not self.connected
 
     @property
     def is_over(self) -> bool:
-        """Whether a request is running although its time is over."""
+        """True if a request is running although its time is over."""
         return self.ends is not None and time.monotonic() >= self.ends
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether the request has had all of its signals, and still runs."""
+        """True if the request has had all of its signals, and still runs."""
         return self.ends is not None and time.monotonic() >= self.ends + SIGNALS
 
     def started_threads(self) -> set[threading.Thread]:

@@ -37,7 +37,7 @@ HEADER = 16
 """Bytes before the index: magic number, size and hash."""
 
 type Entry = tuple[bool, int, int, bytes]
-"""Whether a module is a package, and the offset, size and hash of its code."""
+"""True if a module is a package, and the offset, size and hash of its code."""
 
 # In the order in which Python's own finder tries them.
 LOADERS = (

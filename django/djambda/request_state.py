@@ -1,4 +1,4 @@
-"""What web requests leave in their thread, where commands and tasks run after them."""
+"""The state that web requests leave in their thread, where commands and tasks run after them."""
 
 import contextlib
 import os

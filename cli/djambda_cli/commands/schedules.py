@@ -20,7 +20,7 @@ from djambda_cli.terminal import stdout
 
 
 class Action(StrEnum):
-    """What to do."""
+    """The action on the schedules."""
 
     LIST = "list"
     RUN = "run"

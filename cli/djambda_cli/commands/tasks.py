@@ -31,7 +31,7 @@ SEPARATE = {"id", "errors"}
 
 
 class Action(StrEnum):
-    """What to do."""
+    """The action on the tasks."""
 
     LIST = "list"
     SHOW = "show"

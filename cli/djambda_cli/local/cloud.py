@@ -56,7 +56,7 @@ class Running:
 
     @property
     def is_current(self) -> bool:
-        """Whether this version of djambda runs it."""
+        """True if this version of djambda runs it."""
         return self.code == code_id()
 
 

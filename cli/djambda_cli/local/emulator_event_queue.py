@@ -74,7 +74,7 @@ class EventQueue:
 
     @property
     def is_running(self) -> bool:
-        """Whether functions process events at the moment."""
+        """True if functions are processing events."""
         return self._running > 0
 
     def invoke(self, arn: str, payload: Any, request_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What this machine gives to emulated functions: processes, folders, packages and memory.
+"""The resources of this machine for emulated functions: processes, folders, packages and memory.
 
 Each function runs with the interpreter of its runtime and without the emulator's packages. Of
 those, it can import only what Lambda's own Python has.
@@ -60,7 +60,7 @@ class Watched(Protocol):
 
 @dataclass
 class Host:
-    """What all functions share on this machine: folders, Lambda's packages, the isolation."""
+    """The resources that all functions share: folders, Lambda's packages, the isolation."""
 
     folder: Path
     isolation: str = ""

@@ -29,7 +29,7 @@ class Messages:
 
     @property
     def are_processed(self) -> bool:
-        """Whether functions process messages at the moment."""
+        """True if functions are processing messages."""
         return bool(lambda_svc._esm_inflight)
 
     def stop(self) -> None:

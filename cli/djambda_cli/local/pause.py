@@ -22,7 +22,7 @@ CONTROL = (1234 << 16) + 5700
 
 @dataclass(frozen=True)
 class State:
-    """Whether the database is awake, paused or resuming, since when, and its sessions.
+    """The database's state (awake, paused or resuming), since when, and its sessions.
 
     `since` is a Unix time. `client_ports` has, for each session, the port of the client that
     Postgres sees, which is the forwarder's, and that of the client itself.

@@ -81,7 +81,7 @@ def function_variables(deployment: Deployment) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What is known about the project's variables in SSM.
+    """The known facts about the project's variables in SSM.
 
     `parameters` are their stored values by the names below the path, or else `names` are their
     names. `findings` has the reason if not even these can be read.

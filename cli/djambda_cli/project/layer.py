@@ -55,7 +55,7 @@ class Sizes:
 
     @property
     def are_close_to_the_limit(self) -> bool:
-        """Whether less than a fifth of the limit is left."""
+        """True if less than a fifth of the limit is left."""
         return self.share > 0.8  # noqa: PLR2004
 
     @property

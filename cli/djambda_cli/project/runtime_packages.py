@@ -26,7 +26,7 @@ PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?\s*==\s*([^\s;]+
 
 @dataclass(frozen=True)
 class Completion:
-    """What a lock needs: the packages `removed` from it, and the requirements `added` to it.
+    """The changes of a lock: the packages `removed` from it, and the requirements `added` to it.
 
     `conflicts` are packages that are too old, as in "django-storages 1.12, but djambda needs ...".
     """

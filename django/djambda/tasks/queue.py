@@ -52,14 +52,14 @@ def _run(message: dict[str, Any], context: Any) -> bool:
     try:
         task = json.loads(message["body"])["task"]
     except (KeyError, TypeError, ValueError):
-        logger.exception("Message %s is no task and is deleted", message["messageId"])
+        logger.exception("Message %s is not a task and is deleted", message["messageId"])
         return True
     deliveries = int(message["attributes"]["ApproximateReceiveCount"])
     _hide(message, context.get_remaining_time_in_millis() // 1000 + MARGIN)
     try:
         run_task(task, context, is_repeated=deliveries > 1)
     except BadTaskEvent:
-        logger.exception("Message %s is no task and is deleted", message["messageId"])
+        logger.exception("Message %s is not a task and is deleted", message["messageId"])
     except Exception as error:
         if isinstance(error, TaskAttemptFailed):
             logger.warning("%s", error)
@@ -93,7 +93,7 @@ def _record_dead_letters() -> None:
         try:
             _record_dead_letter(json.loads(message["Body"])["task"], message["MessageId"])
         except (KeyError, TypeError, ValueError):
-            logger.exception("Dead letter %s is no task and is deleted", message["MessageId"])
+            logger.exception("Dead letter %s is not a task and is deleted", message["MessageId"])
         except store.StoreError:
             logger.exception("Dead letter %s could not be recorded", message["MessageId"])
             continue
