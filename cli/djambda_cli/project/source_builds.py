@@ -40,8 +40,9 @@ def cache_folder(uv_cache: Path) -> Path:
 
 
 def build_error(stderr: str, requirements: str, target: str) -> CliError | None:
-    """Return the error for uv's failed build of a package, or None if uv failed otherwise.
+    """Return the error for uv's failed build of a package or download of its source.
 
+    Return None if uv failed otherwise.
     `target` is the platform, as in "Python 3.13 on x86_64 Linux".
     """
     failed = re.search(r"Failed to (?:download and )?build `([^`]+)`", stderr)
@@ -50,6 +51,12 @@ def build_error(stderr: str, requirements: str, target: str) -> CliError | None:
     lines = stderr.strip().splitlines()
     output = "\n".join([*lines[:3], *lines[3:][-SHOWN_LINES:]])
     package = failed[1].partition(" @ ")[0]
+    if "Failed to fetch" in stderr:
+        message = (
+            f"{package} could not be downloaded: see above. Check the network, and the address of "
+            f"the package in {requirements}."
+        )
+        return CliError(message, output=output)
     if "Failed to resolve requirements from" in stderr or "setup_requires" in stderr:
         reason = f"its source needs other build tools than the pinned ones in {TOOLS.name}"
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from djambda_cli.errors import CliError
+from djambda_cli.project.source_builds import build_error
 from tests.unit.cli.project.checkouts import Checkout
 from tests.unit.cli.project.test_layer import snapshot
 
@@ -144,3 +145,17 @@ def test_build_from_source_is_reproducible(tmp_path: Path, monkeypatch: pytest.M
     assert built.sources == ["docopt 0.6.2"]
     assert (checkout.python / "docopt.py").is_file()
     assert layers[0] == layers[1]
+
+
+def test_source_that_cannot_be_downloaded_is_not_blamed_on_a_compiler() -> None:
+    stderr = (
+        "error: Failed to download and build `utils @ https://example.com/1.3.tar.gz`\n"
+        "  cause: Failed to fetch: https://example.com/1.3.tar.gz\n  cause: dns error\n"
+    )
+
+    error = build_error(stderr, "requirements.txt", "Python 3.13 on x86_64 Linux")
+
+    assert error
+    assert "utils could not be downloaded" in str(error)
+    assert "compiler" not in str(error)
+    assert "dns error" in error.output
