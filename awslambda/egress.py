@@ -73,6 +73,7 @@ class Request:
             self.timeouts = [_seconds(each) for each in event.get("timeout") or (None, None)]
             self.seconds = _seconds(event.get("seconds"))
             self.verify = event.get("verify", True) is not False
+            self.invocation = str(event.get("invocation", ""))[:64]
             self.host.encode("ascii")
         except (binascii.Error, AttributeError, LookupError, TypeError, ValueError) as error:
             raise EgressError(protocol.INVALID, f"not a request: {error!r}") from error
@@ -84,15 +85,20 @@ def lambda_handler(event: object, context: "Context") -> "dict[str, Any]":
     """Make the request of an event, and return its result."""
     begin = time.monotonic()
     available = context.get_remaining_time_in_millis() / 1000 - OWN_SECONDS
-    method, host, status = "", "", 0
+    line: dict[str, object] = {"requestId": context.aws_request_id}
     try:
         request = Request(event)
-        method, host = request.method, request.host
+        line |= {
+            "invocationId": request.invocation,
+            "method": request.method[:20],
+            "host": request.host[:255],
+        }
         result = respond(request, begin + min(available, request.seconds or available))
-        status = result["status"]
+        line["status"] = result["status"]
     except EgressError as error:
         result = {"error": error.kind, "message": str(error)}
-    _log(method, host, status or result["error"], time.monotonic() - begin)
+        line["status"] = error.kind
+    _log({**line, "ms": round((time.monotonic() - begin) * 1000)})
     return result
 
 
@@ -227,17 +233,13 @@ def _remaining(timeout: float | None, deadline: float) -> float:
     return remaining if timeout is None else max(0.001, min(timeout, remaining))
 
 
-def _log(method: str, host: str, status: object, seconds: float) -> None:
-    """Log one line. Lambda's log level filter reads `timestamp` and `level`."""
-    line = {
-        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "level": "INFO",
-        "message": "request",
-        "method": method[:20],
-        "host": host[:255],
-        "status": status,
-        "ms": round(seconds * 1000),
-    }
+def _log(fields: "dict[str, object]") -> None:
+    """Log one line. Lambda's log level filter reads `timestamp` and `level`.
+
+    `invocationId` is the request id in Django's log.
+    """
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = {"timestamp": now, "level": "INFO", "message": "request", **fields}
     print(json.dumps(line), flush=True)  # noqa: T201 (importing logging takes longer)
 
 

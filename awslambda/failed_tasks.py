@@ -39,10 +39,13 @@ log.setLevel(logging.INFO)
 def lambda_handler(event: dict[str, Any], _context: object) -> None:
     """Handle the invocation record of an asynchronous invocation that has failed."""
     context, error = event["requestContext"], describe(event)
+    request = {"invocationId": context["requestId"]}  # That of the task in Django's log.
     payload = event.get("requestPayload")
     task = payload.get("task") if isinstance(payload, dict) else None
     if not isinstance(task, dict):  # Another event that was sent to the alias.
-        log.error("Request %s was no task: %s", context["requestId"], error["traceback"])
+        log.error(
+            "Request %s was no task: %s", context["requestId"], error["traceback"], extra=request
+        )
         return
     task_id = event_task_id(task, context["requestId"])
     s3, bucket = boto3.client("s3"), os.environ["BUCKET"]
@@ -65,7 +68,13 @@ def lambda_handler(event: dict[str, Any], _context: object) -> None:
         Body=json.dumps(record).encode(),
         ContentType="application/json",
     )
-    log.error("Task %s (%s) has failed: %s", task_id, record["task"], error["exception_class"])
+    log.error(
+        "Task %s (%s) has failed: %s",
+        task_id,
+        record["task"],
+        error["exception_class"],
+        extra=request,
+    )
 
 
 def _is_recorded(record: Record, error: Mapping[str, str | None], *, is_retry: bool) -> bool:

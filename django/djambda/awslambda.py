@@ -21,7 +21,7 @@ from wsgiref.types import WSGIApplication
 from djambda import awsgi, deadline
 from djambda.logs import log_failures
 from djambda.parameters import deployment_secrets
-from djambda_common.names import TASKS_VARIABLE
+from djambda_common.names import EGRESS_VARIABLE, TASKS_VARIABLE
 
 RETRY = "The database was paused and is waking up now. Try again in a minute."
 
@@ -36,6 +36,10 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     `djambda.awsgi.response`, `djambda.management_command.manage`, `djambda.schedules.run_schedule`
     and `djambda.tasks.worker.run_task` describe events and results.
     """
+    if EGRESS_VARIABLE in os.environ:
+        from djambda.egress import function  # noqa: PLC0415 (only with `EGRESS=proxy`)
+
+        function.invocation_id = context.aws_request_id
     if awsgi.is_request(event):
         from djambda.web_request import respond  # noqa: PLC0415 (see `start_django`)
 

@@ -47,6 +47,8 @@ def test_request_of_a_listed_host(cloud: Cloud) -> None:
         assert (server.only.method, server.only.body) == ("PUT", b"SECRET")
         [line] = [line for line in egress_log(cloud) if line["method"] == "PUT"]
         assert (line["host"], line["status"]) == (LISTED, 200)
+        shown = cloud.djambda(f"logs --request {line['invocationId']} --function egress")
+        assert f"method=PUT  host={LISTED}" in shown.stdout
         assert "SECRET" not in json.dumps(line)
 
 

@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from djambda_common.names import DJANGO_SUFFIX, EGRESS_SUFFIX, PROXY_SUFFIX, RELEASE_SUFFIX
+from djambda_common.names import (
+    DJANGO_SUFFIX,
+    EGRESS_SUFFIX,
+    FAILED_TASKS_SUFFIX,
+    PROXY_SUFFIX,
+    RELEASE_SUFFIX,
+)
 from tests.cloud.local import Cloud
 from tests.iam.calls import (
     ACCOUNT,
@@ -59,6 +65,8 @@ NOT_RECORDED: dict[str, Pairs] = {
         ("ec2:DescribeVpcEndpointServices", ANY),
         ("ec2:DescribeVpcs", ANY),
         ("freetier:GetAccountPlanState", ANY),
+        # A deployment with tasks.
+        ("logs:FilterLogEvents", log_arn(f"/aws/lambda/{STACK}{FAILED_TASKS_SUFFIX}")),
         ("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{RDS_ROLE}"),
         ("rds:DescribeAccountAttributes", ANY),
         ("route53:GetHostedZone", "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"),

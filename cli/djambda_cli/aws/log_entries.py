@@ -35,10 +35,12 @@ STANDARD_FIELDS = frozenset(
 
 
 class LogSource(StrEnum):
-    """The function that wrote a log: Django or the proxy."""
+    """The function that wrote a log. Only some deployments have the last two."""
 
     DJANGO = "django"
     PROXY = "proxy"
+    EGRESS = "egress"
+    FAILED_TASKS = "failed-tasks"
 
 
 @dataclass(frozen=True)

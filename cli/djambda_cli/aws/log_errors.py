@@ -2,7 +2,7 @@
 
 An error is a request or a command whose log has a line with the level ERROR: every 5xx response,
 every command that fails, and whatever the project logs as an error. A failed request has several
-such lines, in both logs, and counts once.
+such lines, in several logs, and counts once.
 """
 
 from collections.abc import Iterable
@@ -23,12 +23,10 @@ def distinct_errors(entries: Iterable[LogEntry]) -> list[LogEntry]:
 
 
 def _request(entry: LogEntry) -> str:
-    """Return the id of the request in Django's log, if the proxy knows it."""
-    if entry.source is LogSource.PROXY and entry.extra.get("invocationId"):
-        return str(entry.extra["invocationId"])
-    return entry.invocation
+    """Return the id of the request in Django's log, if it is known."""
+    return str(entry.extra.get("invocationId") or entry.invocation)
 
 
 def _rank(entry: LogEntry) -> tuple[bool, bool]:
-    """Order entries about the same error: Django's own, the proxy's, Lambda's reports."""
-    return entry.is_platform, entry.source is LogSource.PROXY
+    """Order entries about the same error: Django's own, those of others, Lambda's reports."""
+    return entry.is_platform, entry.source is not LogSource.DJANGO

@@ -1,7 +1,7 @@
 """Entries of the functions' logs from CloudWatch: a period, a live stream, or one request.
 
-A request has one id in the proxy's log and another in Django's. The proxy's line about a failed
-request contains both, so that either leads to all entries.
+A request has an id of its own in the log of each function. The other functions' lines have that of
+Django as well (`invocationId`), so that each leads to all entries.
 """
 
 import time
@@ -217,9 +217,9 @@ def _find_request(
 
 
 def _request_ids(message: str) -> set[str]:
-    """Return both ids of a request from the proxy's line about it."""
+    """Return both ids of a request from another function's line about it."""
     fields = json_fields(message)
-    if not is_proxy_error(fields):
+    if not (is_proxy_error(fields) or "invocationId" in fields):
         return set()
     return {str(fields[name]) for name in ("requestId", "invocationId") if fields.get(name)}
 

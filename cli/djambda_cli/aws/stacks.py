@@ -19,6 +19,10 @@ POLL_SECONDS = 2.0
 UNDER_REVIEW = "REVIEW_IN_PROGRESS"
 """The status of a stack that has only a change set."""
 
+LOG_GROUP = "AWS::Logs::LogGroup"
+ABSENT = {"CREATE_IN_PROGRESS", "CREATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"}
+"""The statuses of resources that may not exist yet, or no longer."""
+
 HASH = re.compile(r"(?<=.)[0-9A-F]{8}([0-9a-f]{32})?$")
 """The suffix that the CDK adds to a construct's name; a Lambda version has a second one."""
 
@@ -69,6 +73,23 @@ def events(client: "CloudFormationClient", stack_id: str) -> "Iterator[StackEven
         pages = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
         for page in pages:
             yield from page["StackEvents"]
+
+
+def log_groups(client: "CloudFormationClient", stack: str) -> set[str]:
+    """Return the names of a stack's log groups, none if there is no stack."""
+    with aws_errors():
+        try:
+            pages = list(client.get_paginator("list_stack_resources").paginate(StackName=stack))
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return set()
+            raise
+    return {
+        resource.get("PhysicalResourceId", "")
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceType"] == LOG_GROUP and resource["ResourceStatus"] not in ABSENT
+    }
 
 
 def set_termination_protection(

@@ -1,4 +1,4 @@
-"""`djambda logs`: the logs of Django and the proxy, merged by time."""
+"""`djambda logs`: the logs of the deployment's functions, merged by time."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ from djambda_cli.aws.log_entries import LogEntry, LogSource
 from djambda_cli.aws.log_errors import distinct_errors
 from djambda_cli.aws.log_reader import LogFilter, follow_entries, load_request, read_entries
 from djambda_cli.deployment import use_deployment
+from djambda_cli.errors import CliError
 from djambda_cli.operations.log_rendering import render_entry, render_error_count
 from djambda_cli.operations.logs import deployment_logs
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
@@ -42,11 +43,12 @@ def logs(  # noqa: PLR0913 (its options)
         str | None,
         typer.Option(
             metavar="ID",
-            help="Show one request in both logs: the id on an error page, or Lambda's request id.",
+            help="Show one request in all logs: the id on an error page, or Lambda's request id.",
         ),
     ] = None,
     function: Annotated[
-        LogSource | None, typer.Option(help="Show only Django's log, or only the proxy's.")
+        LogSource | None,
+        typer.Option(help="Show only the log of one function. Not each deployment has all."),
     ] = None,
     grep: Annotated[
         str,
@@ -60,7 +62,10 @@ def logs(  # noqa: PLR0913 (its options)
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Show the logs of Django and the proxy in chronological order.
+    """Show the logs of the site's functions in chronological order.
+
+    They are Django, the proxy, and, if the deployment has them, the egress function and the one
+    that records failed tasks.
 
     Example: `djambda logs --follow --errors`
     """
@@ -70,8 +75,15 @@ def logs(  # noqa: PLR0913 (its options)
         raise typer.BadParameter("--request and --follow cannot be combined.")
     present = datetime.now().astimezone()
     start = 0 if request and since is None else milliseconds(since or DEFAULT_SINCE, present)
-    all_logs = deployment_logs(use_deployment(local=local, folder=folder))
+    deployment = use_deployment(local=local, folder=folder)
+    all_logs = deployment_logs(deployment)
     selected = [log for log in all_logs if function in {None, log.source}]
+    if not selected:
+        names = ", ".join(log.source for log in all_logs)
+        raise CliError(
+            f"{deployment.stack} {deployment.location} has no function {function}. "
+            f"Its functions are {names}."
+        )
     log_filter = LogFilter(errors=only_errors, text=grep, platform=everything)
     if follow:
         pause = LOCAL_PAUSE if local else PAUSE

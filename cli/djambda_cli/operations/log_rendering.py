@@ -7,7 +7,12 @@ from rich.text import Text
 
 from djambda_cli.aws.log_entries import ERROR_LEVELS, LogEntry, LogSource, as_text
 
-SOURCE_STYLES = {LogSource.DJANGO: "cyan", LogSource.PROXY: "magenta"}
+SOURCE_STYLES = {
+    LogSource.DJANGO: "cyan",
+    LogSource.PROXY: "magenta",
+    LogSource.EGRESS: "blue",
+    LogSource.FAILED_TASKS: "yellow",
+}
 LEVEL_STYLES = {
     "DEBUG": "dim",
     "INFO": "green",

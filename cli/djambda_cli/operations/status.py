@@ -25,7 +25,7 @@ from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.local.database import load_state
 from djambda_cli.operations.history import require_history
-from djambda_cli.operations.logs import deployment_logs
+from djambda_cli.operations.logs import logs_loader
 from djambda_cli.operations.schedules import as_json, loader, schedule_names
 from djambda_common.names import SUPERUSER_PASSWORD
 
@@ -106,7 +106,7 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
     lambda_ = deployment.client("lambda")
     rds = deployment.client("rds")
     cloudwatch = deployment.client("cloudwatch")
-    logs = deployment_logs(deployment)
+    load_logs = logs_loader(deployment)
     load_schedules = loader(deployment, schedule_names(deployment))
     url, stack = deployment.url, load_stack(deployment)
     since = datetime.now(UTC) - ERROR_PERIOD
@@ -137,7 +137,9 @@ def collect_status(deployment: Deployment) -> DeploymentStatus:
         schedules = pool.submit(_load_part, load_schedules)
         errors = pool.submit(
             _load_part,
-            lambda: read_entries(logs, int(since.timestamp() * 1000), LogFilter(errors=True)),
+            lambda: read_entries(
+                load_logs(), int(since.timestamp() * 1000), LogFilter(errors=True)
+            ),
         )
     entries = errors.result()
     return DeploymentStatus(

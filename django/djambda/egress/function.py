@@ -40,6 +40,9 @@ ERRNO = {
     protocol.UNREACHABLE: errno.EHOSTUNREACH,
 }
 
+invocation_id = ""
+"""The id of Django's invocation, which the egress function adds to its log."""
+
 
 class RequestFailed(Exception):  # noqa: N818 (an outcome)
     """There is no response. `error` is the exception for the library.
@@ -66,7 +69,12 @@ def invoke(event: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     if event["method"] not in SAFE_METHODS:
         deadline.current.act()
     seconds = seconds_left()
-    event = {**event, "body": base64.b64encode(body).decode(), "seconds": seconds}
+    event = {
+        **event,
+        "body": base64.b64encode(body).decode(),
+        "seconds": seconds,
+        "invocation": invocation_id,
+    }
     payload = json.dumps(event, separators=(",", ":")).encode()
     if len(payload) > protocol.MAX_PAYLOAD:
         # Nothing is sent, but another attempt would also fail.

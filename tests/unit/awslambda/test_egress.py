@@ -355,6 +355,7 @@ def test_log_has_one_line_without_path_headers_and_body(
         b"SECRET",
         method="POST",
         headers=[["Authorization", "SECRET"]],
+        invocation="of-django",
     )
     send("http://169.254.169.254/SECRET")
     send(f"http://{'SECRET:SECRET'}@localhost/")
@@ -363,6 +364,7 @@ def test_log_has_one_line_without_path_headers_and_body(
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["status"] for line in lines] == [201, protocol.BLOCKED, protocol.INVALID]
     assert (lines[0]["method"], lines[0]["host"]) == ("POST", "127.0.0.1")
+    assert (lines[0]["requestId"], lines[0]["invocationId"]) == ("own-request", "of-django")
     assert "SECRET" not in output
 
 

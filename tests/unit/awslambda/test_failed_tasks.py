@@ -220,3 +220,11 @@ def test_other_events_are_only_logged(
 
     assert s3.objects == {}
     assert "11111111-2222" in caplog.text
+
+
+def test_log_names_the_request_of_the_task(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle(monkeypatch, FakeS3(), TASK)
+
+    assert [vars(line)["invocationId"] for line in caplog.records] == ["11111111-2222"]

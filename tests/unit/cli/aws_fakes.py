@@ -69,6 +69,24 @@ def deployment(config: Config = CONFIG, /, **clients: Any) -> FakeDeployment:
     return FakeDeployment(config, None, clients)
 
 
+def stack_resources(*functions: str) -> dict[str, Any]:
+    """The stack's cluster and the log groups of its functions: Django, the proxy, and these."""
+    names = {
+        "AWS::RDS::DBCluster": ["the-cluster"],
+        "AWS::Logs::LogGroup": [
+            f"/aws/lambda/dev-shop-{function}"
+            for function in ("djambda-lambda", "proxy", *functions)
+        ],
+    }
+    return {
+        "StackResourceSummaries": [
+            {"ResourceType": kind, "ResourceStatus": "CREATE_COMPLETE", "PhysicalResourceId": name}
+            for kind, of_kind in names.items()
+            for name in of_kind
+        ]
+    }
+
+
 def _error_class(name: str) -> type[ClientError]:
     return type(name, (ClientError,), {})
 

@@ -9,10 +9,12 @@ import pytest
 
 from djambda_cli.commands import logs as logs_command
 from djambda_cli.operations.status import collect_status
-from tests.unit.cli.aws_fakes import FakeClient, deployment, lambda_client, refusal
+from tests.unit.cli.aws_fakes import FakeClient, deployment, lambda_client, refusal, stack_resources
 from tests.unit.cli.log_samples import ID, OTHER, PROXY_ERROR
 
 type Lines = list[dict[str, Any] | str]
+type Logs = tuple[Lines, ...]
+"""The lines of Django, of the proxy, and of the function for failed tasks."""
 
 NOW = datetime.now(UTC)
 
@@ -37,7 +39,7 @@ START_FAILED = CRASH | {"errorType": "DjangoFailedToStart", "requestId": ""}
 INIT_REPORT = {"type": "platform.initReport", "record": {"status": "error", "phase": "init"}}
 TIMEOUT = f"2026-11-24T12:00:00.000Z {ID} Task timed out after 28.00 seconds"
 
-FAILURES: dict[str, tuple[Lines, Lines]] = {
+FAILURES: dict[str, Logs] = {
     "500 of Django": ([record("Internal Server Error: /x", logger="django.request")], []),
     "several errors in one request": ([record("first"), record("second")], []),
     "crash": ([CRASH, report(errorType="KeyError")], [proxy("django_failed")]),
@@ -53,6 +55,12 @@ FAILURES: dict[str, tuple[Lines, Lines]] = {
     "crash of the proxy": ([], [CRASH | {"requestId": OTHER}, report(requestId=OTHER)]),
     "command": ([CRASH | {"errorType": "ManagementCommandFailed"}, report()], []),
     "run of a command": ([record("Run x failed with exit code 1"), report("success")], []),
+    "task whose worker was killed": (
+        [report(errorType="Runtime.OutOfMemory")] * 3,
+        [],
+        [record("Task x has failed: Runtime.OutOfMemory", requestId=OTHER, invocationId=ID)],
+    ),
+    "task that cannot be recorded": ([], [], [CRASH | {"requestId": OTHER}]),
     "error that the project logs": ([record("payment failed", logger="shop")], []),
 }
 NO_FAILURES: Lines = [
@@ -63,33 +71,36 @@ NO_FAILURES: Lines = [
 
 
 class FakeLogs(FakeClient):
-    """CloudWatch with these lines of Django and of the proxy, a stream for each pair."""
+    """CloudWatch with these lines, a stream for each failure."""
 
-    def __init__(self, *pairs: tuple[Lines, Lines]) -> None:
+    GROUPS = ("djambda-lambda", "proxy", "failed-tasks")
+
+    def __init__(self, *failures: Logs) -> None:
         super().__init__(filter_log_events=self.events)
-        self.pairs = pairs
+        self.failures = failures
 
     def events(self, *, logGroupName: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         times = itertools.count(int(NOW.timestamp() * 1000) - 60_000)
+        index = self.GROUPS.index(logGroupName.removeprefix("/aws/lambda/dev-shop-"))
         return {
             "events": [
                 {
                     "eventId": f"{number} {time}",
                     "logStreamName": f"stream-{number}",
                     "timestamp": time,
-                    # Each pair is about requests of its own.
+                    # Each failure is about requests of its own.
                     "message": (line if isinstance(line, str) else json.dumps(line)).replace(
                         "-4000-", f"-{number:04}-"
                     ),
                 }
-                for number, pair in enumerate(self.pairs)
-                for line, time in zip(pair[logGroupName.endswith("proxy")], times, strict=False)
+                for number, failure in enumerate(self.failures)
+                for line, time in zip(next(iter(failure[index:]), []), times, strict=False)
             ]
         }
 
 
 def numbers_of_errors(
-    *pairs: tuple[Lines, Lines],
+    *failures: Logs,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> tuple[int, str]:
@@ -103,12 +114,13 @@ def numbers_of_errors(
     fake = deployment(
         **{
             "cloudformation": FakeClient(
-                describe_stacks={"Stacks": [stack]}, list_stack_resources=refusal("AccessDenied")
+                describe_stacks={"Stacks": [stack]},
+                list_stack_resources=stack_resources("failed-tasks"),
             ),
             "lambda": lambda_client(get_function_configuration=refusal("AccessDenied")),
-            "rds": FakeClient(),
-            "cloudwatch": FakeClient(),
-            "logs": FakeLogs(*pairs),
+            "rds": FakeClient(describe_db_clusters=refusal("AccessDenied")),
+            "cloudwatch": FakeClient(get_metric_statistics=refusal("AccessDenied")),
+            "logs": FakeLogs(*failures),
         }
     )
     monkeypatch.setattr(logs_command, "use_deployment", lambda **_: fake)
@@ -120,7 +132,7 @@ def numbers_of_errors(
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_failure_is_one_error(
-    failure: tuple[Lines, Lines],
+    failure: Logs,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

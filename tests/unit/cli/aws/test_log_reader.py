@@ -20,7 +20,7 @@ from djambda_cli.aws.log_reader import (
 )
 from djambda_cli.errors import CliError
 from djambda_cli.operations.logs import deployment_logs
-from tests.unit.cli.aws_fakes import FakeClient, deployment, refusal
+from tests.unit.cli.aws_fakes import FakeClient, deployment, refusal, stack_resources
 from tests.unit.cli.log_samples import END, ID, NOON, OTHER, PROXY_ERROR, START, events
 
 
@@ -48,13 +48,20 @@ def test_cloudwatch_filters_errors() -> None:
     assert LogFilter(errors=True).pattern == ERROR_PATTERN
 
 
-class FakeCloudWatch:
-    """Two log groups, to which lines can be added. Without `ids`, as in the local cloud."""
+def load_logs(client: FakeClient, *functions: str) -> list[Log]:
+    """Return the logs of a deployment that has these functions in addition."""
+    cloudformation = FakeClient(list_stack_resources=stack_resources(*functions))
+    return deployment_logs(deployment(logs=client, cloudformation=cloudformation))
 
-    def __init__(self, *, ids: bool = True) -> None:
+
+class FakeCloudWatch:
+    """Log groups, to which lines can be added. Without `ids`, as in the local cloud."""
+
+    def __init__(self, *functions: str, ids: bool = True) -> None:
+        self.functions = functions
         self.groups: dict[str, list[dict[str, Any]]] = {
-            "/aws/lambda/dev-shop-djambda-lambda": [],
-            "/aws/lambda/dev-shop-proxy": [],
+            f"/aws/lambda/dev-shop-{function}": []
+            for function in ("djambda-lambda", "proxy", *functions)
         }
         self.ids = map(str, itertools.count()) if ids else None
         self.offline = False
@@ -66,7 +73,7 @@ class FakeCloudWatch:
         self.groups[f"/aws/lambda/dev-shop-{function}"].append(event)
 
     def logs(self) -> list[Log]:
-        return deployment_logs(deployment(logs=FakeClient(filter_log_events=self.filter)))
+        return load_logs(FakeClient(filter_log_events=self.filter), *self.functions)
 
     def filter(
         self,
@@ -150,6 +157,46 @@ def test_request_is_found_in_both_logs(failed_request: FakeCloudWatch, id: str) 
     ]
 
 
+@pytest.mark.parametrize("id", [ID, OTHER])
+def test_request_is_found_in_the_log_of_the_egress_function(id: str) -> None:  # noqa: A002
+    cloudwatch = FakeCloudWatch("egress", "failed-tasks")
+    for at, line in enumerate((START, "calls the API", END)):
+        cloudwatch.add(line, at)
+    own = {"message": "request", "requestId": OTHER, "invocationId": ID, "host": "example.com"}
+    for at, line in enumerate((START.replace(ID, OTHER), json.dumps(own), START.replace(ID, "9"))):
+        cloudwatch.add(line, at, "egress")
+
+    assert sorted(request(cloudwatch, id)) == sorted(
+        ["start version 7", "calls the API", "end", "start version 7", "request"]
+    )
+
+
+def test_only_the_logs_of_the_deployments_functions_are_read() -> None:
+    def sources(*functions: str) -> list[str]:
+        return [log.source.value for log in load_logs(FakeClient(), *functions)]
+
+    assert sources() == ["django", "proxy"]
+    assert sources("egress") == ["django", "proxy", "egress"]
+    assert sources("failed-tasks", "release") == ["django", "proxy", "failed-tasks"]
+
+
+def test_log_group_that_a_failed_deploy_has_not_created_is_not_read() -> None:
+    resources = stack_resources("egress")
+    resources["StackResourceSummaries"][-1]["ResourceStatus"] = "CREATE_FAILED"
+    cloudformation = FakeClient(list_stack_resources=resources)
+
+    logs = deployment_logs(deployment(logs=FakeClient(), cloudformation=cloudformation))
+
+    assert len(logs) == 2
+
+
+def test_stack_that_does_not_exist_has_no_other_logs() -> None:
+    missing = refusal("ValidationError", "Stack with id dev-shop does not exist")
+    cloudformation = FakeClient(list_stack_resources=missing)
+
+    assert len(deployment_logs(deployment(logs=FakeClient(), cloudformation=cloudformation))) == 2
+
+
 def test_unknown_request(failed_request: FakeCloudWatch) -> None:
     with pytest.raises(CliError, match="request nothing"):
         request(failed_request, "nothing")
@@ -157,7 +204,7 @@ def test_unknown_request(failed_request: FakeCloudWatch) -> None:
 
 def test_missing_log_group_names_the_deploy_command() -> None:
     missing = FakeClient(filter_log_events=refusal("ResourceNotFoundException"))
-    logs = deployment_logs(deployment(logs=missing))
+    logs = load_logs(missing)
 
     with pytest.raises(CliError) as error:
         read_entries(logs, 0, LogFilter())
@@ -170,4 +217,4 @@ def test_access_to_the_log_is_denied() -> None:
     refused = FakeClient(filter_log_events=refusal("AccessDeniedException"))
 
     with pytest.raises(CliError, match="Access denied"):
-        read_entries(deployment_logs(deployment(logs=refused)), 0, LogFilter())
+        read_entries(load_logs(refused), 0, LogFilter())

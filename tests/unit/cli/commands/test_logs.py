@@ -5,7 +5,11 @@ from datetime import datetime
 import pytest
 import typer
 
+from djambda_cli.aws.log_entries import LogSource
+from djambda_cli.commands import logs as logs_command
 from djambda_cli.commands.logs import milliseconds
+from djambda_cli.errors import CliError
+from tests.unit.cli.aws_fakes import FakeClient, deployment, stack_resources
 from tests.unit.cli.log_samples import PRESENT
 
 
@@ -32,3 +36,12 @@ def test_since(since: str, moment: str) -> None:
 def test_invalid_since(since: str) -> None:
     with pytest.raises(typer.BadParameter, match="use 90s, 10m"):
         milliseconds(since, PRESENT)
+
+
+def test_function_that_the_deployment_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloudformation = FakeClient(list_stack_resources=stack_resources("failed-tasks"))
+    fake = deployment(logs=FakeClient(), cloudformation=cloudformation)
+    monkeypatch.setattr(logs_command, "use_deployment", lambda **_: fake)
+
+    with pytest.raises(CliError, match=r"no function egress.*django, proxy, failed-tasks"):
+        logs_command.logs(function=LogSource.EGRESS)
