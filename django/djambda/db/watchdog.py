@@ -21,6 +21,10 @@ from djambda import deadline
 GRACE_SECONDS = 0.5
 """The time for the server's own timeouts, whose errors say more."""
 
+WAITING = 1
+"""The status of a connection with a command in progress (PQTRANS_ACTIVE).
+https://www.postgresql.org/docs/17/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS"""
+
 _connections: "weakref.WeakSet[Any]" = weakref.WeakSet()
 """The wrappers of all connections, also those of other databases of the project."""
 _is_running = False
@@ -53,11 +57,18 @@ def _run(pipe: int) -> None:
             continue
         for wrapper in list(_connections):
             with contextlib.suppress(Exception):
-                _shut_down(wrapper.connection.fileno())
+                _interrupt(wrapper)
         if limits.is_hopeless:
             deadline.end_process()
 
 
-def _shut_down(descriptor: int) -> None:
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
+def _interrupt(wrapper: Any) -> None:
+    """Shut down a connection that waits for its server, and have Django replace it.
+
+    Not those that other threads keep for later requests.
+    """
+    if wrapper.vendor == "postgresql" and wrapper.connection.info.transaction_status != WAITING:
+        return
+    wrapper.errors_occurred, wrapper.health_check_done = True, False
+    with socket.socket(fileno=os.dup(wrapper.connection.fileno())) as connection:
         connection.shutdown(socket.SHUT_RDWR)

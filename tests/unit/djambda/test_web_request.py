@@ -92,6 +92,22 @@ def sleep_after_work(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("late")
 
 
+kept: list[Postgres] = []
+"""The connection that the thread of `single` keeps."""
+single = ThreadPoolExecutor(1)
+
+
+def query_in_thread(_request: HttpRequest) -> HttpResponse:
+    def backend_pid() -> str:
+        if not kept:
+            kept.append(Postgres({**connection.settings_dict, "OPTIONS": {}}, "kept"))
+        with kept[0].cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return str(cursor.fetchone()[0])
+
+    return HttpResponse(single.submit(backend_pid).result())
+
+
 def work(request: HttpRequest) -> HttpResponse:
     return pool.submit(ok, request).result()
 
@@ -181,7 +197,8 @@ urlpatterns = [
     for view in (
         *(sleep, catch_everything, sleep_async, stream, query, query_twice, write_and_sleep),
         *(query_stopped_server, handle_absence, fail, ok, stream_query, query_other, patience),
-        *(sleep_after_work, work, queue_work, act_and_query, query_and_act, lose_connection),
+        *(sleep_after_work, query_in_thread, work, queue_work),
+        *(act_and_query, query_and_act, lose_connection),
     )
 ]
 
@@ -295,6 +312,13 @@ class TestRequestTakesTooLong:
         started = time.monotonic()
         assert error_of(get("/query_other/", sql="SELECT pg_sleep(8)")) == "timed_out"
         assert time.monotonic() - started < 5
+
+    @pytest.mark.usefixtures("database")
+    def test_idle_connection_of_another_thread_is_kept(self) -> None:
+        session = body_of(get("/query_in_thread/"))
+        assert error_of(get("/query_other/", sql="SELECT pg_sleep(8)")) == "timed_out"
+        assert body_of(get("/query_in_thread/")) == session
+        single.submit(kept.pop().close).result()
 
     @pytest.mark.usefixtures("database")
     def test_server_that_does_not_respond_is_left(self) -> None:
