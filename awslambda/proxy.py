@@ -148,7 +148,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "request_too_large",
         "This is too large",
         # Lambda takes 6 MB, and base64 makes files a third larger.
-        "Files can be up to 4.4 MB. Please choose a smaller file, or send several one at a time.",
+        "Files can be up to 4.4 MB. Choose a smaller file, or send your files one at a time.",
     ),
     Refused: Problem(
         502,
@@ -161,7 +161,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
 
 
 LOG_LEVELS = {WAKING_UP: "INFO", PROBLEMS[TooLarge]: "WARN"}
-"""The levels of the problems that are no errors of the site."""
+"""The levels of the problems that are not errors of the site."""
 
 HANDLED: tuple[type[Exception], ...] = (ReportedError, *PROBLEMS)
 

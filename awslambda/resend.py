@@ -21,7 +21,7 @@ MULTIPART = "multipart/form-data"
 MAX_BODY = 500_000
 """Bytes. With more, escaped as HTML, the page could exceed Lambda's limit."""
 
-RELOAD = "<p>To do so, reload this page. Your browser asks before it sends the data.</p>"
+RELOAD = "<p>To do so, reload this page. Your browser will ask before it sends the data.</p>"
 
 
 class CannotRepeatError(ValueError):

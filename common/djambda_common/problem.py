@@ -82,17 +82,17 @@ WAKING_UP = Problem(
 UNFINISHED = Problem(
     504,
     "unfinished",
-    "This was not finished",
+    "Not finished",
     "The site's database has not responded yet.",
     may_have_run=True,
 )
-"""As `WAKING_UP`, but for a request that has done something else before."""
+"""Like `WAKING_UP`, but for a request that has done something else before."""
 
 
 def is_navigation(method: str, fetch_mode: str, fetch_destination: str, accept: str) -> bool:
     """Return whether a browser loads a page, which its user sees only when there is a response.
 
-    A frame is none: the user sees the page around it, and it cannot show an explanation.
+    A frame does not count: the user sees the page around it, and it cannot show an explanation.
     `fetch_mode`, `fetch_destination` and `accept` are the headers Sec-Fetch-Mode, which scripts
     cannot set to "navigate", Sec-Fetch-Dest, and Accept.
     https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
