@@ -85,8 +85,9 @@ VARIABLES = {
         "The site's domain, with HOSTED_ZONE_ID. Empty: API Gateway's URL.",
         optional(
             matching(
-                r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
-                "a lowercase domain name without https:// or a path, e.g. www.example.com",
+                r"(?=.{1,64}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",  # ACM's maximum.
+                "a lowercase domain name of up to 64 characters without https:// or a path, e.g. "
+                "www.example.com",
             )
         ),
     ),

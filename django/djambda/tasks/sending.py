@@ -54,6 +54,11 @@ BUSY = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 TIMEOUT = 5.0
 PAUSES = (0.1, 0.5)
 
+KEYWORD = "<aws.scheduler."
+"""The beginning of a text in a task's arguments that Scheduler would replace.
+
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
+
 RECORD_DAYS = 29
 """The days that a record certainly remains in the bucket, which deletes it after 30."""
 
@@ -102,7 +107,8 @@ def check_record_remains(record: Record) -> None:
 
 
 def _event(record: Record) -> str:
-    return json.dumps({"task": {name: record[name] for name in EVENT_FIELDS}})
+    event = json.dumps({"task": {name: record[name] for name in EVENT_FIELDS}})
+    return event.replace(KEYWORD, KEYWORD.replace("<", "\\u003c"))
 
 
 def _begin_later(record: Record) -> datetime | None:

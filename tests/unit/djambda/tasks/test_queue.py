@@ -202,6 +202,16 @@ def test_task_for_later_is_a_schedule(tasks: Any, service: Lambda) -> None:
     assert tasks.echo.get_result(result.id).task.run_after == begin
 
 
+def test_scheduler_replaces_nothing_in_arguments(tasks: Any, service: Lambda) -> None:
+    text = "<aws.scheduler.scheduled-time> & <b>"
+
+    result = tasks.echo.using(run_after=timezone.now() + timedelta(hours=1)).enqueue(text)
+
+    target = service.aws.schedules[result.id]["Target"]["Input"]
+    assert "<aws.scheduler." not in target
+    assert json.loads(target)["task"]["args"] == [text]
+
+
 @pytest.mark.parametrize("backend_name", ["direct", "queue"])
 def test_schedule_invokes_the_alias_with_both_backends(
     queue: Any, service: Lambda, monkeypatch: pytest.MonkeyPatch, backend_name: str
