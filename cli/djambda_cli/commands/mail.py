@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from djambda_cli.aws.errors import aws_errors
+from djambda_cli.deployment import use_deployment
 from djambda_cli.errors import CliError
 from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.local.mailbox import Mail, load_mail
@@ -18,6 +20,7 @@ from djambda_cli.operations.mail_rendering import (
 )
 from djambda_cli.options import DEFAULT_FOLDER, Folder, Json, Local
 from djambda_cli.terminal import stderr, stdout
+from djambda_common.names import ALIAS, SENDER_VARIABLE
 
 
 class Action(StrEnum):
@@ -55,7 +58,9 @@ def mail(
         raise CliError(f"`list` takes no number. To show a message: {command}")
     mails = load_mail(cloud.folder)
     if action is Action.SHOW:
-        chosen = choose(mails, number, hint=hint(cloud))
+        if not mails:
+            raise CliError(f"The site has sent no mail. {reason(cloud, load_sender(cloud))}")
+        chosen = choose(mails, number)
         if as_json:
             stdout.print_json(json.dumps(mail_as_json(chosen)))
         else:
@@ -65,13 +70,13 @@ def mail(
     elif mails:
         stdout.print(mail_table(mails))
     else:
-        stderr.print(f"The site has sent no mail. {hint(cloud)}", soft_wrap=True)
+        stderr.print(
+            f"The site has sent no mail. {reason(cloud, load_sender(cloud))}", soft_wrap=True
+        )
 
 
-def choose(mails: Sequence[Mail], number: int | None, *, hint: str) -> Mail:
-    """Return the message with a number, or the newest. Raises `CliError`; `hint` is its end."""
-    if not mails:
-        raise CliError(f"The site has sent no mail. {hint}")
+def choose(mails: Sequence[Mail], number: int | None) -> Mail:
+    """Return the message with a number, or the newest. Raises `CliError` if there is none."""
     if number is None:
         return mails[-1]
     try:
@@ -80,6 +85,30 @@ def choose(mails: Sequence[Mail], number: int | None, *, hint: str) -> Mail:
         raise CliError(f"There is no message {number}. The newest is {mails[-1].number}.") from None
 
 
-def hint(cloud: LocalCloud) -> str:
-    """Return what mail needs."""
-    return f"Mail needs a sender: MAIL_FROM=site@example.com {cloud.command('up')}"
+def load_sender(cloud: LocalCloud) -> str | None:
+    """Return the sender of the site's mail, "" if it has none, and None if there is no site."""
+    if cloud.running() is None:
+        return None
+    deployment = use_deployment(local=True, folder=cloud.folder)
+    lambda_ = deployment.client("lambda")
+    with aws_errors():
+        try:
+            live = lambda_.get_function_configuration(
+                FunctionName=deployment.function, Qualifier=ALIAS
+            )
+        except lambda_.exceptions.ResourceNotFoundException:
+            return None
+    return str(live.get("Environment", {}).get("Variables", {}).get(SENDER_VARIABLE, ""))
+
+
+def reason(cloud: LocalCloud, sender: str | None) -> str:
+    """Return why there may be no mail, for the sender that `load_sender` returns."""
+    up = cloud.command("up")
+    if sender is None:
+        return f"The local cloud is not running. Start it, with MAIL_FROM set: {up}"
+    if not sender:
+        return f"Mail needs a sender: MAIL_FROM=site@example.com {up}"
+    return (
+        f"It would send as {sender}. Mail that it sends with another service than SES is not "
+        "captured."
+    )

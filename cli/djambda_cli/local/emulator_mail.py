@@ -109,7 +109,8 @@ def save(folder: Path, request: Mapping[str, Any], message: bytes) -> None:
     the messages.
     """
     folder.mkdir(exist_ok=True)
-    number = 1 + max((int(file.stem) for file in folder.glob("[0-9]*.eml")), default=0)
+    names = [file.stem for file in folder.glob("*.eml")]
+    number = 1 + max((int(name) for name in names if name.isdecimal()), default=0)
     envelope = {
         "X-Captured-At": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "X-Envelope-From": sender_of(message),

@@ -3,7 +3,7 @@
 import email.policy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import getaddresses
@@ -35,8 +35,11 @@ class Mail:
 
     @property
     def sent_at(self) -> datetime:
-        """The time at which SES accepted it."""
-        return datetime.fromisoformat(self.header(CAPTURED_AT))
+        """The time at which SES accepted it, or that of the file if it is damaged."""
+        try:
+            return datetime.fromisoformat(self.header(CAPTURED_AT))
+        except ValueError:
+            return datetime.fromtimestamp(self.file.stat().st_mtime, UTC)
 
     @property
     def recipients(self) -> list[str]:
@@ -68,14 +71,32 @@ class Mail:
             for part in self.message.iter_attachments()
         ]
 
+    @property
+    def all_headers(self) -> list[tuple[str, str]]:
+        """The names and texts of all headers. Those that Python cannot parse are as written."""
+        return [(name, self._decoded(name, raw)) for name, raw in self.message.raw_items()]
+
+    def _decoded(self, name: str, raw: str) -> str:
+        try:
+            return str(self.message.policy.header_fetch_parse(name, raw))
+        except Exception:  # noqa: BLE001 (the parser raises several, such as IndexError)
+            return raw
+
     def header(self, name: str) -> str:
         """Return a header's text, "" if it is missing."""
-        return str(self.message.get(name, ""))
+        found = (raw for own, raw in self.message.raw_items() if own.lower() == name.lower())
+        raw = next(found, None)
+        return "" if raw is None else self._decoded(name, raw)
 
     def body(self, kind: str) -> str:
         """Return the text of a kind ("plain" or "html"), "" if there is none."""
         part = self.message.get_body((kind,))
-        return str(part.get_content()) if part else ""
+        if part is None:
+            return ""
+        try:
+            return str(part.get_content())
+        except LookupError:  # The charset is unknown.
+            return bytes(part.get_payload(decode=True)).decode(errors="replace")
 
 
 def load_mail(cloud: Path) -> list[Mail]:
@@ -85,5 +106,7 @@ def load_mail(cloud: Path) -> list[Mail]:
 
 def _read(folder: Path) -> Iterator[Mail]:
     for file in folder.glob("*.eml"):
+        if not file.stem.isdecimal():  # A copy that somebody has made.
+            continue
         parser: BytesParser[EmailMessage] = BytesParser(policy=email.policy.default)
         yield Mail(int(file.stem), file, parser.parsebytes(file.read_bytes()))

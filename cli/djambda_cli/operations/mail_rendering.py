@@ -64,7 +64,7 @@ def mail_as_json(mail: Mail) -> dict[str, Any]:
     return {
         **summary_as_json(mail),
         "bcc": mail.blind_copies,
-        "headers": [[name, str(value)] for name, value in mail.message.items()],
+        "headers": mail.all_headers,
         "text": mail.body("plain"),
         "html": mail.body("html"),
         "attachments": [asdict(attachment) for attachment in mail.attachments],

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from djambda_cli.commands.mail import Action, choose, mail
+from djambda_cli.commands import mail as mail_command
+from djambda_cli.commands.mail import Action, choose, load_sender, mail, reason
 from djambda_cli.errors import CliError
+from djambda_cli.local.cloud import LocalCloud
 from djambda_cli.local.emulator_mail import OUTBOUND, Result, with_capture
 from djambda_cli.local.mailbox import FOLDER, Attachment, Mail, load_mail
 from djambda_cli.operations.mail_rendering import mail_as_json, render_mail
+from tests.unit.cli.aws_fakes import FakeClient, deployment, refusal
 
 
 def message(subject: str = "Hello", text: str = "Łódź\n") -> EmailMessage:
@@ -152,12 +155,70 @@ def test_newest_is_the_default(tmp_path: Path) -> None:
     send(tmp_path)
     mails = load_mail(tmp_path)
 
-    assert choose(mails, None, hint="").number == 2
-    assert choose(mails, 1, hint="").number == 1
-    with pytest.raises(CliError, match="no message 3"):
-        choose(mails, 3, hint="")
-    with pytest.raises(CliError, match="MAIL_FROM"):
-        choose([], None, hint="MAIL_FROM")
+    assert choose(mails, None).number == 2
+    assert choose(mails, 1).number == 1
+    for number in (3, 0):
+        with pytest.raises(CliError, match=f"no message {number}"):
+            choose(mails, number)
+
+
+def test_reason_for_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = LocalCloud(tmp_path)
+
+    assert "The local cloud is not running" in reason(cloud, None)
+    assert "MAIL_FROM=" in reason(cloud, "")
+    assert "MAIL_FROM" not in reason(cloud, "Shop <shop@example.com>")
+    assert "Shop <shop@example.com>" in reason(cloud, "Shop <shop@example.com>")
+    with pytest.raises(CliError, match="not running"):
+        mail(Action.SHOW, local=True, folder=tmp_path)
+
+
+def test_sender_is_that_of_the_live_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sender(configuration: object) -> str | None:
+        client = FakeClient(get_function_configuration=configuration)
+        monkeypatch.setattr(
+            mail_command, "use_deployment", lambda **_: deployment(**{"lambda": client})
+        )
+        return load_sender(LocalCloud(tmp_path))
+
+    monkeypatch.setattr(LocalCloud, "running", lambda _: object())
+
+    assert sender({"Environment": {"Variables": {"DJAMBDA_MAIL_FROM": "a@b.org"}}}) == "a@b.org"
+    assert sender({}) == ""
+    assert sender(refusal("ResourceNotFoundException")) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        bytes(range(256)),
+        b'X-Captured-At: yesterday\nTo: <<<@>, "\n\ntext',
+        b"Content-Type: text/plain; charset=unknown\n\ntext",
+        b"Content-Type: multipart/mixed\n\ntext",
+    ],
+)
+def test_damaged_message_is_shown_as_far_as_possible(tmp_path: Path, content: bytes) -> None:
+    send(tmp_path)
+    (tmp_path / FOLDER / "7.eml").write_bytes(content)
+
+    mail(local=True, folder=tmp_path)
+    mail(Action.SHOW, 7, local=True, folder=tmp_path)
+    mail(Action.SHOW, 7, local=True, as_json=True, folder=tmp_path)
+    send(tmp_path)
+
+    assert [each.number for each in load_mail(tmp_path)] == [1, 7, 8]
+
+
+def test_copies_of_messages_are_ignored(tmp_path: Path) -> None:
+    send(tmp_path)
+    (tmp_path / FOLDER / "1 (copy).eml").write_bytes(b"")
+
+    send(tmp_path)
+
+    assert [each.number for each in load_mail(tmp_path)] == [1, 2]
 
 
 def test_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
