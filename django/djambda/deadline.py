@@ -197,10 +197,13 @@ def limited_request(event: dict[str, Any], context: object) -> Iterator[None]:
         deadline.is_late = True
         raise
     finally:
-        stop.enabled = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous or signal.SIG_DFL)
-        deadline.ends = None
+        try:
+            stop.enabled = False
+        finally:  # The signal may have interrupted the line above; the next one is a second away.
+            stop.enabled = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous or signal.SIG_DFL)
+            deadline.ends = None
 
 
 def _received(event: dict[str, Any]) -> object:

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from djambda import deadline
 from djambda.database_settings import POSTGRES
@@ -44,6 +45,9 @@ OWN_TIMEOUT = re.compile(
     rf"|\bset_config\s*\(\s*'({'|'.join(TIMEOUTS)})'"
 )
 """Matches a statement of the project, in lowercase, that sets one of them."""
+
+EXECUTE_OPTIONS = {"prepare": False} if is_psycopg3 else {}
+"""A prepared statement cannot consist of several."""
 
 FAILED_TRANSACTION = 3
 """The status of a transaction that accepts nothing but its end or that of a savepoint.
@@ -155,8 +159,9 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
         not be set any more: https://www.postgresql.org/docs/17/sql-set-transaction.html
         """
         if timeouts := self._timeouts():
+            statements = "; ".join(f"SET {name} = {ms}" for name, ms in timeouts.items())
             with self.connection.cursor() as cursor:
-                cursor.execute("; ".join(f"SET {name} = {ms}" for name, ms in timeouts.items()))
+                cursor.execute(statements, **EXECUTE_OPTIONS)
         self._remember_limits()
 
     def _accepts_statements(self) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from djambda import deadline
 from tests.support.lambda_events import CONTEXT
@@ -41,6 +42,22 @@ def test_failed_savepoint_is_rolled_back() -> None:
             query("SELECT 1 / 0")
         assert query("SELECT count(*) FROM of_a_savepoint") == 0
         assert limit("statement_timeout") > 20_000
+
+
+def test_closed_connection_raises_djangos_error() -> None:
+    query("SELECT 1")
+    with connection.cursor() as cursor:
+        connection.connection.close()
+        with pytest.raises((InterfaceError, OperationalError)):
+            cursor.execute("SELECT 1")
+    connection.close()
+
+
+@pytest.mark.skipif(not is_psycopg3, reason="psycopg 2 does not prepare statements")
+def test_prepared_statements(database: dict[str, Any]) -> None:
+    database["OPTIONS"] |= {"prepare_threshold": 0, "server_side_binding": True}
+    connection.close()
+    assert limit("lock_timeout") > 20_000
 
 
 def test_isolation_level_can_be_set() -> None:

@@ -620,6 +620,26 @@ class TestUrls:
         assert not resolver.loaded
 
 
+def test_signal_at_the_end_of_a_request_does_not_leave_the_timer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(deadline._Stop):
+        is_new = True
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if value is False and self.is_new:
+                super().__setattr__("is_new", False)
+                super().__setattr__("enabled", True)
+                raise deadline.RequestTimedOut
+
+    monkeypatch.setattr(deadline, "_Stop", Interrupted)
+    with pytest.raises(deadline.RequestTimedOut), deadline.limited_request({}, CONTEXT):
+        pass
+    assert not any(signal.getitimer(signal.ITIMER_REAL))
+    assert deadline.current.ends is None
+
+
 def test_no_signal_outside_the_main_thread() -> None:
     responses = []
     application = WSGIHandler()
