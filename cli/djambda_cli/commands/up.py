@@ -58,7 +58,8 @@ def up(
     access = bring_up(cloud, steps, port=port, owner=owner)
     pause_after(cloud, pause_minutes)
     check_site(use_deployment(local=True, folder=folder), steps)
-    stdout.print(summary(access, os.path.relpath(cloud.variables_file)), soft_wrap=True)
+    variables = os.path.relpath(cloud.variables_file)
+    stdout.print(summary(access, variables, cloud.folder_option), soft_wrap=True)
 
 
 def bring_up(cloud: LocalCloud, steps: Steps, *, port: int | None, owner: int | None) -> Access:
@@ -147,21 +148,25 @@ def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:
     return access
 
 
-def summary(access: Access, variables_file: str) -> str:
-    """Return the site's URLs and login, and the next commands, with rich's markup."""
+def summary(access: Access, variables_file: str, folder: str = "") -> str:
+    """Return the site's URLs and login, and the next commands, with rich's markup.
+
+    `folder` is the option that selects the cloud's folder.
+    """
+    local = escape(f"--local{folder}")
     activate = "  Use djambda, cdk and aws in this shell   . .venv/bin/activate\n" * bool(CHECKOUT)
     admin = f"\n  Admin     {access.admin}" * bool(access.admin)
     login = f"""
   User      {escape(access.username)}
   Password  {escape(access.password)}
 """
-    missing = "\n  User      none. Create one: djambda manage --local help createsuperuser\n"
+    missing = f"\n  User      none. Create one: djambda manage {local} help createsuperuser\n"
     return f"""
   Site      [link={access.url}]{access.url}[/link]{admin}
   Domain    {domain_url(access.url)} (the site as with a custom domain)\
 {login if access.username else missing}
 {activate}  Point cdk and aws to the local cloud     . {variables_file}
-  Run a management command                 djambda manage --local check
-  Show the status                          djambda status --local
-  Stop the local cloud                     djambda down
+  Run a management command                 djambda manage {local} check
+  Show the status                          djambda status {local}
+  Stop the local cloud                     djambda down{escape(folder)}
 """

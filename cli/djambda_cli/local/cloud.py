@@ -74,10 +74,11 @@ class LocalCloud:
     @property
     def options(self) -> str:
         """The options, after a space, that select this cloud in a command line."""
-        return f" --local{self._folder_option}"
+        return f" --local{self.folder_option}"
 
     @property
-    def _folder_option(self) -> str:
+    def folder_option(self) -> str:
+        """The option, after a space, that selects this cloud for `up` and `down`."""
         default = self.folder == DEFAULT_CLOUD
         return "" if default else f" --folder {shlex.quote(str(self.folder))}"
 
@@ -88,7 +89,7 @@ class LocalCloud:
         """
         if CHECKOUT and self.folder == DEFAULT_CLOUD:
             return f"make {name}"
-        return f"djambda {name}{self._folder_option}"
+        return f"djambda {name}{self.folder_option}"
 
     @property
     def log(self) -> Path:

@@ -24,3 +24,12 @@ def test_summary_names_the_command_that_creates_a_missing_superuser() -> None:
     assert "createsuperuser" in shown
     assert "Admin" not in shown
     assert "the-password" not in shown
+
+
+def test_summary_names_commands_for_the_folder_of_the_cloud() -> None:
+    access = Access(URL, "", "admin", "the-password")
+
+    assert "djambda down\n" in summary(access, "variables")
+    shown = summary(access, "variables", " --folder '/tmp/a b[x]'")
+    assert r"djambda status --local --folder '/tmp/a b\[x]'" in shown
+    assert r"djambda down --folder '/tmp/a b\[x]'" in shown
