@@ -15,6 +15,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.http import HttpResponseNotFound
+from django.middleware.common import BrokenLinkEmailsMiddleware
+from django.test import RequestFactory
 from django.utils.log import AdminEmailHandler
 from pytest_django import Settings
 
@@ -559,6 +562,10 @@ class TestAdmins:
     def admins(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         settings.ADMINS = ADMINS
         monkeypatch.setattr(AdminEmailHandler, "emit", AdminEmailHandler.emit)  # Restored.
+        if django.VERSION >= (6, 1):
+            send_mail = BrokenLinkEmailsMiddleware.send_mail
+            monkeypatch.setattr(BrokenLinkEmailsMiddleware, "send_mail", send_mail)
+        settings.MANAGERS = ADMINS
         survive_failures()
 
     def test_refused_mail_does_not_end_what_logs_an_error(
@@ -572,6 +579,21 @@ class TestAdmins:
         assert len(aws.requests) == 1
         reported = "MessageRejected" in capsys.readouterr().err
         assert reported == (django.VERSION >= (6, 1))  # Earlier versions ignore failures.
+
+    def test_refused_mail_about_a_broken_link_leaves_the_page(
+        self, aws: FakeAws, caplog: pytest.LogCaptureFixture, settings: Settings
+    ) -> None:
+        settings.ALLOWED_HOSTS = ["*"]
+        aws.will(fails("MessageRejected", 400, "Email address is not verified."))
+        middleware = BrokenLinkEmailsMiddleware(lambda _: HttpResponseNotFound("the page"))
+        request = RequestFactory().get("/missing/", HTTP_REFERER="http://example.org/links/")
+
+        response: Any = middleware(request)
+
+        assert response.content == b"the page"
+
+        assert len(aws.requests) == 1
+        assert "MessageRejected" in caplog.text
 
     def test_mail_is_sent(self, aws: FakeAws) -> None:
         aws.will(ACCEPTED)
