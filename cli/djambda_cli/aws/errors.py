@@ -23,6 +23,13 @@ REJECTED_CREDENTIALS = {
 }
 """https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
 
+COULD_NOT_REACH = "Could not reach AWS. Check the network, the region and the profile."
+COULD_NOT_REACH_LOCAL = (
+    "The local cloud does not respond. It restarts at the end of `djambda up`: wait for that. "
+    "Otherwise, run `djambda up`."
+)
+LOCAL_ENDPOINT = "http://127.0.0.1:"
+
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
@@ -37,9 +44,9 @@ def aws_errors() -> Iterator[None]:
     except ClientError as error:
         raise CliError(_message(error), output=str(error)) from None
     except BotoCoreError as error:
+        is_local = LOCAL_ENDPOINT in str(error)
         raise CliError(
-            "Could not reach AWS. Check the network, the region and the profile.",
-            output=str(error),
+            COULD_NOT_REACH_LOCAL if is_local else COULD_NOT_REACH, output=str(error)
         ) from None
 
 
