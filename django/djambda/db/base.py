@@ -16,7 +16,6 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from djambda import deadline
 from djambda.database_settings import POSTGRES
@@ -46,14 +45,15 @@ OWN_TIMEOUT = re.compile(
 )
 """Matches a statement of the project, in lowercase, that sets one of them."""
 
-EXECUTE_OPTIONS = {"prepare": False} if is_psycopg3 else {}
-"""A prepared statement cannot consist of several."""
-
 FAILED_TRANSACTION = 3
 """The status of a transaction that accepts nothing but its end or that of a savepoint.
 https://www.postgresql.org/docs/17/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS"""
 
 project = import_module(f"{getattr(settings, 'DJAMBDA_DATABASE_ENGINE', POSTGRES)}.base")
+
+IS_PSYCOPG_3 = project.DatabaseWrapper.Database.__name__ == "psycopg"
+EXECUTE_OPTIONS = {"prepare": False} if IS_PSYCOPG_3 else {}
+"""A prepared statement cannot consist of several."""
 
 
 class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defined]
