@@ -28,6 +28,13 @@ WRAPPER = re.compile(
 )
 """CloudFormation's words around the message of a custom resource."""
 
+EXISTS = re.compile(r"already\s?exists?", re.IGNORECASE)
+REMEDIES = {
+    "AWS::SES::EmailIdentity": "\nTo send mail with the identity that exists, set "
+    "MAIL_IDENTITY=existing."
+}
+"""For a type of resource, what to do if a resource with that name exists outside the stack."""
+
 
 def failure_reason(
     client: "CloudFormationClient", logs: "CloudWatchLogsClient", stack: "StackTypeDef"
@@ -51,8 +58,9 @@ def failure_reason(
         return None
     reason = WRAPPER.sub("", first_failure.get("ResourceStatusReason", ""))
     if first_failure["ResourceType"] != "Custom::DjangoRelease":
-        resource = stacks.readable_id(first_failure["LogicalResourceId"])
-        return f"{first_failure['ResourceType']} {resource}: {reason}"
+        kind = first_failure["ResourceType"]
+        remedy = REMEDIES.get(kind, "") if EXISTS.search(reason) else ""
+        return f"{kind} {stacks.readable_id(first_failure['LogicalResourceId'])}: {reason}{remedy}"
     if OMISSION in reason:
         since = first_failure["Timestamp"].timestamp() - RELEASE_SECONDS
         return _load_logged_reason(logs, f"/aws/lambda/{name}{RELEASE_SUFFIX}", reason, since)

@@ -47,6 +47,23 @@ def test_other_resources_are_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "reason", "has_remedy"),
+    [
+        ("AWS::SES::EmailIdentity", "identifier 'example.com' already exists.", True),
+        ("AWS::SES::EmailIdentity", "HandlerErrorCode: AlreadyExists", True),
+        ("AWS::SES::EmailIdentity", "Limit exceeded", False),
+        ("AWS::SQS::Queue", "prod-my-app-tasks already exists", False),
+    ],
+)
+def test_identity_that_exists_can_be_used(kind: str, reason: str, *, has_remedy: bool) -> None:
+    found = failure_reason(events(("MailIdentity0A1B2C3D", kind, "CREATE_FAILED", reason)))
+
+    assert found
+    assert reason in found
+    assert ("MAIL_IDENTITY=existing" in found) == has_remedy
+
+
+@pytest.mark.parametrize(
     "logged",
     [
         ['{"level": "ERROR", "message": "`migrate` failed:\\nall of it\\nhere"}', '{"type": "x"}'],
