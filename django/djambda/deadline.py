@@ -45,6 +45,9 @@ Then the process ends."""
 THREADS_SECONDS = 0.2
 """The time for stopping the threads of a request: part of `RESPONSE_SECONDS`."""
 
+IDLE_CHECKS = 2
+"""The checks in a row after which the threads of a request count as stopped."""
+
 LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 (fast)
 
 WAITING = {
@@ -245,7 +248,10 @@ def _time_out() -> NoReturn:
 def stop_threads() -> None:
     """Stop the threads of a request that has been stopped: they may have more work waiting."""
     ends = time.monotonic() + THREADS_SECONDS
-    while _raise_in_threads() and time.monotonic() < ends:
+    idle = 0
+    # A thread between two pieces of work looks as if it had none.
+    while idle < IDLE_CHECKS and time.monotonic() < ends:
+        idle = 0 if _raise_in_threads() else idle + 1
         time.sleep(THREADS_SECONDS / 20)
 
 
