@@ -107,23 +107,30 @@ def invoke_later(cloud: Cloud, name: str, seconds: float) -> None:
     )
 
 
-def schedule(cloud: Cloud, name: str, *, seconds: int) -> None:
+def schedule(
+    cloud: Cloud, name: str, *, seconds: int, group: str = GROUP, function: str = FUNCTION
+) -> None:
     """Schedule an event for once."""
     due = datetime.now(UTC) + timedelta(seconds=seconds)
     cloud.call(
         "scheduler",
         "create_schedule",
         Name=name,
-        GroupName=GROUP,
+        GroupName=group,
         ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
         FlexibleTimeWindow={"Mode": "OFF"},
         ActionAfterCompletion="DELETE",
         Target={
-            "Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{FUNCTION}",
+            "Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{function}",
             "RoleArn": ROLE,
             "Input": json.dumps({"name": name, "seconds": 0}),
         },
     )
+
+
+def schedules(cloud: Cloud) -> list[str]:
+    listed = cloud.call("scheduler", "list_schedules")["Schedules"]
+    return [each["Name"] for each in listed]
 
 
 def lines(cloud: Cloud) -> set[str]:
@@ -141,6 +148,7 @@ def test_killed_emulator_loses_nothing(folder: Path) -> None:
         cloud.call("sqs", "delete_message", QueueUrl=queue(cloud), ReceiptHandle=handle)
         send(cloud, "new")
         schedule(cloud, "later", seconds=2)
+        schedule(cloud, "of-a-function-that-was-deleted", seconds=2, function="deleted")
         for name in EVENTS:
             invoke_later(cloud, name, seconds=1)
 
@@ -148,8 +156,7 @@ def test_killed_emulator_loses_nothing(folder: Path) -> None:
         assert set(receive(cloud)) == {"kept", "new"}
         wanted = {f"ended {name}" for name in (*EVENTS, "later")}
         wait_until(lambda: wanted <= lines(cloud))
-        schedules = cloud.call("scheduler", "list_schedules")["Schedules"]
-        assert schedules == []
+        wait_until(lambda: not schedules(cloud))
 
 
 def test_stopped_emulator_continues_with_what_it_has_interrupted(folder: Path) -> None:
@@ -162,3 +169,17 @@ def test_stopped_emulator_continues_with_what_it_has_interrupted(folder: Path) -
     with emulator(folder, signal.SIGINT) as cloud:
         assert set(receive(cloud)) == {"kept", "deleted"}
         wait_until(lambda: "ended long" in lines(cloud))
+
+
+def test_schedules_are_deleted_with_the_stack_of_their_group(folder: Path) -> None:
+    group = {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": "of-a-stack"}}
+    template = json.dumps({"Resources": {"Group": group}})
+    with emulator(folder, signal.SIGINT) as cloud:
+        cloud.call("cloudformation", "create_stack", StackName="a-stack", TemplateBody=template)
+        wait_until(lambda: cloud.stack_status("a-stack") == "CREATE_COMPLETE")
+        schedule(cloud, "later", seconds=3600, group="of-a-stack")
+        assert schedules(cloud) == ["later"]
+
+        cloud.call("cloudformation", "delete_stack", StackName="a-stack")
+
+        wait_until(lambda: not schedules(cloud))

@@ -8,15 +8,18 @@ It runs with the emulator's interpreter and imports nothing of djambda.
 """
 
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import emulator_scheduler
+from botocore.exceptions import ClientError
 from emulator_store import Store
 from ministack.services import scheduler
 
 KIND = "schedule"
+NO_FUNCTION = "ResourceNotFoundException"
 
 type Created = tuple[str, dict[str, Any]]
 type Key = tuple[str, str, str]
@@ -33,22 +36,38 @@ class Schedules:
         """Replace those of the saved state that run once by those on the disk, which are newer."""
         if not self._store.is_new:
             kept = self._store.load(KIND).values()
-            schedules = scheduler._schedules._data
             for key in _once():
-                del schedules[key]
+                del scheduler._schedules._data[key]
             for value in kept:
-                account, region, name = value["key"]
-                if (account, region, name.partition("/")[0]) in scheduler._schedule_groups._data:
-                    schedules[account, region, name] = value["schedule"]
+                scheduler._schedules._data[tuple(value["key"])] = value["schedule"]
         self._copy()
+
+    def present(self) -> list[dict[str, Any]]:
+        """Return all schedules. CloudFormation deletes a group, but not the schedules in it."""
+        groups = scheduler._schedule_groups._data
+        left = [
+            key
+            for key, schedule in _once().items()
+            if (*key[:2], schedule["GroupName"]) not in groups
+        ]
+        for key in left:
+            scheduler._schedules._data.pop(key, None)
+        if left:
+            self._copy()
+        return list(scheduler._schedules._data.values())
 
     def fire(self, schedule: Mapping[str, Any], scheduled: datetime) -> None:
         """Fire a schedule, and delete it if it was to run once."""
-        emulator_scheduler.invoke(schedule, scheduled)
+        try:
+            emulator_scheduler.invoke(schedule, scheduled)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != NO_FUNCTION:
+                raise
+            sys.stderr.write(f"Schedule {schedule['Name']}: {error}\n")
         if emulator_scheduler.runs_once(schedule):
             for key, stored in list(scheduler._schedules._data.items()):
                 if stored["Arn"] == schedule["Arn"]:
-                    del scheduler._schedules._data[key]
+                    scheduler._schedules._data.pop(key, None)
             self._copy()
 
     def _copy(self) -> None:
@@ -68,9 +87,7 @@ class Schedules:
 def use_schedules(store: Store) -> Schedules:
     """Replace the emulator's own loop that fires schedules, and keep what its API changes."""
     schedules = Schedules(store)
-    scheduler._ticker_loop = lambda: emulator_scheduler.run(
-        lambda: list(scheduler._schedules._data.values()), schedules.fire
-    )
+    scheduler._ticker_loop = lambda: emulator_scheduler.run(schedules.present, schedules.fire)
     scheduler.handle_request = schedules.with_copy(scheduler.handle_request)
     return schedules
 
