@@ -12,12 +12,16 @@ from typing import Any, Self
 
 from awscdk.management_command import command_problem
 from djambda_common.names import ENQUEUE_COMMAND
-from djambda_common.schedule_expressions import ExpressionError, Rate, parse
+from djambda_common.schedule_expressions import ExpressionError, Rate, canonical, parse
 
 MAX_SCHEDULES = 50
 """One resource each, of the 500 that a stack can have."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
+MAX_EXPRESSION = 256
+"""https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
+NO_ZONES = {"Factory", "localtime"}
+"""Names in a machine's database of time zones that are not zones."""
 TASK = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 EXAMPLE = '{run = "clearsessions", at = "cron(0 3 * * ? *)", zone = "Europe/Warsaw"}'
 
@@ -40,7 +44,7 @@ class ProjectSchedule:
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, str]) -> Self:
         """Return the schedule of a valid table."""
-        return cls(name, **table)
+        return cls(name, **{**table, "at": canonical(table["at"])})
 
 
 KEYS = [field.name for field in fields(ProjectSchedule) if field.name != "name"]
@@ -118,12 +122,18 @@ def expression_problem(text: str) -> str:
         parse(text)
     except ExpressionError as error:
         return str(error)
+    length = len(canonical(text))
+    if length > MAX_EXPRESSION:
+        return (
+            f"it has {length} characters, and Scheduler accepts {MAX_EXPRESSION}. Write ranges and "
+            "steps, such as 1-5 and 0/15, instead of lists, or several schedules"
+        )
     return ""
 
 
 def zone_problem(zone: str, expression: str) -> str:
     """Return why a text is not a time zone for an expression, or ""."""
-    zones = zoneinfo.available_timezones()
+    zones = zoneinfo.available_timezones() - NO_ZONES
     if zone not in zones:
         nearest = next((name for name in zones if name.lower() == zone.lower()), None)
         matches = [nearest] if nearest else difflib.get_close_matches(zone, zones, n=1)

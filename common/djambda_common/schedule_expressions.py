@@ -152,6 +152,16 @@ def parse(expression: str) -> Expression:
     return _parse_cron(text)
 
 
+def canonical(expression: str) -> str:
+    """Return a valid expression in one line, with single spaces and the names in uppercase.
+
+    Scheduler documents no other form.
+    """
+    kind, _, text = expression.strip().partition("(")
+    text = " ".join(text.removesuffix(")").split())
+    return f"{kind}({text.upper() if kind == 'cron' else text})"
+
+
 def _not_an_expression(text: str) -> str:
     fields = SHORTCUTS.get(text, text).split()
     if not re.match(r"[\d*]", "".join(fields)) or len(fields) not in {FIELDS - 1, FIELDS}:

@@ -8,6 +8,7 @@ from awscdk.project_file import ProjectError, read_project_file
 from awscdk.project_schedules import MAX_SCHEDULES, ProjectSchedule
 
 DAILY = 'at = "cron(0 3 * * ? *)"'
+MANY = ",".join(["1"] * 60)
 
 
 def read(folder: Path, lines: str) -> tuple[ProjectSchedule, ...]:
@@ -30,6 +31,21 @@ close-polls = {{task = "polls.tasks.close_polls", at = "rate(15 minutes)"}}
     assert (clear.at, clear.zone) == ("cron(0 3 * * ? *)", "Europe/Warsaw")
     assert (close.name, close.command) == ("close-polls", "enqueue_task polls.tasks.close_polls")
     assert (close.at, close.zone) == ("rate(15 minutes)", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("at", "canonical"),
+    [
+        (" cron( 0/15  8-17 ?\\n * mon-fri *) ", "cron(0/15 8-17 ? * MON-FRI *)"),
+        ("rate( 5  minutes )", "rate(5 minutes)"),
+    ],
+)
+def test_expression_has_the_form_that_scheduler_documents(
+    tmp_path: Path, at: str, canonical: str
+) -> None:
+    [schedule] = read(tmp_path, f'a = {{run = "check", at = "{at}"}}')
+
+    assert schedule.at == canonical
 
 
 def test_schedules_in_pyproject(tmp_path: Path) -> None:
@@ -65,6 +81,8 @@ def test_schedules_in_pyproject(tmp_path: Path) -> None:
         (f"a = {{run = 'check', zone = 'Europe/Warschau', {DAILY}}}", "Europe/Warsaw"),
         (f"a = {{run = 'check', zone = 'europe/warsaw', {DAILY}}}", "Europe/Warsaw"),
         (f"a = {{run = 'check', zone = '../etc', {DAILY}}}", "IANA"),
+        (f"a = {{run = 'check', zone = 'localtime', {DAILY}}}", "IANA"),
+        (f"a = {{run = 'check', at = 'cron({MANY} {MANY} {MANY} * ? *)'}}", "ranges"),
         ("a = {run = 'check', at = 'rate(1 day)', zone = 'UTC'}", "Remove zone"),
     ],
 )
