@@ -87,11 +87,11 @@ own_threads: set[threading.Thread] = set()
 class Deadline:
     """The limits of a request, a command, or INIT; the times are those of `time.monotonic`.
 
-    `ends` is None if nothing stops it. `is_late` becomes true when a request has been stopped, and
-    its visitor waits for the response that says so, `asleep` when connecting to the database has
-    been given up because of `error`, `connected` when a connection has worked, and `acted` before
-    an unsafe request sends something that is not undone, such as mail. While `required`
-    is true, giving up raises `DatabaseNeeded`.
+    `ends` is None if nothing stops it. `is_late` becomes true when a request has failed, and its
+    visitor waits for the response that says so, `asleep` when connecting to the database has been
+    given up because of `error`, `connected` when a connection has worked, and `acted` before an
+    unsafe request sends something that is not undone, such as mail. While `required` is true,
+    giving up raises `DatabaseNeeded`.
     """
 
     def __init__(

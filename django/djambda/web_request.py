@@ -70,6 +70,7 @@ def _waking_up(
         _absences[:] = [now]
     _absences[1:] = [now]
     seconds = now - _absences[0]
+    deadline.current.is_late = True  # A log handler may send mail.
     log.log(
         logging.ERROR if seconds > LONGEST_RESUME else logging.INFO,
         "The database has not responded for %d s, and the visitor is told that it is waking up: %s",
