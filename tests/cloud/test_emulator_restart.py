@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from djambda_cli.local import emulator_store
 from djambda_cli.local.cloud import _emulator_is_ready
@@ -19,7 +20,7 @@ from djambda_cli.local.ports import choose
 from djambda_cli.local.supervisor import EMULATOR, emulator_environment
 from djambda_cli.paths import EMULATOR_PYTHON
 from tests.cloud.checkout import WORKING_TREE
-from tests.cloud.functions import Function, archive
+from tests.cloud.functions import Function, archive, client
 from tests.cloud.local import Cloud
 from tests.support.waiting import wait_until
 
@@ -58,7 +59,10 @@ def emulator(folder: Path, end: signal.Signals) -> Iterator[Cloud]:
         yield Cloud(folder, variables, WORKING_TREE)
     finally:
         os.kill(process.pid, end)
-        process.wait(30)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -105,6 +109,12 @@ def invoke_later(cloud: Cloud, name: str, seconds: float) -> None:
         InvocationType="Event",
         Payload=json.dumps({"name": name, "seconds": seconds}).encode(),
     )
+
+
+def invoke_and_wait(cloud: Cloud, name: str, seconds: float) -> None:
+    payload = json.dumps({"name": name, "seconds": seconds}).encode()
+    with suppress(BotoCoreError, ClientError), closing(client(cloud, "lambda")) as lambda_:
+        lambda_.invoke(FunctionName=FUNCTION, Payload=payload)
 
 
 def schedule(
@@ -164,9 +174,14 @@ def test_stopped_emulator_continues_with_what_it_has_interrupted(folder: Path) -
         file.unlink()  # Earlier versions of djambda had none.
     with emulator(folder, signal.SIGINT) as cloud:
         invoke_later(cloud, "long", seconds=6)
-        wait_until(lambda: "began long" in lines(cloud))
+        waiting = Thread(target=invoke_and_wait, args=(cloud, "endless", 60))
+        waiting.start()
+        wait_until(lambda: {"began long", "began endless"} <= lines(cloud))
+        cloud.call("scheduler", "create_schedule_group", Name="saved")
+    waiting.join()
 
     with emulator(folder, signal.SIGINT) as cloud:
+        cloud.call("scheduler", "get_schedule_group", Name="saved")
         assert set(receive(cloud)) == {"kept", "deleted"}
         wait_until(lambda: "ended long" in lines(cloud))
 
