@@ -152,6 +152,11 @@ class Deadline:
         """True if a request is running although its time is over."""
         return self.ends is not None and time.monotonic() >= self.ends
 
+    def check(self) -> None:
+        """Raise `RequestTimedOut` if the time is over, e.g. if a view uses the timer itself."""
+        if self.is_over:
+            _time_out()
+
     @property
     def is_hopeless(self) -> bool:
         """True if the request has had all of its signals, and still runs."""

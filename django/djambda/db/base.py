@@ -124,6 +124,7 @@ class DatabaseWrapper(project.DatabaseWrapper):  # type: ignore[misc, name-defin
     def _execute_limited(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
+        deadline.current.check()
         if self._own_of_transaction and not self.in_atomic_block:
             self._own_of_transaction.clear()
             self._limits = None

@@ -172,6 +172,15 @@ def lose_connection(request: HttpRequest) -> HttpResponse:
     return query(request)
 
 
+def write_with_own_alarm(_request: HttpRequest) -> HttpResponse:
+    """Write after the end of the time, with the timer used for something else."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    time.sleep(1.2)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE of_a_stopped_request ()")
+    return HttpResponse("late")
+
+
 def handle_absence(_request: HttpRequest) -> HttpResponse:
     try:
         connection.ensure_connection()
@@ -198,7 +207,7 @@ urlpatterns = [
         *(sleep, catch_everything, sleep_async, stream, query, query_twice, write_and_sleep),
         *(query_stopped_server, handle_absence, fail, ok, stream_query, query_other, patience),
         *(sleep_after_work, query_in_thread, work, queue_work),
-        *(act_and_query, query_and_act, lose_connection),
+        *(act_and_query, query_and_act, lose_connection, write_with_own_alarm),
     )
 ]
 
@@ -296,8 +305,9 @@ class TestRequestTakesTooLong:
         assert time.monotonic() - started < 10
 
     @pytest.mark.usefixtures("database")
-    def test_transaction_is_rolled_back(self) -> None:
-        assert error_of(get("/write_and_sleep/")) == "timed_out"
+    @pytest.mark.parametrize("view", ["write_and_sleep", "write_with_own_alarm"])
+    def test_nothing_is_written(self, view: str) -> None:
+        assert error_of(get(f"/{view}/")) == "timed_out"
         sql = "SELECT to_regclass('of_a_stopped_request')"
         assert body_of(get("/query/", sql=sql)) == b"[(None,)]"
 
