@@ -61,11 +61,12 @@ def doctor(*, local: Local = False, as_json: Json = False, folder: Folder = DEFA
         except CliError as error:
             report["Configuration"] = [configuration_error(error, local=local)]
     else:
+        cloud = LocalCloud(folder)
         report["Configuration"] = [
             warning(
                 "no deployment is configured",
                 f"For AWS: {CREATE_VARIABLES}, then edit .variables. For the local cloud: "
-                f"{LocalCloud(folder).command('up')}, then djambda doctor --local",
+                f"{cloud.command('up')}, then djambda doctor{cloud.options}",
             )
         ]
     if deployment:

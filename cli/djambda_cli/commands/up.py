@@ -137,7 +137,7 @@ def deploy_to(cloud: LocalCloud, steps: Steps) -> Access:
         steps,
         confirm=confirmation(given=True, option=""),
         confirm_data_loss=confirmation(
-            given=False, option="--allow-data-loss to `djambda deploy --local`"
+            given=False, option=f"--allow-data-loss to `djambda deploy{cloud.options}`"
         ),
     )
     if deployed.changed:
