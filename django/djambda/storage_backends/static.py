@@ -67,6 +67,13 @@ class StaticStorage(ManifestStaticFilesStorage):
                 self._retry_at = time.monotonic() + RETRY_SECONDS
         return super().stored_name(name) if self.hashed_files else name
 
+    def hashed_name(self, name: str, content: Any = None, filename: str | None = None) -> str:
+        """Return the name with a hash, or that of a missing source map, which no page needs."""
+        path = (filename or name).strip()  # In a comment of CSS, a space ends the name.
+        if content is None and path.endswith(".map") and not self.exists(path):
+            return name
+        return super().hashed_name(name, content, filename)
+
     def post_process(
         self, paths: dict[str, Any], dry_run: bool = False, **options: Any
     ) -> Iterator[Any]:

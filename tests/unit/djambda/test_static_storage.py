@@ -224,6 +224,20 @@ def test_broken_reference_stops_collectstatic(aws: FakeAws, sources: Path) -> No
     assert uploads(aws) == []
 
 
+def test_missing_source_map_does_not_stop_collectstatic(aws: FakeAws, sources: Path) -> None:
+    for name, text in (
+        ("site.js", "a()\n//# sourceMappingURL=site.js.map\n"),
+        ("site.css", "a {}\n/*# sourceMappingURL=site.css.map */\n"),
+    ):
+        (sources / name).write_text(text)
+
+    collectstatic()
+
+    contents = [content for content, _ in aws.objects.values()]
+    assert any(b"sourceMappingURL=site.js.map" in content for content in contents)
+    assert any(b"sourceMappingURL=site.css.map" in content for content in contents)
+
+
 @pytest.mark.usefixtures("sources")
 def test_dry_run_uploads_nothing(aws: FakeAws) -> None:
     collectstatic("--dry-run")
