@@ -24,6 +24,9 @@ DJANGO = ("5.2", "6.0", "6.1")
 SHOWN = 5
 """The places that a finding names."""
 DEBUG_APPS = ("debug_toolbar", "silk", "django_browser_reload")
+WORKERS = {"celery", "django-q", "django-q2", "django-rq", "dramatiq", "huey"}
+"""Packages whose tasks wait for a worker that a deployment does not have."""
+WEBSOCKETS = {"channels"}
 MISSING_MODULE = "ModuleNotFoundError"
 MODULE_ACTION = (
     "Add its package to the requirements, or name its extra or group in djambda.toml. For a module "
@@ -130,12 +133,28 @@ def check_packages(project: Project) -> Iterator[Finding]:
         )
     else:
         yield ok(f"Django {version}")
+    yield from check_unsupported(versions)
     sizes = measure(python, project)
     size = f"{sizes.total / 1e6:.0f} MB of Lambda's {SIZE_LIMIT / 1e6:.0f} MB"
     if sizes.are_close_to_the_limit:
         yield warning(f"code and packages have {size}: {sizes.largest}", "Remove unused packages.")
     else:
         yield ok(f"code and packages: {size}")
+
+
+def check_unsupported(packages: Iterable[str]) -> Iterator[Finding]:
+    """Return the findings about packages that need a process of their own."""
+    packages = {name.replace("_", "-") for name in packages}
+    if workers := sorted(WORKERS & packages):
+        yield warning(
+            f"{', '.join(workers)}: a deployment has no worker, so tasks for one are never run",
+            "Change them to django.tasks, and beat to schedules: see docs/how-to/tasks.md.",
+        )
+    if websockets := sorted(WEBSOCKETS & packages):
+        yield warning(
+            f"{', '.join(websockets)}: WebSockets do not work on Lambda",
+            "Poll instead, or run this part of the site on a server.",
+        )
 
 
 def check_settings(

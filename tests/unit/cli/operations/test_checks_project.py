@@ -11,6 +11,7 @@ from djambda_cli.operations.checks_project import (
     check_messages,
     check_paths,
     check_settings,
+    check_unsupported,
     require_no_problem,
     stored_variables,
 )
@@ -49,6 +50,15 @@ def test_missing_variable_is_no_problem_if_the_variables_are_unknown() -> None:
 
     assert [finding.level for finding in findings] == [Level.WARNING, Level.WARNING]
     assert "which is not set" not in findings[0].message
+
+
+def test_packages_that_need_a_process_of_their_own() -> None:
+    workers, websockets = check_unsupported(["celery", "channels", "django", "django_rq"])
+
+    assert workers.level is websockets.level is Level.WARNING
+    assert "celery, django-rq" in workers.message
+    assert "WebSockets" in websockets.message
+    assert list(check_unsupported(["django", "celery-types"])) == []
 
 
 def test_missing_module_is_a_package_or_does_not_ship() -> None:
