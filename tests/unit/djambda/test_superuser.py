@@ -11,7 +11,7 @@ from tests.unit.djambda.conftest import DJANGO, SECRETS
 
 SETTINGS = """
 SECRET_KEY = "not-used"
-INSTALLED_APPS = ["djambda", "django.contrib.auth", "django.contrib.contenttypes", "people"]
+INSTALLED_APPS = ["djambda", "people", "django.contrib.auth", "django.contrib.contenttypes"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "site.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "people.Person"
@@ -61,7 +61,7 @@ def release(
 ) -> tuple[list[str], dict[str, object], list[dict[str, object]]]:
     """Release a project with this user model; return the output, the description and the users."""
     app = folder / "people"
-    app.mkdir()
+    app.mkdir(exist_ok=True)
     (app / "__init__.py").touch()
     lines = "\n    ".join(fields)
     (app / "models.py").write_text(
@@ -144,3 +144,20 @@ def test_missing_value_is_named_with_the_command_to_run(tmp_path: Path) -> None:
     assert description["superuser"] == ""
     for fact in ("born", "createsuperuser --no-input --email", "--born"):
         assert fact in output[0]
+
+
+def test_project_with_a_command_of_its_own_is_released_without_a_superuser(tmp_path: Path) -> None:
+    commands = tmp_path / "people" / "management" / "commands"
+    commands.mkdir(parents=True)
+    (commands / "createsuperuser.py").write_text(
+        "from django.core.management.base import BaseCommand\n\n"
+        "class Command(BaseCommand):\n    def handle(self, **options):\n        raise KeyError\n"
+    )
+
+    output, description, users = release(
+        tmp_path, ["email = models.EmailField(unique=True)"], "email", []
+    )
+
+    assert users == []
+    assert description["superuser"] == ""
+    assert "createsuperuser command with other options" in output[0]

@@ -8,6 +8,9 @@ from django.core.management.base import BaseCommand
 
 from djambda.superuser import PREFIX, login_of, required_values, user_model
 
+UNKNOWN_OPTIONS = "Unknown option(s) for createsuperuser"
+"""The beginning of the error of `call_command`."""
+
 
 class Command(BaseCommand):
     help = (
@@ -40,11 +43,15 @@ class Command(BaseCommand):
                 f"createsuperuser --no-input {options}"
             )
             return
-        call_command(
-            "createsuperuser",
-            interactive=False,
-            verbosity=0,
-            **{model.USERNAME_FIELD: login},
-            **required,
-        )
+        fields = {model.USERNAME_FIELD: login, **required}
+        try:
+            call_command("createsuperuser", interactive=False, verbosity=0, **fields)
+        except TypeError as error:
+            if not str(error).startswith(UNKNOWN_OPTIONS):
+                raise
+            self.stdout.write(
+                "The project has a createsuperuser command with other options: no superuser "
+                "created. Run: help createsuperuser"
+            )
+            return
         self.stdout.write(f"Created the superuser {login}.")
