@@ -59,7 +59,12 @@ FRAMES = re.compile(r"Traceback \(most recent call last\):(?=\n)((?:\n  .*)+)")
 """A traceback without its last line. CloudFormation shows a few lines; the log has all of it, but
 not after a first deploy, with which it is deleted."""
 FRAME = re.compile(r'\n  File "(.*?)", .*(?:\n    (?![\s~^]*$).*)?', re.MULTILINE)
-PROJECT, RUNTIME = "/var/task/", "/var/task/djambda"
+PROJECT, LAYER = "/var/task/", "/opt/python/"
+FRAMEWORK = (
+    "/var/task/djambda",
+    *(f"/opt/python/{name}/" for name in ("django", "psycopg", "psycopg_pool")),
+)
+"""The code whose frames explain no failure: the message has what the database says."""
 BLANK_LINES = re.compile(r"\n{3,}")
 
 LEAST_SECONDS = 5.0
@@ -211,7 +216,10 @@ def _reason(command: str, error: BaseException) -> str:
 
 
 def _last_frames(traceback: re.Match[str]) -> str:
-    """Return the last frame of the project's code, and the one that raised the exception."""
+    """Return the last frame of the project's code, and the last one of the packages it uses."""
     frames = list(FRAME.finditer(traceback[1]))
-    own = [each for each in frames if each[1].startswith(PROJECT) and RUNTIME not in each[1]]
-    return "".join(each[0] for each in frames if each in {*own[-1:], *frames[-1:]})
+    own, used = (
+        [each for each in frames if each[1].startswith(root) and not each[1].startswith(FRAMEWORK)]
+        for root in (PROJECT, LAYER)
+    )
+    return "".join(each[0] for each in frames if each in {*own[-1:], *used[-1:]})

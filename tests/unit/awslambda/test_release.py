@@ -189,6 +189,7 @@ class TestFailure:
                 ("execute", "/var/task/djambda/management_command.py"),
                 ("first", "/var/task/shop/migrations/0002_prices.py"),
                 ("second", "/var/task/shop/prices.py"),
+                ("price", "/opt/python/django_prices/models.py"),
                 ("atomic", "/opt/python/django/db/migrations/executor.py"),
                 ("raise_error", "/opt/python/django/db/backends/utils.py"),
             )
@@ -202,7 +203,7 @@ class TestFailure:
         response = run(aws, OLD, DONE, function_fails("ManagementCommandFailed", message))
         assert response["Reason"] == (
             "`migrate --no-input` failed with exit code 1:\n"
-            f"  Applying shop.0002...\n{frames['second']}{frames['raise_error']}"
+            f"  Applying shop.0002...\n{frames['second']}{frames['price']}"
             "psycopg2.errors.UndefinedTable: no such relation\n"
         )
 
